@@ -1,0 +1,28 @@
+const jsc = {
+  target: 'es2022',
+  parser: { syntax: 'typescript', decorators: true },
+  transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
+  keepClassNames: true,
+};
+// ES modules that CommonJS packages require(): Jest's loader on Node 20 cannot, so they are compiled.
+const esmOnly = '(?:cookie|content-disposition)';
+
+/** @type {import('jest').Config} */
+export default {
+  rootDir: '.',
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': ['@swc/jest', { jsc, module: { type: 'es6' }, sourceMaps: 'inline' }],
+    [`/node_modules/${esmOnly}/.+\\.js$`]: [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'ecmascript' } }, module: { type: 'commonjs' } },
+    ],
+  },
+  transformIgnorePatterns: [`/node_modules/(?!(?:.*/node_modules/)?${esmOnly}/)`],
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  testMatch: ['<rootDir>/test/**/*.spec.ts'],
+  setupFiles: ['reflect-metadata'],
+  workerIdleMemoryLimit: '400MB',
+  testTimeout: 60_000,
+};

@@ -1,0 +1,234 @@
+/**
+ * The port to the log. Two adapters and a memory one pass one conformance suite (`test/conformance`).
+ *
+ * A log is a set of streams and one total order over all of them. Within a stream events have revisions 0, 1, 2 …;
+ * over the whole log they have positions. Only an adapter computes with positions; everybody else compares them with
+ * `comparePositions` and hands them on as strings.
+ */
+
+/** A place in the total order: decimal digits, ordered as numbers. `'0'` is before the first event. */
+export type Position = string;
+
+export const START: Position = '0';
+
+/** Negative when `a` is before `b`, 0 when equal, positive when after. Positions have no leading zeros. */
+export const comparePositions = (a: Position, b: Position): number =>
+  a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+
+export const isPosition = (text: string): boolean => /^(0|[1-9][0-9]{0,18})$/.test(text);
+
+/** JSON that survives a round trip: no `undefined`, no bigint, no `\u0000`, no lone surrogates. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = Readonly<Record<string, Json>>;
+
+export interface NewEvent {
+  /** UUID. Appending the same ids again at the same expected revision is a success with the first positions. */
+  readonly id: string;
+  readonly type: string;
+  /** Version of the shape of `data`, from 1. */
+  readonly version: number;
+  readonly data: JsonObject;
+  readonly metadata: JsonObject;
+}
+
+export interface RecordedEvent extends NewEvent {
+  readonly position: Position;
+  readonly stream: string;
+  readonly revision: number;
+  /** Recorded time, RFC 3339 UTC with milliseconds; never falls along positions (along revisions, on EventStoreDB). */
+  readonly at: string;
+}
+
+/**
+ * What the stream must look like for an append to be accepted: its last revision, no stream, any stream that exists,
+ * or anything. `any` is for commutative facts only: it protects nothing.
+ */
+export type ExpectedRevision = number | 'noStream' | 'streamExists' | 'any';
+
+/**
+ * A table that is written in the same transaction as the events (PostgreSQL), or around the append (EventStoreDB).
+ * The folder that owns the table owns the SQL function; the adapter calls it once a batch with arrays.
+ *
+ * The function is called as `fn(base bigint, at timestamptz, request int[], event int[], …columns)`, where `base` is
+ * the position before the batch's first event, `request[i]` the ordinal of the row's request in the call (0-based),
+ * and `base + event[i]` the position of the event that the row belongs to. To refuse rows it raises SQLSTATE `JL001`
+ * with the message set to the table's name and the detail to a JSON array of request ordinals: the whole call is
+ * rolled back and made again without them.
+ */
+export interface BesideTable<Row = unknown> {
+  readonly name: string;
+  /** Schema-qualified function. */
+  readonly fn: string;
+  readonly columns: readonly BesideColumn<Row>[];
+}
+
+export interface BesideColumn<Row> {
+  readonly type: 'uuid' | 'text' | 'int4' | 'int8' | 'bool' | 'timestamptz' | 'bytea';
+  /** `timestamptz` takes epoch milliseconds. */
+  readonly value: (row: Row) => string | number | bigint | boolean | Uint8Array | null;
+}
+
+export interface Beside {
+  readonly table: BesideTable;
+  readonly row: unknown;
+  /** Index of the event in its request that the row belongs to; default the last. */
+  readonly event?: number;
+}
+
+/** A beside row that type-checks against its table. */
+export const beside = <Row>(table: BesideTable<Row>, row: Row, event?: number): Beside => ({
+  table: table as BesideTable,
+  row,
+  ...(event === undefined ? {} : { event }),
+});
+
+export interface AppendRequest {
+  readonly stream: string;
+  readonly expected: ExpectedRevision;
+  /** At least one. */
+  readonly events: readonly NewEvent[];
+  readonly beside?: readonly Beside[];
+  /** Requests of one call with the same group are appended all or none. They must be neighbours in the call. */
+  readonly group?: number;
+}
+
+export interface Appended {
+  readonly ok: true;
+  readonly first: Position;
+  readonly last: Position;
+  /** Position of each event of the request, in order. */
+  readonly positions: readonly Position[];
+  /** Revision of the stream after the request's last event. */
+  readonly revision: number;
+  readonly at: string;
+  /** True when these event ids stood in the log before: nothing was written, beside rows included. */
+  readonly replayed: boolean;
+}
+
+export interface NotAppended {
+  readonly ok: false;
+  readonly error: Conflict | StreamDeleted | TooLarge | BesideRefused | GroupAborted;
+}
+
+export type AppendResult = Appended | NotAppended;
+
+/** The stream is not at the revision that was expected. `actual` is null when it does not exist. */
+export class Conflict extends Error {
+  constructor(
+    readonly stream: string,
+    readonly expected: ExpectedRevision,
+    readonly actual: number | null,
+  ) {
+    super(`stream ${stream} is at revision ${actual ?? 'none'}, expected ${expected}`);
+  }
+}
+
+/** The stream was tombstoned: it takes no more events. */
+export class StreamDeleted extends Error {
+  constructor(readonly stream: string) {
+    super(`stream ${stream} is deleted`);
+  }
+}
+
+/** The request is larger than the log takes. `limit` in bytes. */
+export class TooLarge extends Error {
+  constructor(
+    readonly stream: string,
+    readonly limit: number,
+  ) {
+    super(`an append to ${stream} is over ${limit} bytes`);
+  }
+}
+
+/** A beside table refused the request (a taken key, a lease that is somebody else's). */
+export class BesideRefused extends Error {
+  constructor(readonly table: string) {
+    super(`refused by ${table}`);
+  }
+}
+
+/** Another request of the same group failed, so nothing of the group was written. */
+export class GroupAborted extends Error {
+  constructor() {
+    super('another request of the group was not appended');
+  }
+}
+
+/** The log cannot be reached or did not answer in time. Whether an append was written is unknown. */
+export class Unavailable extends Error {}
+
+/** The adapter cannot do what was asked (for example a position of another log). */
+export class Unsupported extends Error {}
+
+export interface ReadStreamOptions {
+  /** First revision to read, inclusive; default the start (the end, backwards). */
+  readonly from?: number;
+  readonly limit?: number;
+  readonly direction?: 'forwards' | 'backwards';
+  /** Only events at or before this position. */
+  readonly upTo?: Position;
+}
+
+/** Which events: by type, by stream prefix, by stream; all of the given conditions must hold. */
+export interface EventFilter {
+  readonly types?: readonly string[];
+  readonly streamPrefixes?: readonly string[];
+  readonly streams?: readonly string[];
+}
+
+export interface ReadAllOptions {
+  /** Exclusive. */
+  readonly after: Position;
+  readonly limit: number;
+  readonly filter?: EventFilter;
+  /** Backwards reads the events before `after`, newest first (`after` exclusive; absent bound: the head). */
+  readonly direction?: 'forwards' | 'backwards';
+}
+
+export interface Page {
+  readonly events: readonly RecordedEvent[];
+  /** Everything up to here was looked at: pass it as the next `after`. */
+  readonly next: Position;
+}
+
+export interface Head {
+  readonly position: Position;
+  /** Hex digest that covers the whole log up to the position. */
+  readonly hash: string;
+  /** Recorded time of the last event; null when the log is empty. */
+  readonly at: string | null;
+}
+
+export interface CaughtUp {
+  readonly caughtUp: Position;
+}
+
+export interface SubscribeOptions {
+  readonly after: Position;
+  readonly filter?: EventFilter;
+  /** Ends the iteration without an error. */
+  readonly signal: AbortSignal;
+  /** Most events a page; default 500. */
+  readonly pageSize?: number;
+}
+
+export interface EventStore {
+  /**
+   * Appends each request or says why not: a result per request, in order. Several requests for one stream in one call
+   * are applied in order. Nothing is answered before it is durable.
+   * @throws Unavailable when the outcome is unknown: repeat with the same event ids.
+   */
+  append(requests: readonly AppendRequest[]): Promise<readonly AppendResult[]>;
+  /** Events of a stream; empty when it does not exist. */
+  readStream(stream: string, options?: ReadStreamOptions): Promise<readonly RecordedEvent[]>;
+  readAll(options: ReadAllOptions): Promise<Page>;
+  /**
+   * Every event after a position, each once and in order, for ever: pages of events, and `CaughtUp` each time the end
+   * is reached. Recovers by itself from a lost connection; ends only by its signal.
+   */
+  subscribe(options: SubscribeOptions): AsyncIterable<readonly RecordedEvent[] | CaughtUp>;
+  head(): Promise<Head>;
+  /** Calls back soon after somebody (any process) appended; a hint, never a promise. Returns how to stop. */
+  onAppended(listener: () => void): () => void;
+  close(): Promise<void>;
+}
