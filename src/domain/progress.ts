@@ -1,0 +1,199 @@
+/**
+ * What facts add up to. A fact counts only while its attempt is the current one at its position, and once by its
+ * `batchId`. Facts of one attempt commute: a set of them is folded into one delta, and a delta is applied to
+ * whatever is there, so fifty writers lose nothing.
+ */
+import type { RecordedJobEvent, RecordedJobFact } from './job-events.js';
+
+export interface Counts {
+  readonly processed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+export interface StageProgress extends Counts {
+  readonly total: number | null;
+}
+
+export interface Progress extends StageProgress {
+  readonly message: string | null;
+  readonly stages: Readonly<Record<string, StageProgress>>;
+}
+
+/** The counts that stood when a checkpoint was saved: the claim that hands it out goes on from them. */
+export type SavedProgress = Counts & { readonly stages: Readonly<Record<string, Counts>> };
+
+const ZERO: Counts = { processed: 0, failed: 0, skipped: 0 };
+
+export const initialProgress = (total: number | null): Progress => ({ ...ZERO, total, message: null, stages: {} });
+
+/**
+ * How facts change one line of counts: `processed := max(processed + add, floor)`. Such changes compose, so the
+ * increments and absolute values of a batch become one.
+ */
+export interface CountsDelta {
+  readonly add: number;
+  readonly floor: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly total: number | null;
+}
+
+export interface ProgressDelta {
+  /** By stage; `''` is the job's own line. */
+  readonly lines: Readonly<Record<string, CountsDelta>>;
+  readonly message: string | null;
+}
+
+export const JOB_LINE = '';
+
+type ProgressFact = RecordedJobFact['data'];
+
+const NO_CHANGE: CountsDelta = { add: 0, floor: 0, failed: 0, skipped: 0, total: null };
+
+const larger = (a: number | null, b: number | null): number | null =>
+  a === null ? b : b === null ? a : Math.max(a, b);
+
+const composeLine = (first: CountsDelta, then: CountsDelta): CountsDelta => ({
+  add: first.add + then.add,
+  floor: Math.max(first.floor + then.add, then.floor),
+  failed: first.failed + then.failed,
+  skipped: first.skipped + then.skipped,
+  total: larger(first.total, then.total),
+});
+
+const lineOf = (fact: ProgressFact): CountsDelta => ({
+  add: fact.processed,
+  floor: Math.max(fact.current ?? 0, 0),
+  failed: fact.failed,
+  skipped: fact.skipped,
+  total: fact.total,
+});
+
+export const NO_DELTA: ProgressDelta = { lines: {}, message: null };
+
+export const addToDelta = (delta: ProgressDelta, fact: ProgressFact): ProgressDelta => {
+  const key = fact.stage ?? JOB_LINE;
+  return {
+    lines: { ...delta.lines, [key]: composeLine(delta.lines[key] ?? NO_CHANGE, lineOf(fact)) },
+    message: fact.message ?? delta.message,
+  };
+};
+
+const applyLine = <Line extends StageProgress>(line: Line, delta: CountsDelta): Line => ({
+  ...line,
+  processed: Math.max(line.processed + delta.add, delta.floor),
+  failed: line.failed + delta.failed,
+  skipped: line.skipped + delta.skipped,
+  total: larger(line.total, delta.total),
+});
+
+export const applyDelta = (progress: Progress, delta: ProgressDelta): Progress => {
+  const { [JOB_LINE]: own, ...stages } = delta.lines;
+  const moved = own === undefined ? progress : applyLine(progress, own);
+  const changed = Object.entries(stages).map(
+    ([name, line]) => [name, applyLine(progress.stages[name] ?? { ...ZERO, total: null }, line)] as const,
+  );
+  return {
+    ...moved,
+    message: delta.message ?? progress.message,
+    stages: { ...progress.stages, ...Object.fromEntries(changed) },
+  };
+};
+
+const countsOf = (line: Counts): Counts => ({
+  processed: line.processed,
+  failed: line.failed,
+  skipped: line.skipped,
+});
+
+export const saveProgress = (progress: Progress): SavedProgress => ({
+  ...countsOf(progress),
+  stages: Object.fromEntries(Object.entries(progress.stages).map(([name, line]) => [name, countsOf(line)])),
+});
+
+/** Where an attempt starts: the counts of the checkpoint it is handed, else zero. Totals stay. */
+export const restoreProgress = (progress: Progress, saved: SavedProgress | null): Progress => ({
+  ...(saved === null ? ZERO : countsOf(saved)),
+  total: progress.total,
+  message: null,
+  stages: Object.fromEntries(
+    Object.entries(progress.stages).map(([name, line]) => [
+      name,
+      { ...(saved?.stages[name] ?? ZERO), total: line.total },
+    ]),
+  ),
+});
+
+/** The progress fold of one job over transitions and facts in the order of their positions. */
+export interface ProgressFold {
+  readonly progress: Progress;
+  readonly saved: SavedProgress | null;
+  /** `total` of the creator: what a new run starts with. */
+  readonly specTotal: number | null;
+  /** The attempt whose facts count, while its lease is open. */
+  readonly open: { readonly run: number; readonly attempt: number } | null;
+  readonly seen: ReadonlySet<string>;
+}
+
+export const NO_PROGRESS: ProgressFold = {
+  progress: initialProgress(null),
+  saved: null,
+  specTotal: null,
+  open: null,
+  seen: new Set(),
+};
+
+/** How a transition moves progress. `after` is the job's run and attempt once it was applied. */
+export const foldTransition = (
+  fold: ProgressFold,
+  event: RecordedJobEvent,
+  after: { readonly run: number; readonly attempt: number; readonly lease: unknown },
+): ProgressFold => {
+  const open = after.lease === null ? null : { run: after.run, attempt: after.attempt };
+  switch (event.type) {
+    case 'JobCreated': {
+      const specTotal = event.data.spec.total;
+      return { ...fold, specTotal, progress: initialProgress(specTotal) };
+    }
+    case 'JobClaimed':
+      return { ...fold, open, seen: new Set(), progress: restoreProgress(fold.progress, fold.saved) };
+    case 'CheckpointSaved':
+      return { ...fold, open, saved: saveProgress(fold.progress) };
+    case 'JobRetried':
+      return { ...fold, open: null, saved: null, progress: initialProgress(fold.specTotal) };
+    default:
+      return { ...fold, open };
+  }
+};
+
+/** Whether the fact counts at this place of the fold. */
+export const counts = (fold: ProgressFold, fact: RecordedJobFact): boolean =>
+  fold.open !== null &&
+  fact.run === fold.open.run &&
+  fact.attempt === fold.open.attempt &&
+  !fold.seen.has(fact.data.batchId);
+
+export const foldFact = (fold: ProgressFold, fact: RecordedJobFact): ProgressFold =>
+  counts(fold, fact)
+    ? {
+        ...fold,
+        seen: new Set(fold.seen).add(fact.data.batchId),
+        progress: applyDelta(fold.progress, addToDelta(NO_DELTA, fact.data)),
+      }
+    : fold;
+
+const twoDecimals = (ratio: number): number => Math.round(Math.min(ratio, 1) * 10_000) / 100;
+const ratio = (line: StageProgress): number | null =>
+  line.total === null ? null : line.total === 0 ? 1 : line.processed / line.total;
+
+/** Of the job's own total, else the mean over stages with one, else null; two decimals, at most 100. */
+export const percentOf = (progress: Progress): number | null => {
+  const own = ratio(progress);
+  if (own !== null) return twoDecimals(own);
+  const stages = Object.values(progress.stages).flatMap((line) => {
+    const value = ratio(line);
+    return value === null ? [] : [Math.min(value, 1)];
+  });
+  return stages.length === 0 ? null : twoDecimals(stages.reduce((sum, value) => sum + value, 0) / stages.length);
+};
