@@ -7,7 +7,7 @@
  * tables below, read from the machine once, 0.05 µs. So the service asks the tables, and model tests hold the
  * tables against the machine.
  */
-import { setup, type StateNode } from 'xstate';
+import { setup, type StateNode, type StateValueFrom } from 'xstate';
 import type { JobEventType, QueuedReason, Rule } from './job-events.js';
 
 export type Tag = 'claimable' | 'active' | 'waiting' | 'terminal' | 'reapable';
@@ -197,7 +197,7 @@ export const jobMachine = chart.createMachine({
   },
 });
 
-export type JobStatus = keyof (typeof jobMachine)['states'];
+export type JobStatus = StateValueFrom<typeof jobMachine>;
 
 interface Move {
   readonly to: JobStatus;
@@ -216,7 +216,7 @@ const readMove = (node: StateNode, type: string): Move => {
   if (target === undefined) throw new Error(`chart: ${node.key} has no target for ${type}`);
   const guard = transition?.guard as { params?: { reasons?: readonly string[] } } | undefined;
   const reasons = guard?.params?.reasons;
-  return { to: target.key, ...(reasons === undefined ? {} : { reasons }) };
+  return { to: target.key as JobStatus, ...(reasons === undefined ? {} : { reasons }) };
 };
 
 const moves: ReadonlyMap<JobStatus, ReadonlyMap<string, Move>> = new Map(
