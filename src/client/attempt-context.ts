@@ -1,0 +1,26 @@
+/** What a handler is given beside its job. */
+import type { Job, Json, LogLevel, RecordProgress } from '../api/contract.js';
+
+/** Increments, or absolutes that never go back. `batchId` is made unless given. */
+export type ProgressUpdate = Omit<RecordProgress, 'leaseToken' | 'batchId'> & { readonly batchId?: string };
+
+/**
+ * The attempt as its handler sees it. No call has to be awaited: what fails unawaited is told to the worker's `error`
+ * listener. All of them are delivered before the attempt's end is.
+ */
+export interface AttemptContext {
+  readonly job: Job;
+  readonly attempt: number;
+  /** Aborted on cancel, pause, lost lease and forced shutdown, with an `AttemptAbortedError` whose `why` says which. */
+  readonly signal: AbortSignal;
+  /** What an earlier attempt of the run saved last, or null. */
+  readonly lastCheckpoint: Json;
+  /** Counts work. A repeat after a lost answer is counted once. */
+  progress(update: ProgressUpdate): Promise<void>;
+  /** Saves where another attempt may go on; while one is being saved only the latest waits. */
+  checkpoint(value: Json): Promise<void>;
+  /** Shown with the lease, at most 40 characters. `waiting…` tells that silence is no stall. */
+  setState(state: string): Promise<void>;
+  /** Writes a line of the job's log, together with others within a second. `fields` is copied. */
+  log(level: LogLevel, message: string, fields?: Json): void;
+}

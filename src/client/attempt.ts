@@ -1,0 +1,231 @@
+/**
+ * One claimed job in the hands of this worker, from the claim to the one call that ends it. `run` never rejects: what
+ * goes wrong is the job's failure, a lost lease, or told to the `error` listener.
+ */
+import { setMaxListeners } from 'node:events';
+import type { ClaimedJob, CommandAnswer, Job } from '../api/contract.js';
+import type { AttemptContext, ProgressUpdate } from './attempt-context.js';
+import type { JobledgerClient } from './client.js';
+import type { CallOptions } from './transport.js';
+import { endingOf, type Ending, type Outcome } from './ending.js';
+import { isRefusedValue } from './errors.js';
+import { AttemptAbortedError } from './handler-errors.js';
+import { LeaseKeeper, isLeaseGone } from './lease-keeper.js';
+import { LogBuffer } from './log-buffer.js';
+import type { Announcer, HeldJob } from './worker-listeners.js';
+
+/**
+ * Does the work of a job. What it returns is the job's result. What it throws ends the attempt: `NonRetryableError`,
+ * `ThrottleError`, `WaitError` and `ReleaseError` as they say, anything else as a failure with the error's name as code.
+ */
+export type Handler = (job: Job, context: AttemptContext) => unknown;
+
+export interface AttemptOptions {
+  readonly client: JobledgerClient;
+  readonly handler: Handler;
+  /** Of the claim; default the policy's. */
+  readonly leaseMs: number | undefined;
+  readonly announcer: Announcer;
+}
+
+/** What an aborted handler has to return or throw in before its job is given back without it. */
+export const SETTLE_MS = 1_000;
+/** What the last calls of an attempt have at a forced shutdown. */
+export const HAND_BACK_MS = 5_000;
+const LOGS_DEADLINE_MS = 10_000;
+
+export class Attempt {
+  readonly #claimed: ClaimedJob;
+  readonly #options: AttemptOptions;
+  readonly #held: HeldJob;
+  /** The handler's signal. */
+  readonly #aborted = new AbortController();
+  /** Of every call: the attempt is over, delivered or not. */
+  readonly #cutOff = new AbortController();
+  readonly #lease: LeaseKeeper;
+  readonly #logs: LogBuffer;
+  readonly #calls = new Set<Promise<void>>();
+  readonly #abandoned: Promise<Outcome>;
+  #abandon: (outcome: Outcome) => void = () => undefined;
+  #batches = 0;
+  #closed = false;
+  #timers: (() => void)[] = [];
+  #lostBy: { cause: unknown } | null = null;
+
+  constructor(claimed: ClaimedJob, options: AttemptOptions) {
+    const { client } = options;
+    // Node warns of a leak at the eleventh listener; here each is a call under way.
+    setMaxListeners(0, this.#aborted.signal, this.#cutOff.signal);
+    this.#claimed = claimed;
+    this.#options = options;
+    this.#held = { job: claimed.job, attempt: claimed.attempt };
+    this.#abandoned = new Promise((resolve) => {
+      this.#abandon = resolve;
+    });
+    this.#lease = new LeaseKeeper({
+      clock: client.clock,
+      leaseMs: options.leaseMs ?? claimed.job.policy.leaseMs,
+      send: (changes, timeoutMs) =>
+        client.heartbeat(this.#id, { ...changes, ...this.#token }, { ...this.#call, deadlineMs: 0, timeoutMs }),
+      onDirective: (directive) => {
+        if (directive !== 'continue') this.#abort(directive);
+      },
+      onLost: (cause) => this.#lose(cause),
+      onError: (error) => this.#report(error),
+    });
+    this.#logs = new LogBuffer(
+      client.clock,
+      (lines) => client.log(this.#id, { lines, ...this.#token }, { ...this.#call, deadlineMs: LOGS_DEADLINE_MS }),
+      (error) => this.#report(error),
+    );
+  }
+
+  async run(): Promise<void> {
+    this.#options.announcer.tell(this.#held, (listeners) => listeners.claimed?.(this.#held));
+    this.#lease.start();
+    const outcome = await Promise.race([this.#handle(), this.#abandoned]);
+    this.#closed = true;
+    await Promise.all([Promise.allSettled(this.#calls), this.#logs.flush()]);
+    await this.#lease.close();
+    await this.#deliver(outcome);
+    for (const cancel of this.#timers) cancel();
+  }
+
+  /** Aborts the handler, and gives the job back when that does not end it. `run` ends within a few seconds. */
+  shutdown(): void {
+    const { clock } = this.#options.client;
+    this.#abort('shutdown');
+    this.#timers.push(
+      clock.after(SETTLE_MS, () => this.#abandon({ error: this.#aborted.signal.reason })),
+      clock.after(SETTLE_MS + HAND_BACK_MS, () => this.#cutOff.abort(new Error('the worker has stopped'))),
+    );
+  }
+
+  get #id(): string {
+    return this.#claimed.job.id;
+  }
+
+  get #token(): { readonly leaseToken: string } {
+    return { leaseToken: this.#claimed.leaseToken };
+  }
+
+  get #call(): CallOptions {
+    return { signal: this.#cutOff.signal };
+  }
+
+  async #handle(): Promise<Outcome> {
+    try {
+      return { result: await this.#options.handler(this.#claimed.job, this.#context()) };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  #context(): AttemptContext {
+    const { job, attempt, checkpoint } = this.#claimed;
+    return {
+      job,
+      attempt,
+      signal: this.#aborted.signal,
+      lastCheckpoint: checkpoint,
+      progress: (update) => this.#track(() => this.#progress(update)),
+      checkpoint: (value) => this.#track(() => this.#lease.save({ checkpoint: value })),
+      setState: (state) => this.#track(() => this.#lease.save({ state })),
+      log: (level, message, fields) => {
+        if (!this.#closed) this.#logs.add(level, message, fields);
+      },
+    };
+  }
+
+  async #progress(update: ProgressUpdate): Promise<void> {
+    this.#batches += 1;
+    const batchId = `auto-${this.#batches}`;
+    await this.#options.client.progress(this.#id, { batchId, ...update, ...this.#token }, this.#call);
+    this.#lease.renewed();
+  }
+
+  /** A call of the handler: it is waited for before the end, and a failure nobody awaits is no unhandled rejection. */
+  #track(send: () => Promise<void>): Promise<void> {
+    if (this.#closed) return handled(Promise.reject(new Error('the attempt has ended')));
+    const call = send().catch((error: unknown) => {
+      if (isLeaseGone(error)) this.#lose(error);
+      else this.#report(error);
+      throw error;
+    });
+    this.#calls.add(call);
+    return handled(call.finally(() => this.#calls.delete(call)));
+  }
+
+  #abort(why: AttemptAbortedError['why'], cause?: unknown): void {
+    this.#aborted.abort(new AttemptAbortedError(why, { cause }));
+  }
+
+  #lose(cause: unknown): void {
+    if (this.#lostBy !== null) return;
+    this.#lostBy = { cause };
+    this.#abort('lease_lost', cause);
+    this.#options.announcer.tell(this.#held, (listeners) => listeners.leaseLost?.(this.#held, cause));
+  }
+
+  #report(error: unknown): void {
+    this.#options.announcer.error(error, this.#held);
+  }
+
+  get #abortedBy(): AttemptAbortedError['why'] | null {
+    const { signal } = this.#aborted;
+    return signal.aborted ? (signal.reason as AttemptAbortedError).why : null;
+  }
+
+  /**
+   * Tells the ledger, unless it said that the lease is gone: a lease that only lapsed may still complete. What it
+   * refuses as malformed or too large becomes a failure that says so.
+   */
+  async #deliver(outcome: Outcome, isSecondTry = false): Promise<void> {
+    if (this.#lostBy !== null && isLeaseGone(this.#lostBy.cause)) return;
+    try {
+      const ending = endingOf(outcome, isSecondTry ? null : this.#abortedBy);
+      const answer = await this.#end(ending);
+      this.#announce(ending, answer, outcome);
+    } catch (error) {
+      if (isLeaseGone(error)) {
+        this.#lose(error);
+        return;
+      }
+      this.#report(error);
+      // Before it is sent, a body that JSON cannot hold is a TypeError.
+      if (!isSecondTry && (isRefusedValue(error) || error instanceof TypeError)) await this.#deliver({ error }, true);
+    }
+  }
+
+  #end({ command, body }: Ending): Promise<CommandAnswer> {
+    const { client } = this.#options;
+    switch (command) {
+      case 'complete':
+        return client.complete(this.#id, { ...body, ...this.#token }, this.#call);
+      case 'fail':
+        return client.fail(this.#id, { ...body, ...this.#token }, this.#call);
+      case 'throttle':
+        return client.throttle(this.#id, { ...body, ...this.#token }, this.#call);
+      case 'wait':
+        return client.wait(this.#id, { ...body, ...this.#token }, this.#call);
+      case 'release':
+        return client.release(this.#id, { ...body, ...this.#token }, this.#call);
+    }
+  }
+
+  #announce({ command }: Ending, answer: CommandAnswer, outcome: Outcome): void {
+    const error = 'error' in outcome ? outcome.error : undefined;
+    this.#options.announcer.tell(this.#held, (listeners) => {
+      if (this.#abortedBy === 'cancel') return listeners.cancelled?.(this.#held, answer);
+      if (command === 'complete') return listeners.completed?.(this.#held, answer);
+      if (command === 'fail') return listeners.failed?.(this.#held, answer, error);
+      return listeners.handedBack?.(this.#held, answer, error);
+    });
+  }
+}
+
+/** The same promise, whose rejection may be ignored. */
+const handled = <T>(promise: Promise<T>): Promise<T> => {
+  promise.catch(() => undefined);
+  return promise;
+};

@@ -1,0 +1,54 @@
+/** How an attempt ends: from what its handler did to the one command that says so. Pure. */
+import type { CompleteJob, FailJob, ReleaseJob, ThrottleJob, WaitJob } from '../api/contract.js';
+import {
+  NonRetryableError,
+  ReleaseError,
+  ThrottleError,
+  WaitError,
+  type AttemptAbortedError,
+} from './handler-errors.js';
+
+type Body<T> = Omit<T, 'leaseToken'>;
+
+/** What a handler did: gave a result, or threw. */
+export type Outcome = { readonly result: unknown } | { readonly error: unknown };
+
+export type Ending =
+  | { readonly command: 'complete'; readonly body: Body<CompleteJob> }
+  | { readonly command: 'fail'; readonly body: Body<FailJob> }
+  | { readonly command: 'throttle'; readonly body: Body<ThrottleJob> }
+  | { readonly command: 'wait'; readonly body: Body<WaitJob> }
+  | { readonly command: 'release'; readonly body: Body<ReleaseJob> };
+
+/**
+ * A result completes, aborted or not: the ledger knows better than the worker whether it still counts. What an aborted
+ * handler throws is taken for the abort, so that it costs no failed attempt.
+ */
+export const endingOf = (outcome: Outcome, abortedBy: AttemptAbortedError['why'] | null): Ending => {
+  if ('result' in outcome) return { command: 'complete', body: { result: outcome.result } };
+  const { error } = outcome;
+  if (error instanceof ThrottleError) return { command: 'throttle', body: error.throttle };
+  if (error instanceof WaitError) return { command: 'wait', body: error.wait };
+  if (error instanceof ReleaseError) return { command: 'release', body: { reason: wireText(error.reason, 4_000) } };
+  if (abortedBy !== null) return { command: 'release', body: { reason: abortedBy } };
+  return { command: 'fail', body: failureOf(error) };
+};
+
+const failureOf = (error: unknown): Body<FailJob> => {
+  if (!(error instanceof Error)) return { code: 'NonError', message: wireText(String(error), 4_000) };
+  if (error instanceof NonRetryableError) {
+    const { code, message, detail } = error;
+    return { code: wireText(code, 120), message: wireText(message, 4_000), detail, retryable: false };
+  }
+  return { code: wireText(nameOf(error), 120), message: wireText(error.message || nameOf(error), 4_000) };
+};
+
+/** Classes that extend Error without setting `name` inherit `Error`; their constructor says more. */
+const nameOf = (error: Error): string => (error.name === 'Error' ? error.constructor.name : error.name);
+
+/** Text as the wire takes it: 1 to `max` characters, no NUL, no half of a surrogate pair. */
+export const wireText = (text: string, max: number): string =>
+  text
+    .slice(0, max)
+    .replaceAll('\0', '')
+    .replaceAll(/\p{Surrogate}/gu, '\uFFFD') || '(empty)';

@@ -1,0 +1,80 @@
+/** What a handler throws to end its attempt in another way than `fail`, and what its signal is aborted with. */
+import type { Instant, Json } from '../api/contract.js';
+import { JobledgerError } from './errors.js';
+
+/** Throw to fail the run at once: another attempt would fail too. */
+export class NonRetryableError extends JobledgerError {
+  override readonly name = 'NonRetryableError';
+  /** Of the job's error, 1–120 characters. */
+  readonly code: string;
+  /** Kept with the job's error. */
+  readonly detail: Json;
+
+  /** @param options.code default the name of `cause` when that is an error, else `NonRetryableError`. */
+  constructor(message: string, options: ErrorOptions & { readonly code?: string; readonly detail?: Json } = {}) {
+    super(message, options);
+    this.code = options.code ?? (options.cause instanceof Error ? options.cause.name : this.name);
+    this.detail = options.detail;
+  }
+}
+
+/** How long a throttled job stays away: told by the other side, or a base that doubles with each throttle of the run. */
+export type ThrottleDelay =
+  | { readonly retryAfterMs: number; readonly baseMs?: never }
+  | { readonly baseMs: number; readonly retryAfterMs?: never };
+
+/** Throw when somebody else is overloaded: the job comes back later, at no cost in attempts. */
+export class ThrottleError extends JobledgerError {
+  override readonly name = 'ThrottleError';
+
+  /** @param throttle `retryAfterMs` up to 24 h, or `baseMs`; `resource` names who is overloaded. */
+  constructor(
+    readonly throttle: ThrottleDelay & { readonly resource?: string },
+    options?: ErrorOptions,
+  ) {
+    super(throttle.resource === undefined ? 'throttled' : `throttled by ${throttle.resource}`, options);
+  }
+}
+
+/** Throw when a person or a credential is needed: the job waits without a worker until it is resumed. */
+export class WaitError extends JobledgerError {
+  override readonly name = 'WaitError';
+
+  /** @param wait `until`: the wait expires then, at the latest after the policy's `waitLimitMs`. */
+  constructor(
+    readonly wait: { readonly reason: string; readonly detail?: Json; readonly until?: Instant },
+    options?: ErrorOptions,
+  ) {
+    super(`waits: ${wait.reason}`, options);
+  }
+}
+
+/** Throw to give the job back to its queue, at no cost in attempts. */
+export class ReleaseError extends JobledgerError {
+  override readonly name = 'ReleaseError';
+
+  constructor(
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`released: ${reason}`, options);
+  }
+}
+
+/**
+ * The `reason` of a handler's signal. `why`:
+ * - `cancel`: somebody cancelled the job; whatever the handler does next, it ends as cancelled.
+ * - `pause`: an operator holds the job; it is given back.
+ * - `lease_lost`: the job is, or may be, another worker's: have no more effect on the world.
+ * - `shutdown`: the worker stops and its grace is over; save a checkpoint and return or throw, the job is given back.
+ */
+export class AttemptAbortedError extends JobledgerError {
+  override readonly name = 'AttemptAbortedError';
+
+  constructor(
+    readonly why: 'cancel' | 'pause' | 'lease_lost' | 'shutdown',
+    options?: ErrorOptions,
+  ) {
+    super(`attempt aborted: ${why}`, options);
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Calls over HTTP, repeated until one is answered or the deadline passes.
+ *
+ * The danger is a lost answer: the command may have taken effect. So every command carries an idempotency key, every
+ * repeat carries the same one, and the ledger gives the first answer again. What is repeated: network errors, timeouts,
+ * 429 and 503, and 502 and 504 of proxies. A refusal is final.
+ */
+import { readAnswer, readRefusal, type Answer } from './answer.js';
+import { backoffMs, sleep, systemClock, type Clock } from './clock.js';
+import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
+
+/** How calls are repeated. Durations in milliseconds. */
+export interface RetryOptions {
+  /** For one call with all its repeats, beyond what it asked to wait. 0: a single try. Default 60,000. */
+  readonly deadlineMs?: number;
+  /** For a single try, beyond what it asked to wait. Default 10,000. */
+  readonly timeoutMs?: number;
+  /** First back-off; doubles with each failure. Default 100. */
+  readonly initialMs?: number;
+  /** Longest back-off; `Retry-After` may ask for more. Default 5,000. */
+  readonly maxMs?: number;
+}
+
+export interface ClientOptions {
+  /** Where the ledger is, as in `http://127.0.0.1:8080`; a path is kept as a prefix. */
+  readonly baseUrl: string | URL;
+  /** Sent as `Authorization: Bearer`. */
+  readonly apiKey?: string;
+  /** Default the global one. */
+  readonly fetch?: typeof globalThis.fetch;
+  readonly retry?: RetryOptions;
+  /** For tests. Default the system's. */
+  readonly clock?: Clock;
+}
+
+/** What any call takes. */
+export interface CallOptions {
+  /** Ends the call: it rejects with the signal's reason. A command may have taken effect all the same. */
+  readonly signal?: AbortSignal;
+  /** Overrides `retry.deadlineMs`. */
+  readonly deadlineMs?: number;
+  /** Overrides `retry.timeoutMs`. */
+  readonly timeoutMs?: number;
+}
+
+export type QueryValues = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+/** One call, before any repeat. */
+export interface Call {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly query?: QueryValues;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  readonly body?: unknown;
+  /** Absent on calls whose repeat is harmless. */
+  readonly idempotencyKey?: string;
+  /** How long the ledger may hold the call before it answers. Default 0. */
+  readonly waitMs?: number;
+  /** Statuses beyond 2xx that are answers. */
+  readonly alsoAnswers?: readonly number[];
+}
+
+export class Transport {
+  readonly clock: Clock;
+  readonly #base: string;
+  readonly #apiKey: string | undefined;
+  readonly #fetch: typeof globalThis.fetch;
+  readonly #retry: Required<RetryOptions>;
+
+  constructor(options: ClientOptions) {
+    this.clock = options.clock ?? systemClock;
+    this.#base = new URL(options.baseUrl).href.replace(/\/+$/, '');
+    this.#apiKey = options.apiKey;
+    const fetch = options.fetch ?? globalThis.fetch;
+    this.#fetch = (url, init) => fetch(url, init);
+    this.#retry = { deadlineMs: 60_000, timeoutMs: 10_000, initialMs: 100, maxMs: 5_000, ...options.retry };
+  }
+
+  /**
+   * Sends until answered.
+   * @throws ProblemError when refused; OutcomeUnknownError or UnreachableError when the deadline passed.
+   */
+  async send<T>(call: Call, options: CallOptions = {}): Promise<T> {
+    const { initialMs, maxMs } = this.#retry;
+    const waitMs = call.waitMs ?? 0;
+    const deadlineMs = options.deadlineMs ?? this.#retry.deadlineMs;
+    const timeoutMs = (options.timeoutMs ?? this.#retry.timeoutMs) + waitMs;
+    const endsAt = this.clock.now() + deadlineMs + waitMs;
+    const [url, init] = this.#request(call);
+    let lost: { cause: unknown } | undefined;
+    for (let failures = 1; ; failures += 1) {
+      const remainingMs = deadlineMs === 0 ? timeoutMs : endsAt - this.clock.now();
+      const answer = await this.#try(call, url, init, Math.min(timeoutMs, remainingMs), options.signal);
+      if (answer.kind === 'answered') return answer.body as T;
+      if (answer.kind === 'refused' && !(answer.error instanceof UnavailableError)) throw answer.error;
+      if (answer.kind === 'lost') lost = { cause: answer.cause };
+      const delayMs = answer.retryAfterMs + backoffMs(this.clock, failures, initialMs, maxMs);
+      if (deadlineMs === 0 || this.clock.now() + delayMs >= endsAt) throw givenUp(call, lost, answer);
+      await sleep(this.clock, delayMs, options.signal);
+    }
+  }
+
+  /**
+   * Opens a stream, once.
+   * @returns the response, of which only the head has been read.
+   * @throws ProblemError when refused, whatever fetch throws when not reached.
+   */
+  async open(call: Call, signal: AbortSignal): Promise<Response> {
+    const [url, init] = this.#request(call);
+    const response = await this.#fetch(url, { ...init, signal });
+    if (response.ok) return response;
+    const refusal = await readRefusal(response);
+    throw refusal.kind === 'refused' ? refusal.error : new UnreachableError('opening a stream', refusal);
+  }
+
+  /** Built before the first try, so that what can never be sent is thrown instead of repeated. */
+  #request({ method, path, query, headers, body, idempotencyKey }: Call): [string, RequestInit] {
+    const sent = new Headers({ accept: 'application/json' });
+    if (this.#apiKey !== undefined) sent.set('authorization', `Bearer ${this.#apiKey}`);
+    if (idempotencyKey !== undefined) sent.set('idempotency-key', idempotencyKey);
+    for (const [name, value] of Object.entries(headers ?? {})) if (value !== undefined) sent.set(name, value);
+    const url = `${this.#base}${path}${queryString(query)}`;
+    if (body === undefined) return [url, { method, headers: sent }];
+    sent.set('content-type', 'application/json');
+    return [url, { method, headers: sent, body: JSON.stringify(body) }];
+  }
+
+  async #try(call: Call, url: string, init: RequestInit, timeoutMs: number, signal?: AbortSignal): Promise<Answer> {
+    signal?.throwIfAborted();
+    const abort = new AbortController();
+    const onAbort = (): void => abort.abort(signal?.reason);
+    // Not AbortSignal.any: on a signal that outlives many calls its followers pile up.
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const cancelTimeout = this.clock.after(timeoutMs, () => abort.abort(new Error(`no answer in ${timeoutMs} ms`)));
+    try {
+      const response = await this.#fetch(url, { ...init, signal: abort.signal });
+      return await readAnswer(response, call.alsoAnswers ?? []);
+    } catch (cause) {
+      signal?.throwIfAborted();
+      return { kind: 'lost', cause, retryAfterMs: 0 };
+    } finally {
+      cancelTimeout();
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+const queryString = (query: QueryValues = {}): string => {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    for (const one of [value ?? []].flat()) params.append(name, String(one));
+  }
+  return params.size === 0 ? '' : `?${params.toString()}`;
+};
+
+/** One lost answer makes the outcome of a command unknown, whatever was refused after it. */
+const givenUp = (
+  call: Call,
+  lost: { cause: unknown } | undefined,
+  last: Exclude<Answer, { kind: 'answered' }>,
+): Error => {
+  if (call.idempotencyKey !== undefined && lost !== undefined)
+    return new OutcomeUnknownError(call.idempotencyKey, lost);
+  return last.kind === 'refused' ? last.error : new UnreachableError(`no answer to ${call.method} ${call.path}`, last);
+};
