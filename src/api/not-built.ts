@@ -1,0 +1,54 @@
+/**
+ * What the contract names and this version does not serve: it answers 501 `not_implemented`, so that a client can tell
+ * "not yet" from "never". Whoever builds a part deletes its lines: a line that names a route that exists stops the start.
+ */
+
+export interface NotBuiltRoute {
+  /** Of the part that is missing. A path of which no method is built answers 501 to any. */
+  readonly methods: readonly string[];
+  /** As in a controller: `:name` is one segment, `*` the rest; a colon of the path itself is `::`. */
+  readonly path: string;
+  readonly part: string;
+}
+
+const route = (part: string, methods: string, path: string): NotBuiltRoute => ({
+  methods: methods.split(' '),
+  path,
+  part,
+});
+
+export const NOT_BUILT: readonly NotBuiltRoute[] = [
+  route('items', 'GET POST', '/v1/jobs/:id/items'),
+  route('items', 'POST', '/v1/jobs/:id/items/:itemId/retry'),
+  route('families of jobs', 'GET', '/v1/jobs/:id/children'),
+  route('what a job waits on', 'GET', '/v1/jobs/:id/why'),
+  route('commands in bulk', 'POST', '/v1/commands'),
+  route('holding a job', 'POST', '/v1/jobs/:id/hold'),
+  route('deleting a job', 'DELETE', '/v1/jobs/:id'),
+  route('credentials', 'GET PUT DELETE', '/v1/credentials/:name'),
+  route('credentials', 'POST', '/v1/credentials/:name/secret'),
+  route('workers', 'GET', '/v1/workers'),
+  route('workers', 'POST', '/v1/workers/:id'),
+  route('workers', 'POST', '/v1/workers/:id/heartbeat'),
+  route('limits of queues', 'PUT', '/v1/queues/:name'),
+  route('pausing a queue', 'POST', '/v1/queues/:name/pause'),
+  route('pausing a queue', 'POST', '/v1/queues/:name/resume'),
+  route('the list of what is stuck', 'GET', '/v1/stuck'),
+  route('the list of what is stuck', 'GET', '/v1/stuck/summary'),
+  route('the list of what is stuck', 'GET', '/v1/streams/stuck'),
+  route('commands of operators', 'POST', '/v1/admin/jobs/:id/force-fail'),
+  route('commands of operators', 'POST', '/v1/admin/jobs/:id/cancel'),
+  route('commands of operators', 'POST', '/v1/admin/jobs/:id/requeue'),
+  route('commands of operators', 'POST', '/v1/admin/jobs/:id/emergency-stop'),
+  route('commands of operators', 'POST', '/v1/admin/jobs::cancel'),
+  route('commands of operators', 'POST', '/v1/admin/jobs::retry'),
+  route('commands of operators', 'POST', '/v1/admin/jobs::requeue'),
+  route('commands of operators', 'POST', '/v1/admin/jobs::purge'),
+  route('rebuilding a projection', 'POST', '/v1/admin/projections/:name/rebuild'),
+  route('verifying a projection', 'POST', '/v1/admin/projections/:name/verify'),
+  route('verifying the log', 'POST', '/v1/admin/log/verify'),
+  route('the head of the log', 'GET', '/v1/log/head'),
+  ...['alerts', 'schedules', 'export'].flatMap((name) =>
+    ['', '/*'].map((rest) => route(name, 'GET POST PUT PATCH DELETE', `/v1/${name}${rest}`)),
+  ),
+];

@@ -1,0 +1,14 @@
+/** Path parameters. One that no resource can have is 404: there is nothing at that path. */
+import { z } from 'zod';
+import { name } from './fields.js';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** The id of a job, in lower case. */
+export const jobId = z
+  .string()
+  .regex(UUID)
+  .transform((id) => id.toLowerCase())
+  .meta({ format: 'uuid' });
+
+export const queueName = name;

@@ -1,0 +1,53 @@
+/** The schema of `policy`, read from the domain's own list of fields and ranges. */
+import { z } from 'zod';
+import { type FieldRule, POLICY_FIELDS, type PolicyOverrides, PRESETS, type PresetName } from '../../domain/policy.js';
+import { expected, oneOf } from './fields.js';
+
+const schemaOf = (rule: FieldRule): z.ZodType => {
+  switch (rule.kind) {
+    case 'choice':
+      return oneOf(...(rule.choices as [string, ...string[]]));
+    case 'number': {
+      const error = expected(`a number from ${rule.min} to ${rule.max}`);
+      return z.number({ error }).min(rule.min, { error }).max(rule.max, { error });
+    }
+    case 'count': {
+      const error = expected(`a whole number from ${rule.min} to ${rule.max}`);
+      return z.int({ error }).min(rule.min, { error }).max(rule.max, { error });
+    }
+    case 'duration': {
+      const error = expected(`whole milliseconds from ${rule.min} to ${rule.max}${rule.zeroAllowed ? ', or 0' : ''}`);
+      const isInRange = (ms: number): boolean => (rule.zeroAllowed && ms === 0) || (ms >= rule.min && ms <= rule.max);
+      const range = { minimum: rule.zeroAllowed ? 0 : rule.min, maximum: rule.max };
+      return z.int({ error }).refine(isInRange, { error }).meta(range);
+    }
+  }
+};
+
+/** What a field of the policy takes, by its dotted path. */
+export const policyField = (path: string): z.ZodType<number> => {
+  const rule = POLICY_FIELDS[path];
+  if (rule === undefined) throw new Error(`there is no policy field ${path}`);
+  return schemaOf(rule) as z.ZodType<number>;
+};
+
+type Shape = Record<string, z.ZodType>;
+
+const objectOf = (shape: Shape): z.ZodType => z.strictObject(shape, { error: expected('an object') });
+
+const shapes = (): Shape => {
+  const top: Shape = {};
+  const nested = new Map<string, Shape>();
+  for (const [path, rule] of Object.entries(POLICY_FIELDS)) {
+    const [group = '', field] = path.split('.');
+    if (field === undefined) top[group] = schemaOf(rule).optional();
+    else nested.set(group, { ...nested.get(group), [field]: schemaOf(rule).optional() });
+  }
+  for (const [group, shape] of nested) top[group] = objectOf(shape).optional();
+  return top;
+};
+
+/** Some fields of a policy; nested ones too. */
+export const policyOverrides = objectOf(shapes()).meta({ id: 'PolicyOverrides' }) as z.ZodType<PolicyOverrides>;
+
+export const preset = oneOf(...(Object.keys(PRESETS) as [PresetName, ...PresetName[]]));

@@ -1,0 +1,69 @@
+/** Judges a request by its schema, and says everything that is wrong with it in one answer. */
+import type { z } from 'zod';
+import { pathOf } from './json-path.js';
+import {
+  type FieldError,
+  MAX_FIELD_ERRORS,
+  notFound,
+  notImplemented,
+  payloadTooLarge,
+  type Problem,
+  validationFailed,
+} from './problem.js';
+
+/** Where in a request a value comes from. */
+export type Source = 'body' | 'query' | 'param';
+
+/** Said by a schema in `params` of an issue, when the answer is another than `validation_failed`. */
+export type IssueKind = 'payload_too_large' | 'not_implemented';
+
+const kindOf = (issue: z.core.$ZodIssue): IssueKind | undefined => {
+  if (issue.code === 'invalid_type' && issue.expected === 'never') return 'not_implemented';
+  return issue.code === 'custom' ? (issue.params?.['kind'] as IssueKind | undefined) : undefined;
+};
+
+/** A parameter is named as it is sent: the third `status` is still `status`. */
+const pathIn = (source: Source, keys: readonly PropertyKey[]): string =>
+  pathOf(source === 'body' ? keys : keys.slice(0, 1));
+
+const fieldErrors = (issues: readonly z.core.$ZodIssue[], source: Source): FieldError[] =>
+  issues.slice(0, MAX_FIELD_ERRORS).flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.slice(0, MAX_FIELD_ERRORS).map((key) => {
+        const path = pathIn(source, [...issue.path, key]);
+        return { path, message: `${path} is not known here` };
+      });
+    }
+    const path = pathIn(source, issue.path);
+    return { path, message: `${path === '' ? `the ${source}` : path} ${issue.message}` };
+  });
+
+/** What outranks goes first: too large, then not built yet, then not valid. */
+const refusal = (issues: readonly z.core.$ZodIssue[], source: Source): Problem => {
+  if (source === 'param') return notFound('there is nothing at this path');
+  const of = (kind: IssueKind): FieldError[] =>
+    fieldErrors(
+      issues.filter((issue) => kindOf(issue) === kind),
+      source,
+    );
+  const tooLarge = of('payload_too_large');
+  if (tooLarge.length > 0) return payloadTooLarge(tooLarge[0]!.message, tooLarge);
+  const notBuilt = of('not_implemented');
+  if (notBuilt.length > 0) return notImplemented(notBuilt.map((error) => error.message).join('; '), notBuilt);
+  return validationFailed(fieldErrors(issues, source));
+};
+
+/**
+ * The value as the schema gives it back: defaults filled in, times normalised.
+ * @throws Problem `payload_too_large`, `not_implemented` or `validation_failed` with every error; of a path parameter
+ *   `not_found`, since no resource has such a name.
+ */
+export const validated = <Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  source: Source,
+): z.output<Schema> => {
+  const result = schema.safeParse(value);
+  if (!result.success) throw refusal(result.error.issues, source);
+  return result.data;
+};
