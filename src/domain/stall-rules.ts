@@ -32,7 +32,8 @@ const leaseExpired: RuleAt = (_job, clocks) => clocks.leaseExpiresAt;
 const silentSince = (job: Job, clocks: Clocks, policy: Policy): number => {
   const { workerState } = job;
   if (workerState === null || !workerState.state.startsWith('waiting')) return clocks.lastActivityAt;
-  return Math.max(clocks.lastActivityAt, toEpochMs(workerState.since) + policy.waitLimitMs);
+  const waitedAtMost = toEpochMs(workerState.since) + policy.waitLimitMs;
+  return Math.max(clocks.lastActivityAt, Math.min(waitedAtMost, clocks.leaseExpiresAt ?? waitedAtMost));
 };
 
 /** The work does not move: older than `timeoutMs` since its claim, and silent for `stallMs`. */
