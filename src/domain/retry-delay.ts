@@ -14,6 +14,9 @@ export const retryDelayMs = (retry: RetryPolicy, failedAttempts: number, random:
 /** Longest delay of a throttle that names a base instead of an instant: 10 minutes. */
 const MAX_DOUBLED_MS = 600_000;
 
+/** Doublings that take 1 ms beyond the longest delay; more would overflow, and 0 × Infinity is no number. */
+const MAX_DOUBLINGS = 20;
+
 /** `baseMs`, doubled with each throttle that the run had before. */
 export const throttleDelayMs = (baseMs: number, throttlesBefore: number): number =>
-  Math.min(baseMs * 2 ** throttlesBefore, MAX_DOUBLED_MS);
+  Math.min(baseMs * 2 ** Math.min(throttlesBefore, MAX_DOUBLINGS), MAX_DOUBLED_MS);
