@@ -107,7 +107,7 @@ export interface Appended {
 
 export interface NotAppended {
   readonly ok: false;
-  readonly error: Conflict | StreamDeleted | TooLarge | BesideRefused | GroupAborted;
+  readonly error: Conflict | StreamDeleted | TooLarge | InvalidAppend | BesideRefused | GroupAborted;
 }
 
 export type AppendResult = Appended | NotAppended;
@@ -137,6 +137,16 @@ export class TooLarge extends Error {
     readonly limit: number,
   ) {
     super(`an append to ${stream} is over ${limit} bytes`);
+  }
+}
+
+/** The request cannot be stored as it is: no events, a name or id out of form, data that is not JSON. A caller's bug. */
+export class InvalidAppend extends Error {
+  constructor(
+    readonly stream: string,
+    reason: string,
+  ) {
+    super(`an append to ${stream} is invalid: ${reason}`);
   }
 }
 
@@ -177,17 +187,19 @@ export interface EventFilter {
 }
 
 export interface ReadAllOptions {
-  /** Exclusive. */
-  readonly after: Position;
+  /** Exclusive; absent: the start forwards, the end backwards. */
+  readonly after?: Position;
+  /** At least 1. */
   readonly limit: number;
   readonly filter?: EventFilter;
-  /** Backwards reads the events before `after`, newest first (`after` exclusive; absent bound: the head). */
+  /** Backwards reads the events before `after`, newest first. */
   readonly direction?: 'forwards' | 'backwards';
 }
 
 export interface Page {
+  /** Fewer than `limit`, even none, does not mean the end: with a filter, a page looks at so many events at most. */
   readonly events: readonly RecordedEvent[];
-  /** Everything up to here was looked at: pass it as the next `after`. */
+  /** Everything up to here was looked at: pass it as the next `after`. The end is reached when it does not move. */
   readonly next: Position;
 }
 
@@ -228,6 +240,11 @@ export interface EventStore {
    */
   subscribe(options: SubscribeOptions): AsyncIterable<readonly RecordedEvent[] | CaughtUp>;
   head(): Promise<Head>;
+  /**
+   * Hex digest of the log at a position, or null when the log does not reach it. It stays the same as long as the
+   * log up to there is the same: kept with a checkpoint, it tells a log that was restored from a backup.
+   */
+  hashAt(position: Position): Promise<string | null>;
   /** Calls back soon after somebody (any process) appended; a hint, never a promise. Returns how to stop. */
   onAppended(listener: () => void): () => void;
   close(): Promise<void>;

@@ -1,0 +1,83 @@
+/** A request as a log stores it: checked and canonical before anything is sent, so a bad one costs the others nothing. */
+import { canonicalJson, NotCanonical } from './canonical-json.js';
+import type { AppendRequest, Beside, ExpectedRevision, NewEvent } from './event-store.js';
+import { InvalidAppend, TooLarge } from './event-store.js';
+import { eventLeaf } from './hash-chain.js';
+
+export interface EncodedEvent {
+  /** Lower case. */
+  readonly id: string;
+  readonly type: string;
+  readonly version: number;
+  /** Canonical JSON. */
+  readonly data: string;
+  /** Canonical JSON. */
+  readonly metadata: string;
+  readonly leaf: Buffer;
+}
+
+export interface EncodedRequest {
+  /** Index in the caller's call. */
+  readonly ordinal: number;
+  readonly stream: string;
+  readonly expected: ExpectedRevision;
+  readonly events: readonly EncodedEvent[];
+  readonly beside: readonly Beside[];
+}
+
+/** What EventStoreDB takes in one append by default, so that what one log takes the other takes too. */
+export const MAX_APPEND_BYTES = 1_048_576;
+
+const MAX_NAME_BYTES = 255;
+const MAX_REVISION = 2_147_483_647;
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const unstorable = /\0|\p{Surrogate}/u;
+
+const isName = (text: string): boolean =>
+  text !== '' && Buffer.byteLength(text) <= MAX_NAME_BYTES && !unstorable.test(text);
+
+const isCount = (value: number, least: number): boolean =>
+  Number.isInteger(value) && value >= least && value <= MAX_REVISION;
+
+/** Why the request cannot be stored, or undefined. */
+const fault = ({ stream, expected, events, beside = [] }: AppendRequest): string | undefined => {
+  if (!isName(stream) || stream.startsWith('$')) return `the stream's name is empty, too long, or reserved`;
+  if (typeof expected === 'number' && !isCount(expected, 0)) return `${expected} is no revision`;
+  if (events.length === 0) return 'it has no events';
+  for (const { id, type, version } of events) {
+    if (!uuid.test(id)) return `event id ${id} is no UUID`;
+    if (!isName(type)) return 'the name of an event type is empty or too long';
+    if (!isCount(version, 1)) return `${version} is no version of ${type}`;
+  }
+  const stray = beside.find(({ event = 0 }) => !isCount(event, 0) || event >= events.length);
+  return stray && `a row of ${stray.table.name} belongs to event ${stray.event ?? 0}`;
+};
+
+const encodeEvent = (stream: string, event: NewEvent): EncodedEvent => {
+  const { type, version } = event;
+  const id = event.id.toLowerCase();
+  const data = canonicalJson(event.data, `data of ${type}`);
+  const metadata = canonicalJson(event.metadata, `metadata of ${type}`);
+  return { id, type, version, data, metadata, leaf: eventLeaf({ stream, id, type, version, data, metadata }) };
+};
+
+const bytesOf = (event: EncodedEvent): number =>
+  Buffer.byteLength(event.data) + Buffer.byteLength(event.metadata) + Buffer.byteLength(event.type);
+
+export const encodeRequest = (
+  request: AppendRequest,
+  ordinal: number,
+  limit = MAX_APPEND_BYTES,
+): EncodedRequest | InvalidAppend | TooLarge => {
+  const { stream, expected, beside = [] } = request;
+  const reason = fault(request);
+  if (reason !== undefined) return new InvalidAppend(stream, reason);
+  try {
+    const events = request.events.map((event) => encodeEvent(stream, event));
+    const size = events.reduce((sum, event) => sum + bytesOf(event), 0);
+    return size > limit ? new TooLarge(stream, limit) : { ordinal, stream, expected, events, beside };
+  } catch (error) {
+    if (error instanceof NotCanonical) return new InvalidAppend(stream, error.message);
+    throw error;
+  }
+};

@@ -1,0 +1,74 @@
+/**
+ * Hears of appends of other processes, on one connection of its own for all who want to know.
+ *
+ * A hint and no more: when the connection is lost the readers go on polling, and it is made again in the background.
+ * After each time it was made everybody is woken once, for what was missed meanwhile.
+ */
+import pg from 'pg';
+
+const CHANNEL = 'jobledger';
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5_000;
+
+export class AppendListener {
+  readonly #config: pg.ClientConfig;
+  readonly #listeners = new Set<() => void>();
+  #client: pg.Client | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #retry: NodeJS.Timeout | undefined;
+  #started = false;
+  #closed = false;
+
+  constructor(config: pg.ClientConfig) {
+    this.#config = config;
+  }
+
+  /** Connects at the first call. */
+  listen(listener: () => void): () => void {
+    // Wrapped, so that the same function may listen twice.
+    const entry = () => listener();
+    this.#listeners.add(entry);
+    if (!this.#started && !this.#closed) {
+      this.#started = true;
+      this.#connect();
+    }
+    return () => void this.#listeners.delete(entry);
+  }
+
+  readonly wake = (): void => {
+    for (const listener of this.#listeners) listener();
+  };
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#listeners.clear();
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.end().catch(() => undefined);
+  }
+
+  #connect(): void {
+    const client = new pg.Client(this.#config);
+    this.#client = client;
+    let lost = false;
+    const lose = () => {
+      if (lost || this.#closed) return;
+      lost = true;
+      client.end().catch(() => undefined);
+      this.#retry = setTimeout(() => this.#connect(), this.#retryMs);
+      this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    };
+    client.on('error', lose);
+    client.on('end', lose);
+    client.on('notification', this.wake);
+    this.#start(client).catch(lose);
+  }
+
+  async #start(client: pg.Client): Promise<void> {
+    await client.connect();
+    await client.query(`listen ${CHANNEL}`);
+    this.#retryMs = FIRST_RETRY_MS;
+    this.wake();
+  }
+}

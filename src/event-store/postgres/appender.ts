@@ -1,0 +1,150 @@
+/**
+ * The append of the PostgreSQL log: calls `jobledger.append` with everything that may still be written, settles what
+ * the answer settles, and calls again with the rest until nothing is left.
+ *
+ * Usually that is one call. A call that meets another writer's event, or a refusal of a beside table, writes nothing;
+ * each one settles at least one request or puts one off behind those that are written, so the calls come to an end.
+ */
+import pg from 'pg';
+import type { AppendRequest, AppendResult, Appended, BesideTable } from '../event-store.js';
+import type { Unit } from '../append-plan.js';
+import { expectedBase, Outcomes, plan, settleMissed, unitsOf, withoutRefused } from '../append-plan.js';
+import type { EncodedRequest } from '../encoded-request.js';
+import { AppendStatements, streamOffsets } from './append-statement.js';
+import { asText, execute } from './connection.js';
+import { binaryArray } from './binary-array.js';
+import { rfc3339 } from './timestamps.js';
+
+/** SQLSTATE by which a beside table refuses rows. */
+const BESIDE_REFUSED = 'JL001';
+
+type Answer =
+  | { readonly kind: 'written'; readonly base: bigint; readonly at: string; readonly revisions: readonly number[] }
+  | { readonly kind: 'missed'; readonly revisions: readonly number[] }
+  | { readonly kind: 'refused'; readonly table: string; readonly requests: readonly number[] };
+
+export class Appender {
+  readonly #pool: pg.Pool;
+  readonly #statements: AppendStatements;
+
+  constructor(pool: pg.Pool, besideTables: readonly BesideTable[]) {
+    this.#pool = pool;
+    this.#statements = new AppendStatements(besideTables);
+  }
+
+  async append(requests: readonly AppendRequest[]): Promise<AppendResult[]> {
+    const outcomes = new Outcomes(requests.length);
+    let waiting: readonly Unit[] = unitsOf(requests, outcomes);
+    let later: readonly Unit[] = [];
+    while (waiting.length > 0) {
+      const flat = waiting.flat();
+      const answer = await this.#call(flat);
+      if (answer.kind === 'written') {
+        settleWritten(flat, answer, outcomes);
+        waiting = later;
+        later = [];
+      } else if (answer.kind === 'refused') {
+        const refused = new Set(answer.requests.map((index) => flat[index]!.ordinal));
+        waiting = withoutRefused(waiting, refused, answer.table, outcomes);
+      } else {
+        const revisions = new Map(flat.map(({ stream }, index) => [stream, answer.revisions[index]!]));
+        const { ready, missed, deferred } = plan(waiting, (stream) => revisions.get(stream)!);
+        const replays = await this.#replays(missed.flatMap(({ misses }) => misses.map(({ request }) => request)));
+        const rest = settleMissed(missed, (request) => replays.get(request), outcomes);
+        waiting = [...ready, ...rest];
+        later = [...deferred, ...later];
+      }
+      if (waiting.length === 0) [waiting, later] = [later, []];
+    }
+    return outcomes.all();
+  }
+
+  async #call(requests: readonly EncodedRequest[]): Promise<Answer> {
+    const statement = this.#statements.compose(requests, streamOffsets(requests));
+    try {
+      const [row] = await execute(this.#pool, 'appending', statement);
+      const [accepted, base, at, list] = row!;
+      const revisions = list!.slice(1, -1).split(',').map(Number);
+      if (accepted !== 't') return { kind: 'missed', revisions };
+      return { kind: 'written', base: BigInt(base!), at: rfc3339(at!), revisions };
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.code !== BESIDE_REFUSED) throw error;
+      return { kind: 'refused', table: error.message, requests: refusedRequests(error, requests.length) };
+    }
+  }
+
+  /** The requests whose event ids stand in the log right after the revision that they expect. */
+  async #replays(requests: readonly EncodedRequest[]): Promise<ReadonlyMap<EncodedRequest, Appended>> {
+    const asked = requests.filter(({ expected }) => expectedBase(expected) !== undefined);
+    if (asked.length === 0) return new Map();
+    const rows = await execute(this.#pool, 'looking for events appended before', {
+      name: 'replays',
+      text: REPLAYS,
+      values: [
+        binaryArray(
+          'text',
+          asked.map(({ stream }) => stream),
+        ),
+        binaryArray(
+          'int4',
+          asked.map(({ expected }) => expectedBase(expected)!),
+        ),
+        binaryArray(
+          'int4',
+          asked.map(({ events }) => events.length),
+        ),
+      ],
+      rowMode: 'array',
+      types: asText,
+    });
+    const found = asked.map((): { id: string; position: string; revision: number; at: string }[] => []);
+    for (const [index, id, position, revision, at] of rows) {
+      found[Number(index) - 1]!.push({ id: id!, position: position!, revision: Number(revision), at: rfc3339(at!) });
+    }
+    const replays = new Map<EncodedRequest, Appended>();
+    asked.forEach((request, index) => {
+      const there = found[index]!;
+      if (!request.events.every(({ id }, place) => there[place]?.id === id)) return;
+      const positions = there.map(({ position }) => position);
+      const { revision, at, position: last } = there.at(-1)!;
+      replays.set(request, { ok: true, first: positions[0]!, last, positions, revision, at, replayed: true });
+    });
+    return replays;
+  }
+}
+
+const REPLAYS = `
+  select r.n, e.id, e.position, e.revision, e.at
+  from unnest($1::text[], $2::int[], $3::int[]) with ordinality as r(stream, base, length, n)
+  cross join lateral (
+    select e.id, e.position, e.revision, e.at from jobledger.events e
+    where e.stream = r.stream and e.revision > r.base and e.revision <= r.base + r.length
+    order by e.position limit r.length
+  ) e
+  order by r.n, e.position`;
+
+const settleWritten = (
+  requests: readonly EncodedRequest[],
+  { base, at, revisions }: Answer & { kind: 'written' },
+  outcomes: Outcomes,
+): void => {
+  const offsets = streamOffsets(requests);
+  let before = base;
+  requests.forEach(({ ordinal, events }, index) => {
+    const positions = events.map((_, place) => String(before + BigInt(place + 1)));
+    before += BigInt(events.length);
+    const revision = revisions[index]! + offsets[index]! + events.length;
+    const last = positions.at(-1)!;
+    outcomes.settle(ordinal, { ok: true, first: positions[0]!, last, positions, revision, at, replayed: false });
+  });
+};
+
+/** @throws Error when the function does not say whom it refused: asking again would never end */
+const refusedRequests = (error: pg.DatabaseError, length: number): readonly number[] => {
+  const listed: unknown = JSON.parse(error.detail ?? '[]');
+  const isOrdinal = (value: unknown): value is number => Number.isInteger(value) && Number(value) < length;
+  if (!Array.isArray(listed) || listed.length === 0 || !listed.every(isOrdinal)) {
+    throw new Error(`beside table ${error.message} refused without saying which requests`, { cause: error });
+  }
+  return listed;
+};

@@ -1,0 +1,90 @@
+/**
+ * Arrays in PostgreSQL's binary format. `pg` sends a `Buffer` parameter in binary, and the server reads such an array
+ * without parsing: with text arrays the append took 22 % longer, with jsonb 8 %.
+ *
+ * Format: int32 dimensions, int32 has-nulls, oid of the element, int32 length, int32 lower bound, then per element
+ * int32 length (-1 for null) and bytes. https://www.postgresql.org/docs/18/protocol-overview.html#PROTOCOL-FORMAT-CODES
+ */
+import type { BesideColumn } from '../event-store.js';
+
+export type ArrayType = BesideColumn<never>['type'];
+export type ArrayValue = string | number | bigint | boolean | Uint8Array | null;
+
+interface Codec {
+  readonly oid: number;
+  /** Bytes of an element; absent: they differ. */
+  readonly size?: number;
+  readonly sizeOf?: (value: ArrayValue) => number;
+  readonly write: (buffer: Buffer, value: ArrayValue, offset: number) => void;
+}
+
+/** PostgreSQL counts microseconds from 2000-01-01. */
+const EPOCH_OFFSET_MS = 946_684_800_000;
+
+const int8 = (buffer: Buffer, value: bigint, offset: number): void => void buffer.writeBigInt64BE(value, offset);
+
+const codecs: Readonly<Record<ArrayType, Codec>> = {
+  uuid: {
+    oid: 2950,
+    size: 16,
+    write: (buffer, value, offset) => {
+      const hex = String(value).replaceAll('-', '');
+      if (buffer.write(hex, offset, 'hex') !== 16) throw new TypeError(`${String(value)} is no UUID`);
+    },
+  },
+  text: {
+    oid: 25,
+    sizeOf: (value) => Buffer.byteLength(value as string),
+    write: (buffer, value, offset) => {
+      if ((value as string).includes('\0')) throw new TypeError('PostgreSQL stores no text with \\u0000');
+      buffer.write(value as string, offset);
+    },
+  },
+  int4: { oid: 23, size: 4, write: (buffer, value, offset) => void buffer.writeInt32BE(value as number, offset) },
+  int8: {
+    oid: 20,
+    size: 8,
+    write: (buffer, value, offset) => int8(buffer, BigInt(value as string | number | bigint), offset),
+  },
+  bool: { oid: 16, size: 1, write: (buffer, value, offset) => void buffer.writeUInt8(value === true ? 1 : 0, offset) },
+  timestamptz: {
+    oid: 1184,
+    size: 8,
+    write: (buffer, value, offset) => {
+      int8(buffer, BigInt(Math.round(((value as number) - EPOCH_OFFSET_MS) * 1000)), offset);
+    },
+  },
+  bytea: {
+    oid: 17,
+    sizeOf: (value) => (value as Uint8Array).length,
+    write: (buffer, value, offset) => buffer.set(value as Uint8Array, offset),
+  },
+};
+
+const HEADER = 20;
+
+/**
+ * @param values `uuid` as text, `timestamptz` as epoch milliseconds, `int8` also as digits
+ * @throws RangeError, TypeError when a value does not fit the type
+ */
+export const binaryArray = (type: ArrayType, values: readonly ArrayValue[]): Buffer => {
+  const { oid, size, sizeOf, write } = codecs[type];
+  const sizes = values.map((value) => (value === null ? -1 : (size ?? sizeOf!(value))));
+  const total = sizes.reduce((sum, bytes) => sum + 4 + Math.max(bytes, 0), HEADER);
+  const buffer = Buffer.allocUnsafe(values.length === 0 ? 12 : total);
+  buffer.writeInt32BE(values.length === 0 ? 0 : 1, 0);
+  buffer.writeInt32BE(sizes.includes(-1) ? 1 : 0, 4);
+  buffer.writeInt32BE(oid, 8);
+  if (values.length === 0) return buffer;
+  buffer.writeInt32BE(values.length, 12);
+  buffer.writeInt32BE(1, 16);
+  let offset = HEADER;
+  for (const [index, value] of values.entries()) {
+    const bytes = sizes[index]!;
+    offset = buffer.writeInt32BE(bytes, offset);
+    if (value === null) continue;
+    write(buffer, value, offset);
+    offset += bytes;
+  }
+  return buffer;
+};

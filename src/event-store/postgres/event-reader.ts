@@ -1,0 +1,164 @@
+/** Reads of the PostgreSQL log. Each is one statement, so one snapshot, and every snapshot is a prefix of the log. */
+import type pg from 'pg';
+import type {
+  EventFilter,
+  JsonObject,
+  Position,
+  ReadAllOptions,
+  ReadStreamOptions,
+  RecordedEvent,
+} from '../event-store.js';
+import { isPosition, START, Unsupported } from '../event-store.js';
+import type { TailPage } from '../subscription.js';
+import { asText, execute } from './connection.js';
+import { rfc3339 } from './timestamps.js';
+
+/**
+ * Most events that one page looks at when the filter has to look at each: bounds the time of the statement, whatever
+ * the filter drops.
+ */
+const WINDOW = 10_000;
+const MAX_REVISION = 2_147_483_647;
+/** Leaves room to add a window without passing the end of bigint. */
+const MAX_POSITION = '9000000000000000000';
+
+const COLUMNS = 'e.position, e.stream, e.revision, e.id, e.type, e.version, e.at, e.data, e.metadata';
+
+/** Index of the head's position in a row of a page: after the columns. */
+const HEAD = 9;
+
+const recorded = (row: readonly string[]): RecordedEvent => ({
+  position: row[0]!,
+  stream: row[1]!,
+  revision: Number(row[2]),
+  id: row[3]!,
+  type: row[4]!,
+  version: Number(row[5]),
+  at: rfc3339(row[6]!),
+  data: JSON.parse(row[7]!) as JsonObject,
+  metadata: JSON.parse(row[8]!) as JsonObject,
+});
+
+/** @throws Unsupported when it is no position of this log */
+const checked = (position: Position): Position => {
+  if (!isPosition(position) || BigInt(position) > BigInt(MAX_POSITION)) {
+    throw new Unsupported(`${position} is no position of this log`);
+  }
+  return position;
+};
+
+type Direction = NonNullable<ReadAllOptions['direction']>;
+
+/** The query of a page, named after its shape so that it is prepared once a connection. */
+interface PageQuery {
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/**
+ * A page within a window of positions. The bounds and the head come with it, so that the page can say how far it
+ * looked when every event in the window was dropped.
+ */
+const windowQuery = (bound: Position, limit: number, filter: EventFilter, direction: Direction): PageQuery => {
+  const values: unknown[] = [bound, limit, WINDOW];
+  const conditions: string[] = [];
+  const condition = (text: string, value: readonly string[] | undefined) => {
+    if (value === undefined) return;
+    values.push(value);
+    conditions.push(`and ${text}($${values.length}::text[])`);
+  };
+  condition('e.type = any', filter.types);
+  condition('e.stream ^@ any', filter.streamPrefixes);
+  const forwards = direction === 'forwards';
+  const name = `page_${direction}${filter.types ? '_types' : ''}${filter.streamPrefixes ? '_prefixes' : ''}`;
+  const range = forwards
+    ? 'e.position > $1::bigint and e.position <= $1::bigint + $3::bigint'
+    : 'e.position < h.bound and e.position >= h.bound - $3::bigint';
+  const text = `
+    select ${COLUMNS}, h.position
+    from (
+      select b.position, least($1::bigint, b.position + 1) as bound
+      from (select coalesce((select last_position from jobledger.batches order by batch desc limit 1), 0)) b(position)
+    ) h
+    left join lateral (
+      select ${COLUMNS} from jobledger.events e where ${range} ${conditions.join(' ')}
+      order by e.position ${forwards ? '' : 'desc'} limit $2
+    ) e on true
+    order by e.position ${forwards ? '' : 'desc'}`;
+  return { name, text, values };
+};
+
+/** A page of given streams goes through the index of each: no window, whatever else is in the log. */
+const streamsQuery = (bound: Position, limit: number, filter: EventFilter, direction: Direction): PageQuery => {
+  const forwards = direction === 'forwards';
+  const text = `
+    select ${COLUMNS}, h.position
+    from (select coalesce((select last_position from jobledger.batches order by batch desc limit 1), 0)) h(position)
+    left join lateral (
+      select ${COLUMNS} from (select distinct s from unnest($3::text[]) s) s
+      cross join lateral (
+        select ${COLUMNS} from jobledger.events e
+        where e.stream = s.s and e.position ${forwards ? '>' : '<'} $1::bigint
+          and ($4::text[] is null or e.type = any($4::text[]))
+          and ($5::text[] is null or e.stream ^@ any($5::text[]))
+        order by e.position ${forwards ? '' : 'desc'} limit $2
+      ) e
+      order by e.position ${forwards ? '' : 'desc'} limit $2
+    ) e on true
+    order by e.position ${forwards ? '' : 'desc'}`;
+  const values = [bound, limit, filter.streams, filter.types ?? null, filter.streamPrefixes ?? null];
+  return { name: `page_${direction}_streams`, text, values };
+};
+
+export class EventReader {
+  readonly #pool: pg.Pool;
+
+  constructor(pool: pg.Pool) {
+    this.#pool = pool;
+  }
+
+  async readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {
+    const { limit = null, direction = 'forwards', upTo = MAX_POSITION } = options;
+    const forwards = direction === 'forwards';
+    const { from = forwards ? 0 : MAX_REVISION } = options;
+    const rows = await execute(this.#pool, `reading stream ${stream}`, {
+      name: `stream_${direction}`,
+      text: `
+        select ${COLUMNS} from jobledger.events e
+        where e.stream = $1 and e.revision ${forwards ? '>=' : '<='} $2::int and e.position <= $3::bigint
+        order by e.position ${forwards ? '' : 'desc'} limit $4`,
+      values: [stream, from, checked(upTo), limit],
+      rowMode: 'array',
+      types: asText,
+    });
+    return rows.map(recorded);
+  }
+
+  async readAll({ after, limit, filter = {}, direction = 'forwards' }: ReadAllOptions): Promise<TailPage> {
+    const forwards = direction === 'forwards';
+    const bound = checked(after ?? (forwards ? START : MAX_POSITION));
+    const byStream = filter.streams !== undefined;
+    const query = (byStream ? streamsQuery : windowQuery)(bound, limit, filter, direction);
+    const config = { ...query, values: [...query.values], rowMode: 'array' as const, types: asText };
+    const rows = await execute(this.#pool, 'reading the log', config);
+    const head = BigInt(rows[0]![HEAD]!);
+    // The row that carries the head stands alone, with nulls, when the page is empty.
+    const events = (rows[0]![0] as string | null) === null ? [] : rows.map(recorded);
+    if (events.length === limit) {
+      const next = events.at(-1)!.position;
+      return { events, next, atEnd: forwards ? BigInt(next) >= head : next === '1' };
+    }
+    const from = BigInt(bound);
+    const window = byStream ? BigInt(MAX_POSITION) : BigInt(WINDOW);
+    if (forwards) {
+      const looked = smaller(from + window, head);
+      return { events, next: String(larger(looked, from)), atEnd: looked >= head };
+    }
+    const low = smaller(from, head + 1n) - window;
+    return { events, next: String(larger(low, 0n)), atEnd: low <= 1n };
+  }
+}
+
+const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);

@@ -1,0 +1,47 @@
+/** The beside table of the conformance suite, in PostgreSQL and in memory. */
+import type { BesideTable } from '../../src/event-store/event-store.js';
+import type { BesideApplier } from '../../src/event-store/memory/memory-event-store.js';
+import type { KeyRow } from '../conformance/event-store.conformance.js';
+
+export const keyTable: BesideTable<KeyRow> = {
+  name: 'keys',
+  fn: 'jobledger.test_put_keys',
+  columns: [{ type: 'text', value: ({ key }) => key }],
+};
+
+/** A key that is taken, by a row before it too, is refused. */
+export const keyTableSql = `
+  create table jobledger.test_keys (key text primary key, position bigint not null, at timestamptz not null);
+  create function jobledger.test_put_keys(base bigint, at timestamptz, request int[], event int[], key text[])
+  returns void language plpgsql as $$
+  declare
+    v_refused int[];
+  begin
+    select array_agg(distinct r.request) into v_refused
+      from unnest(request, key) with ordinality as r(request, key, n)
+      where exists (select from jobledger.test_keys k where k.key = r.key)
+        or exists (select from unnest(test_put_keys.key) with ordinality as o(key, n) where o.key = r.key and o.n < r.n);
+    if v_refused is not null then
+      raise exception 'keys' using errcode = 'JL001', detail = to_json(v_refused)::text;
+    end if;
+    insert into jobledger.test_keys select r.key, base + r.event, test_put_keys.at from unnest(event, key) as r(event, key);
+  end $$;`;
+
+export const memoryKeys = (): { applier: BesideApplier<KeyRow>; keys: ReadonlyMap<string, string> } => {
+  const keys = new Map<string, string>();
+  return {
+    keys,
+    applier: {
+      check: (rows) => {
+        const taken = new Set(keys.keys());
+        const refused: number[] = [];
+        for (const { request, row } of rows) {
+          if (taken.has(row.key)) refused.push(request);
+          taken.add(row.key);
+        }
+        return refused;
+      },
+      apply: (rows) => rows.forEach(({ row, position }) => keys.set(row.key, position)),
+    },
+  };
+};
