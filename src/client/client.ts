@@ -12,16 +12,33 @@ import { streamFrames, type StreamFrame, type StreamOptions } from './event-stre
 import { Transport, type CallOptions, type ClientOptions, type QueryValues } from './transport.js';
 
 export type * from '../api/contract.js';
-export type { Clock } from './clock.js';
-export * from './errors.js';
-export type { StreamFrame, StreamOptions } from './event-stream.js';
-export * from './handler-errors.js';
-export type { CallOptions, ClientOptions, RetryOptions } from './transport.js';
-export { Worker } from './worker.js';
 export type { AttemptContext, ProgressUpdate } from './attempt-context.js';
 export type { Handler } from './attempt.js';
-export type { WorkerListeners } from './worker-listeners.js';
-export type { WorkerOptions } from './worker.js';
+export type { Clock } from './clock.js';
+export {
+  AlreadyTerminalError,
+  IllegalTransitionError,
+  JobledgerError,
+  NotFoundError,
+  OutcomeUnknownError,
+  ProblemError,
+  StaleLeaseError,
+  UnavailableError,
+  UnreachableError,
+  ValidationError,
+} from './errors.js';
+export type { StreamFrame, StreamOptions } from './event-stream.js';
+export {
+  AttemptAbortedError,
+  NonRetryableError,
+  ReleaseError,
+  ThrottleError,
+  WaitError,
+  type ThrottleDelay,
+} from './handler-errors.js';
+export type { CallOptions, ClientOptions, RetryOptions } from './transport.js';
+export type { HeldJob, WorkerListeners } from './worker-listeners.js';
+export { Worker, type WorkerOptions } from './worker.js';
 
 /** What a command takes. */
 export interface CommandOptions extends CallOptions {
