@@ -61,9 +61,10 @@ const endOfString = (text: string, open: number): number => {
       at += 2;
       continue;
     }
-    suspect ||= isBadEscape(text, at + 1);
+    const isBad = isBadEscape(text, at + 1);
+    suspect ||= isBad;
     // A whole pair at once: its second half alone would look lone.
-    at += /^[dD][89abAB]/.test(text.slice(at + 2, at + 4)) ? 12 : 6;
+    at += !isBad && /^[dD][89abAB]/.test(text.slice(at + 2, at + 4)) ? 12 : 6;
   }
   return suspect ? -at : at;
 };

@@ -73,18 +73,27 @@ export const flag = z.boolean({ error: expected('true or false') });
 export const oneOf = <const Choices extends readonly [string, ...string[]]>(...choices: Choices) =>
   z.enum(choices, { error: expected(`one of ${choices.join(', ')}`) });
 
-export const wholeNumber = (min: number, max: number) => {
-  const error = expected(`a whole number from ${min} to ${max}`);
-  return z.int({ error }).min(min, { error }).max(max, { error });
+/** A number that `isValid`, with the one message whatever is wrong with it. */
+export const numberWhere = (what: string, isValid: (value: number) => boolean) => {
+  const error = expected(what);
+  return z.number({ error }).refine(isValid, { error });
 };
+
+const wholeNumberWhere = (what: string, min: number, max: number) =>
+  numberWhere(what, (value) => Number.isSafeInteger(value) && value >= min && value <= max).meta({
+    type: 'integer',
+    minimum: min,
+    maximum: max,
+  });
+
+export const wholeNumber = (min: number, max: number) =>
+  wholeNumberWhere(`a whole number from ${min} to ${max}`, min, max);
 
 /** A count that nothing bounds but that it must be exact. */
 export const count = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 
-export const durationMs = (min: number, max = MAX_REQUEST_DURATION_MS) => {
-  const error = expected(`whole milliseconds from ${min} to ${max}`);
-  return z.int({ error }).min(min, { error }).max(max, { error });
-};
+export const durationMs = (min: number, max = MAX_REQUEST_DURATION_MS) =>
+  wholeNumberWhere(`whole milliseconds from ${min} to ${max}`, min, max);
 
 /** Any JSON value of bounded size. */
 export const jsonValue = z.custom<Value>().superRefine((value, context) => {
@@ -99,8 +108,8 @@ const daysIn = (year: number, month: number): number => new Date(Date.UTC(year, 
 
 /** The instant in UTC with milliseconds, or undefined when the text is none between the years 1 and 9999. */
 export const parseInstant = (written: string): Instant | undefined => {
-  const [, year = '', month = '', day = ''] = RFC_3339.exec(written) ?? [];
-  if (Number(day) > daysIn(Number(year), Number(month))) return undefined;
+  const [, year, month, day] = (RFC_3339.exec(written) ?? []).map(Number);
+  if (year === undefined || month === undefined || day === undefined || day > daysIn(year, month)) return undefined;
   const epochMs = Date.parse(written.toUpperCase());
   if (Number.isNaN(epochMs)) return undefined;
   const instant = new Date(epochMs).toISOString();

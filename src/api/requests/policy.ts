@@ -1,25 +1,25 @@
 /** The schema of `policy`, read from the domain's own list of fields and ranges. */
 import { z } from 'zod';
 import { type FieldRule, POLICY_FIELDS, type PolicyOverrides, PRESETS, type PresetName } from '../../domain/policy.js';
-import { expected, oneOf } from './fields.js';
+import { durationMs, expected, numberWhere, oneOf, wholeNumber } from './fields.js';
 
 const schemaOf = (rule: FieldRule): z.ZodType => {
   switch (rule.kind) {
     case 'choice':
       return oneOf(...(rule.choices as [string, ...string[]]));
     case 'number': {
-      const error = expected(`a number from ${rule.min} to ${rule.max}`);
-      return z.number({ error }).min(rule.min, { error }).max(rule.max, { error });
+      const { min, max } = rule;
+      const isInRange = (value: number): boolean => value >= min && value <= max;
+      return numberWhere(`a number from ${min} to ${max}`, isInRange).meta({ minimum: min, maximum: max });
     }
-    case 'count': {
-      const error = expected(`a whole number from ${rule.min} to ${rule.max}`);
-      return z.int({ error }).min(rule.min, { error }).max(rule.max, { error });
-    }
+    case 'count':
+      return wholeNumber(rule.min, rule.max);
     case 'duration': {
-      const error = expected(`whole milliseconds from ${rule.min} to ${rule.max}${rule.zeroAllowed ? ', or 0' : ''}`);
-      const isInRange = (ms: number): boolean => (rule.zeroAllowed && ms === 0) || (ms >= rule.min && ms <= rule.max);
-      const range = { minimum: rule.zeroAllowed ? 0 : rule.min, maximum: rule.max };
-      return z.int({ error }).refine(isInRange, { error }).meta(range);
+      const { min, max, zeroAllowed } = rule;
+      if (!zeroAllowed) return durationMs(min, max);
+      const isInRange = (ms: number): boolean => Number.isInteger(ms) && (ms === 0 || (ms >= min && ms <= max));
+      const what = `whole milliseconds from ${min} to ${max}, or 0`;
+      return numberWhere(what, isInRange).meta({ type: 'integer', minimum: 0, maximum: max });
     }
   }
 };

@@ -76,6 +76,7 @@ export const progress = body({
   .refine(({ processed, failed, skipped }) => (failed ?? 0) + (skipped ?? 0) <= (processed ?? 0), {
     error: 'must not be less than failed and skipped together, which it includes',
     path: ['processed'],
+    when: ({ issues }) => issues.length === 0,
   })
   .transform((call) => ({
     ...call,
