@@ -54,6 +54,10 @@ const NO_CHANGE: CountsDelta = { add: 0, floor: 0, failed: 0, skipped: 0, total:
 const larger = (a: number | null, b: number | null): number | null =>
   a === null ? b : b === null ? a : Math.max(a, b);
 
+/** A stage may be called `constructor`: only what stands there itself is a line. */
+const lineNamed = <Line>(lines: Readonly<Record<string, Line>>, name: string): Line | undefined =>
+  Object.hasOwn(lines, name) ? lines[name] : undefined;
+
 const composeLine = (first: CountsDelta, then: CountsDelta): CountsDelta => ({
   add: first.add + then.add,
   floor: Math.max(first.floor + then.add, then.floor),
@@ -75,7 +79,7 @@ export const NO_DELTA: ProgressDelta = { lines: {}, message: null };
 export const addToDelta = (delta: ProgressDelta, fact: ProgressFact): ProgressDelta => {
   const key = fact.stage ?? JOB_LINE;
   return {
-    lines: { ...delta.lines, [key]: composeLine(delta.lines[key] ?? NO_CHANGE, lineOf(fact)) },
+    lines: { ...delta.lines, [key]: composeLine(lineNamed(delta.lines, key) ?? NO_CHANGE, lineOf(fact)) },
     message: fact.message ?? delta.message,
   };
 };
@@ -92,7 +96,7 @@ export const applyDelta = (progress: Progress, delta: ProgressDelta): Progress =
   const { [JOB_LINE]: own, ...stages } = delta.lines;
   const moved = own === undefined ? progress : applyLine(progress, own);
   const changed = Object.entries(stages).map(
-    ([name, line]) => [name, applyLine(progress.stages[name] ?? { ...ZERO, total: null }, line)] as const,
+    ([name, line]) => [name, applyLine(lineNamed(progress.stages, name) ?? { ...ZERO, total: null }, line)] as const,
   );
   return {
     ...moved,
@@ -120,7 +124,7 @@ export const restoreProgress = (progress: Progress, saved: SavedProgress | null)
   stages: Object.fromEntries(
     Object.entries(progress.stages).map(([name, line]) => [
       name,
-      { ...(saved?.stages[name] ?? ZERO), total: line.total },
+      { ...((saved && lineNamed(saved.stages, name)) ?? ZERO), total: line.total },
     ]),
   ),
 });
