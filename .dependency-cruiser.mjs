@@ -68,7 +68,7 @@ export default {
         path: '^src/',
         pathNot: [
           '^src/(event-store/postgres|leases|projections|cli)/',
-          '^src/commands/answers[.]ts$',
+          '^src/commands/(answers|job-logs)[.]ts$',
           '^src/reaper/sweeps[.]ts$',
           rootFile('app.module', 'main'),
         ],

@@ -40,7 +40,7 @@ export interface CommandArguments {
     readonly total: number | null;
     readonly message: string | null;
   };
-  complete: Leased & { readonly result: Value; readonly countedTo: string };
+  complete: Leased & { readonly result: Value };
   fail: Leased & {
     readonly code: string;
     readonly message: string;
@@ -76,4 +76,6 @@ export interface Context {
   readonly random: number;
   /** In force for this job now. */
   readonly policy: Policy;
+  /** The last position of the job and its facts that its state is known at: a verdict says so. */
+  readonly countedTo: string;
 }

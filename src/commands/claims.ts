@@ -1,0 +1,245 @@
+/**
+ * Claims: who asks together searches together. A search holds candidates for a moment, so that claimers do not run
+ * after the same job; each candidate then goes through `decide` and the log like any command, and the loser of a race
+ * takes the next. Nobody waits in front of an empty queue: a long poll searches again after it has subscribed to the
+ * wake-up.
+ */
+import { performance } from 'node:perf_hooks';
+import { isTerminal } from '../domain/job-chart.js';
+import type { EventStore, Position } from '../event-store/event-store.js';
+import type { ClaimFilter, Reservations } from '../leases/leases.js';
+import { replayJob } from '../projections/jobs/job-history.js';
+import type { JobRows } from '../projections/jobs/job-rows.js';
+import { applyTransitions, type StoredJob } from '../projections/jobs/stored-job.js';
+import type { Idempotency, MemberRefused, Origin, Outcome } from './envelope.js';
+import { Overloaded } from './errors.js';
+import type { Pipeline } from './pipeline.js';
+
+export interface ClaimRequest {
+  readonly workerId: string;
+  readonly filter: ClaimFilter;
+  /** 1–1,000. */
+  readonly max: number;
+  /** How long to wait for the first job, ms; 0: not at all. */
+  readonly waitMs: number;
+  /** Null: the policy's. */
+  readonly leaseMs: number | null;
+  readonly start: boolean;
+  readonly origin: Origin;
+  readonly idempotency: Idempotency | null;
+  /** Aborted when the client hung up: it is leased nothing. */
+  readonly signal: AbortSignal;
+}
+
+export interface ClaimedJob {
+  readonly stored: StoredJob;
+  readonly outcome: Outcome;
+}
+
+/** How long an append of a claim may take once candidates are held: as long as they are held. */
+const APPEND_MS = 2_000;
+
+/** A waiting claim looks again on its own this often: lost wake-ups, and jobs that fall due. */
+const POLL_MS = 500;
+
+interface Waiting {
+  readonly request: ClaimRequest;
+  readonly until: number;
+  readonly resolve: (claimed: readonly ClaimedJob[]) => void;
+  readonly reject: (error: unknown) => void;
+  settled: boolean;
+}
+
+const keyOf = ({ filter }: ClaimRequest): string =>
+  JSON.stringify([filter.queues === undefined ? null : [...filter.queues].sort(), filter.types ?? null]);
+
+export class Claims {
+  private waiting: Waiting[] = [];
+  private searching = false;
+  /** Rises with every sign that there may be something to claim. */
+  private wakes = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private draining = false;
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly reservations: Reservations,
+    private readonly rows: JobRows,
+    private readonly pipeline: Pipeline,
+    private readonly maxWaiting: number,
+  ) {}
+
+  /** Claims up to `max` jobs; returns as soon as it has one, empty when there was none in time. */
+  claim(request: ClaimRequest): Promise<readonly ClaimedJob[]> {
+    if (this.draining) return Promise.resolve([]);
+    if (this.waiting.length >= this.maxWaiting) return Promise.reject(new Overloaded('too many claims wait'));
+    return new Promise((resolve, reject) => {
+      const until = performance.now() + request.waitMs;
+      const waiting: Waiting = { request, until, resolve, reject, settled: false };
+      request.signal.addEventListener('abort', () => this.settle(waiting, []), { once: true });
+      this.waiting.push(waiting);
+      this.wake();
+    });
+  }
+
+  /** Something may have become claimable. */
+  wake(): void {
+    this.wakes += 1;
+    if (!this.searching && this.waiting.length > 0) void this.search();
+  }
+
+  /** Long polls end with nothing. */
+  drain(): void {
+    this.draining = true;
+    for (const waiting of [...this.waiting]) this.settle(waiting, []);
+  }
+
+  private settle(waiting: Waiting, claimed: readonly ClaimedJob[]): void {
+    if (waiting.settled) return;
+    waiting.settled = true;
+    this.waiting = this.waiting.filter((other) => other !== waiting);
+    waiting.resolve(claimed);
+  }
+
+  private async search(): Promise<void> {
+    this.searching = true;
+    clearTimeout(this.timer);
+    let seen: number;
+    do {
+      seen = this.wakes;
+      const groups = new Map<string, Waiting[]>();
+      for (const waiting of this.waiting) {
+        const key = keyOf(waiting.request);
+        groups.set(key, [...(groups.get(key) ?? []), waiting]);
+      }
+      await Promise.all([...groups.values()].map((group) => this.serve(group)));
+      this.expire();
+    } while (this.waiting.length > 0 && seen !== this.wakes);
+    this.searching = false;
+    this.schedule();
+  }
+
+  /** Those whose time is up go home with nothing. */
+  private expire(): void {
+    const now = performance.now();
+    for (const waiting of this.waiting.filter(({ until }) => until <= now)) this.settle(waiting, []);
+  }
+
+  private schedule(): void {
+    if (this.waiting.length === 0) return;
+    const nearest = Math.min(...this.waiting.map(({ until }) => until)) - performance.now();
+    this.timer = setTimeout(() => this.wake(), Math.max(1, Math.min(nearest, POLL_MS)));
+  }
+
+  /** One search for claims of the same filter, handed out in the order of their arrival. */
+  private async serve(group: readonly Waiting[]): Promise<void> {
+    const [first] = group;
+    if (first === undefined) return;
+    try {
+      const wanted = Math.min(
+        1_000,
+        group.reduce((sum, { request }) => sum + request.max, 0),
+      );
+      const found = [...(await this.reservations.reserve(first.request.filter, wanted))];
+      if (found.length === 0) return;
+      const stored = await this.rows.load(found);
+      const served: Promise<void>[] = [];
+      for (const waiting of group) {
+        if (found.length === 0) break;
+        if (waiting.settled) continue;
+        served.push(this.take(waiting, found.splice(0, waiting.request.max), stored));
+      }
+      if (found.length > 0) served.push(this.reservations.release(found));
+      await Promise.all(served);
+    } catch (error) {
+      for (const waiting of group) this.fail(waiting, error);
+    }
+  }
+
+  private fail(waiting: Waiting, error: unknown): void {
+    if (waiting.settled) return;
+    waiting.settled = true;
+    this.waiting = this.waiting.filter((other) => other !== waiting);
+    waiting.reject(error);
+  }
+
+  private async take(waiting: Waiting, ids: readonly string[], stored: ReadonlyMap<string, StoredJob>): Promise<void> {
+    const { request } = waiting;
+    const { workerId, leaseMs, start, origin, idempotency, signal } = request;
+    try {
+      const outcomes = await this.pipeline.submit(
+        {
+          members: ids.map((jobId) => ({
+            jobId,
+            command: { name: 'claim', workerId, leaseMs, start },
+            origin,
+            ifMatch: null,
+            leaseMs: null,
+            fenceBeats: null,
+          })),
+          idempotency,
+          dropRefused: true,
+          deadline: performance.now() + APPEND_MS,
+          signal,
+        },
+        0,
+      );
+      const claimed = await this.claimedOf(outcomes, stored);
+      const lost = ids.filter((id) => !claimed.some(({ outcome }) => outcome.jobId === id));
+      await this.reservations.release(lost);
+      if (waiting.settled && idempotency === null) await this.giveBack(claimed, origin);
+      else if (claimed.length > 0) this.settle(waiting, claimed);
+      // Every candidate was lost to somebody else: there may be a next one.
+      else this.wakes += 1;
+    } catch (error) {
+      await this.reservations.release(ids).catch(() => undefined);
+      if (signal.aborted) this.settle(waiting, []);
+      else this.fail(waiting, error);
+    }
+  }
+
+  /** The claimer hung up while its jobs were appended: nobody would work on them. */
+  private async giveBack(claimed: readonly ClaimedJob[], origin: Origin): Promise<void> {
+    for (const { outcome } of claimed) {
+      const token = { run: outcome.run, attempt: outcome.attempt };
+      const command = { name: 'release', token, reason: 'claimer_gone' } as const;
+      const member = { jobId: outcome.jobId, command, origin, ifMatch: null, leaseMs: null, fenceBeats: null };
+      const deadline = performance.now() + APPEND_MS;
+      await this.pipeline.submit({ members: [member], idempotency: null, dropRefused: false, deadline }, 0);
+    }
+  }
+
+  /** The jobs of a first answer that is given again: each as it was then. */
+  recalled(outcomes: readonly Outcome[]): Promise<readonly ClaimedJob[]> {
+    return Promise.all(
+      outcomes.map(async (outcome) => ({ stored: await this.asOf(outcome.jobId, outcome.position), outcome })),
+    );
+  }
+
+  private async claimedOf(
+    outcomes: readonly (Outcome | MemberRefused)[],
+    stored: ReadonlyMap<string, StoredJob>,
+  ): Promise<readonly ClaimedJob[]> {
+    const claimed = outcomes.filter(
+      (outcome): outcome is Outcome => 'status' in outcome && !isTerminal(outcome.status),
+    );
+    return Promise.all(
+      claimed.map(async (outcome) => {
+        const known = stored.get(outcome.jobId);
+        const isOfRow = known !== undefined && known.job.revision + outcome.recorded.length === outcome.revision;
+        return {
+          stored: isOfRow
+            ? applyTransitions(known, outcome.recorded)
+            : await this.asOf(outcome.jobId, outcome.position),
+          outcome,
+        };
+      }),
+    );
+  }
+
+  private async asOf(jobId: string, position: Position): Promise<StoredJob> {
+    const { stored } = await replayJob(this.store, jobId, position);
+    if (stored === null) throw new Error(`claimed job ${jobId} has no history`);
+    return stored;
+  }
+}

@@ -1,0 +1,83 @@
+/** A command on its way through the pipeline, and what comes of it. */
+import type { JobStatus } from '../domain/job-chart.js';
+import type { JobCommand } from '../domain/job-commands.js';
+import type { Refusal } from '../domain/errors.js';
+import type { Job } from '../domain/job.js';
+import type { Actor } from '../domain/streams.js';
+import type { Position, RecordedEvent } from '../event-store/event-store.js';
+
+/** A client's claim that a command is one and the same: kept with the first answer. */
+export interface Idempotency {
+  /** Digest of scope and key. */
+  readonly key: Buffer;
+  /** Digest of method, path and body. */
+  readonly fingerprint: Buffer;
+}
+
+/** Who asks, and what ties the command to others. */
+export interface Origin {
+  readonly actor: Actor;
+  /** The idempotency key, or an id made for the command. */
+  readonly commandId: string;
+  /** Null: the job's own. */
+  readonly correlationId: string | null;
+  readonly traceparent: string | null;
+}
+
+export interface Envelope {
+  readonly jobId: string;
+  readonly command: JobCommand;
+  readonly origin: Origin;
+  /** `If-Match`. */
+  readonly ifMatch: number | null;
+  /** Lease length of a worker call, for this renewal only. */
+  readonly leaseMs: number | null;
+  /** Of a reap: the number of accepted calls that it judged. */
+  readonly fenceBeats: number | null;
+}
+
+/** What a command answers. `events` is empty when it was in effect already. */
+export interface Outcome {
+  readonly jobId: string;
+  readonly status: JobStatus;
+  readonly run: number;
+  readonly attempt: number;
+  readonly revision: number;
+  readonly position: Position;
+  readonly events: readonly string[];
+  /** The events as they were recorded; empty when there were none. */
+  readonly recorded: readonly RecordedEvent[];
+  /** The job after it; absent in a repeated first answer. */
+  readonly job?: Job;
+  readonly replayed: boolean;
+}
+
+/** A member of a group that was refused, while others went on. */
+export interface MemberRefused {
+  readonly jobId: string;
+  readonly refusal: Refusal | Error;
+}
+
+/**
+ * Commands that are answered together and appended all or none. One command is a group of one.
+ */
+export interface Group {
+  readonly members: readonly Envelope[];
+  readonly idempotency: Idempotency | null;
+  /** Members that are refused fall out and the others go on (a claim); else one refusal refuses the group. */
+  readonly dropRefused: boolean;
+  /** When it is no longer appended, in ms of `performance.now()`. */
+  readonly deadline: number;
+  /** Aborted when nobody waits for the answer: then it is not appended. */
+  readonly signal?: AbortSignal;
+}
+
+/** Thrown at the caller when a command was refused; carries the job it was refused on. */
+export class Refused extends Error {
+  constructor(
+    readonly refusal: Refusal,
+    readonly job: Job,
+  ) {
+    super(refusal.message, { cause: refusal });
+  }
+}

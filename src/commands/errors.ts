@@ -1,0 +1,35 @@
+/** Why a command has no answer, beside the domain's refusals: a closed set, mapped to problems by the API. */
+
+/** Thrown when no job of this id was ever created. */
+export class JobNotFound extends Error {
+  constructor(readonly jobId: string) {
+    super(`no job ${jobId}`);
+  }
+}
+
+/** Thrown when `If-Match` names another revision than the job's. */
+export class PreconditionFailed extends Error {
+  constructor(
+    readonly expected: number,
+    readonly actual: number,
+  ) {
+    super(`the job is at revision ${actual}, not ${expected}`);
+  }
+}
+
+/** Thrown when an idempotency key comes again with another method, path or body. */
+export class IdempotencyKeyReused extends Error {
+  constructor() {
+    super('this idempotency key was used for another request');
+  }
+}
+
+/** Thrown before any work when too much waits, or when the service drains. */
+export class Overloaded extends Error {}
+
+/** Thrown when a command's time was up before it was appended: it did not happen. */
+export class DeadlineExceeded extends Error {
+  constructor() {
+    super('the command could not be appended in time; nothing was changed');
+  }
+}

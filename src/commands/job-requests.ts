@@ -1,0 +1,162 @@
+/** What a decision writes: the events of one stream, and the rows that go in with them. */
+import { v7 } from '../event-store/uuid.js';
+import { isFact, type Decided } from '../domain/decide.js';
+import { hasTag } from '../domain/job-chart.js';
+import type { Context } from '../domain/job-commands.js';
+import { EVENT_VERSION, toEpochMs, toInstant, type JobEvent, type JobFact } from '../domain/job-events.js';
+import { evolve, type Job } from '../domain/job.js';
+import { nextDeadline } from '../domain/stall-rules.js';
+import { jobStream, workStream, type EventMetadata } from '../domain/streams.js';
+import { beside, type AppendRequest, type Beside, type JsonObject, type NewEvent } from '../event-store/event-store.js';
+import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW, type LeasePut } from '../leases/lease-rows.js';
+import { AT, JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE, jobRow } from '../projections/jobs/job-row.js';
+import type { Envelope } from './envelope.js';
+
+type Request = Omit<AppendRequest, 'group'>;
+
+const metadata = (
+  envelope: Envelope,
+  correlationId: string,
+  place: Pick<EventMetadata, 'run' | 'attempt' | 'from' | 'to'>,
+): JsonObject => {
+  const { actor, commandId, traceparent } = envelope.origin;
+  const full: EventMetadata = {
+    actor,
+    command: envelope.command.name,
+    commandId,
+    correlationId,
+    causationId: null,
+    traceparent,
+    ...place,
+  };
+  return full as unknown as JsonObject;
+};
+
+const newEvent = (type: string, data: unknown, meta: JsonObject): NewEvent => ({
+  id: v7(),
+  type,
+  version: EVENT_VERSION,
+  data: data as JsonObject,
+  metadata: meta,
+});
+
+const isWorkerCall = (envelope: Envelope): boolean =>
+  'token' in envelope.command && envelope.command.token !== undefined;
+
+/** What a transition does to the job's lease row. */
+const leaseRows = (
+  before: Job | null,
+  after: Job,
+  events: readonly JobEvent[],
+  envelope: Envelope,
+  context: Context,
+): Beside[] => {
+  const deadline = nextDeadline(after, clocksAfter(after, events, context.now), context.policy)?.at ?? null;
+  const place = { jobId: after.id, run: after.run, attempt: after.attempt };
+  if (after.lease !== null) {
+    if (before?.lease == null) return [beside(LEASES_PUT, claimedLease(after, events, deadline))];
+    if (isWorkerCall(envelope)) return [beside(LEASES_RENEW, { ...place, leaseMs: envelope.leaseMs })];
+    const directive = after.status === 'cancelling' ? 'cancel' : after.held ? 'pause' : 'continue';
+    return [beside(LEASES_DIRECT, { jobId: after.id, directive, deadlineAt: deadline })];
+  }
+  if (deadline !== null) {
+    const row: LeasePut = { ...place, workerId: null, leaseMs: null, expiresAt: null, deadlineAt: deadline };
+    return [beside(LEASES_PUT, row)];
+  }
+  const hadRow = before !== null && hasTag(before.status, 'reapable');
+  return hadRow ? [beside(LEASES_END, { jobId: after.id, beats: envelope.fenceBeats })] : [];
+};
+
+const claimedLease = (after: Job, events: readonly JobEvent[], deadlineAt: number | null): LeasePut => {
+  const claim = events.find((event) => event.type === 'JobClaimed');
+  return {
+    jobId: after.id,
+    run: after.run,
+    attempt: after.attempt,
+    workerId: after.lease?.workerId ?? null,
+    leaseMs: after.lease?.leaseMs ?? null,
+    expiresAt: claim === undefined ? null : toEpochMs(claim.data.leaseExpiresAt),
+    deadlineAt,
+  };
+};
+
+/** The clocks of a job just moved: a fresh lease; for the rest only what the state holds matters. */
+const clocksAfter = (after: Job, events: readonly JobEvent[], now: number) => {
+  const claimed = events.some((event) => event.type === 'JobClaimed');
+  return {
+    // An older lease keeps its own deadline: only a nearer one is taken over.
+    leaseExpiresAt: after.lease === null ? null : claimed ? now + after.lease.leaseMs : null,
+    lastBeatAt: null,
+    lastActivityAt: now,
+  };
+};
+
+/** A decision on a job, ready to be appended. */
+export interface DecidedJob {
+  readonly envelope: Envelope;
+  readonly before: Job | null;
+  readonly events: readonly Decided[];
+  readonly request: Request;
+}
+
+const factRequest = (job: Job, facts: readonly JobFact[], envelope: Envelope): Request => {
+  const place = { run: job.run, attempt: job.attempt, from: null, to: null };
+  const correlationId = envelope.origin.correlationId ?? job.spec.correlationId;
+  const owner = { jobId: job.id, run: job.run, attempt: job.attempt };
+  return {
+    stream: workStream(job.id),
+    expected: 'any',
+    events: facts.map((fact) => newEvent(fact.type, fact.data, metadata(envelope, correlationId, place))),
+    beside: [
+      ...facts.map((fact, index) => beside(JOBS_FACTS, { ...owner, fact }, index)),
+      beside(LEASES_RENEW, { ...owner, leaseMs: envelope.leaseMs }),
+    ],
+  };
+};
+
+const transitionRequest = (
+  before: Job | null,
+  events: readonly JobEvent[],
+  envelope: Envelope,
+  context: Context,
+): Request => {
+  const estimate = toInstant(context.now);
+  let marked = before;
+  let estimated = before;
+  const command = envelope.command.name;
+  const recorded = events.map((event) => {
+    const from = marked?.status ?? null;
+    marked = evolve(envelope.jobId, marked, { ...event, at: AT, command });
+    estimated = evolve(envelope.jobId, estimated, { ...event, at: estimate, command });
+    const { run, attempt, status, spec } = marked;
+    const correlationId = envelope.origin.correlationId ?? spec.correlationId;
+    return newEvent(event.type, event.data, metadata(envelope, correlationId, { run, attempt, from, to: status }));
+  });
+  if (marked === null || estimated === null) throw new Error('a decision without events is not appended');
+  const row = jobRow(marked, events);
+  return {
+    stream: jobStream(envelope.jobId),
+    expected: before === null ? 'noStream' : before.revision,
+    events: recorded,
+    beside: [
+      before === null ? beside(JOBS_INSERT, row) : beside(JOBS_UPDATE, row),
+      ...leaseRows(before, estimated, events, envelope, context),
+    ],
+  };
+};
+
+/** @throws BrokenHistory when the chart does not allow an event: a defect, caught before it is written. */
+export const toRequest = (
+  before: Job | null,
+  events: readonly Decided[],
+  envelope: Envelope,
+  context: Context,
+): DecidedJob => {
+  const facts = events.filter(isFact);
+  const transitions = events.filter((event): event is JobEvent => !isFact(event));
+  const request =
+    before !== null && facts.length > 0
+      ? factRequest(before, facts, envelope)
+      : transitionRequest(before, transitions, envelope, context);
+  return { envelope, before, events, request };
+};

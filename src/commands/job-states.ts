@@ -1,0 +1,87 @@
+/**
+ * States to decide on: a cache in front of the rows, and the log behind both. A cached state may be old: an append
+ * with its revision finds out. What an append cannot find out (a refusal, a no-op) is decided on the log itself.
+ */
+import type { Job } from '../domain/job.js';
+import { evolve } from '../domain/job.js';
+import { workStream } from '../domain/streams.js';
+import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
+import { readTransitions } from '../projections/jobs/job-history.js';
+import type { JobRows } from '../projections/jobs/job-rows.js';
+import { toTransition } from '../projections/jobs/stored-job.js';
+
+/** A job to decide on, and the last position of it that is known. */
+export interface KnownJob {
+  readonly job: Job;
+  readonly position: Position;
+}
+
+/** Folds transitions of one job on top of a state. */
+export const foldTransitions = (id: string, job: Job | null, events: readonly RecordedEvent[]): Job | null =>
+  events.reduce<Job | null>((state, event) => evolve(id, state, toTransition(event)), job);
+
+export class JobStates {
+  /** In the order of last use: the oldest is dropped first. */
+  private readonly cache = new Map<string, KnownJob>();
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly rows: JobRows,
+    /** Jobs that are kept; a job is about 2 KB. */
+    private readonly capacity = 5_000,
+  ) {}
+
+  get(id: string): KnownJob | undefined {
+    const known = this.cache.get(id);
+    if (known !== undefined) {
+      this.cache.delete(id);
+      this.cache.set(id, known);
+    }
+    return known;
+  }
+
+  put(known: KnownJob): void {
+    this.cache.delete(known.job.id);
+    this.cache.set(known.job.id, known);
+    if (this.cache.size > this.capacity) {
+      for (const oldest of this.cache.keys()) {
+        this.cache.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  forget(id: string): void {
+    this.cache.delete(id);
+  }
+
+  /** Loads rows of what is not cached. What has no row is left for `reload`. */
+  async warm(ids: readonly string[]): Promise<void> {
+    const unknown = ids.filter((id) => !this.cache.has(id));
+    if (unknown.length === 0) return;
+    for (const stored of (await this.rows.load(unknown)).values()) {
+      this.put({ job: stored.job, position: stored.position });
+    }
+  }
+
+  /** Reads the job from the log, whatever cache and rows say; undefined when it was never created. */
+  async reload(id: string): Promise<KnownJob | undefined> {
+    const [events, [lastFact]] = await Promise.all([
+      readTransitions(this.store, id),
+      this.store.readStream(workStream(id), { direction: 'backwards', limit: 1 }),
+    ]);
+    const job = foldTransitions(id, null, events);
+    if (job === null) {
+      this.forget(id);
+      return undefined;
+    }
+    const last = events.at(-1)!.position;
+    const position = lastFact === undefined || comparePositions(lastFact.position, last) < 0 ? last : lastFact.position;
+    const known = { job, position };
+    const cached = this.cache.get(id);
+    // An append that ended meanwhile knows more.
+    if (cached !== undefined && cached.job.revision > job.revision) return cached;
+    this.put(known);
+    return known;
+  }
+}

@@ -1,0 +1,179 @@
+/** What callers ask of the ledger: one method a kind of call, over the pipeline, claims and heartbeats. */
+import { performance } from 'node:perf_hooks';
+import { StaleLease } from '../domain/errors.js';
+import type { JobCommand, Token } from '../domain/job-commands.js';
+import type { JobSpec } from '../domain/job-events.js';
+import type { EventStore } from '../event-store/event-store.js';
+import { v7 } from '../event-store/uuid.js';
+import type { Directive } from '../leases/lease-rows.js';
+import type { Leases, Renewed } from '../leases/leases.js';
+import { recall, type Answers } from './answers.js';
+import type { ClaimedJob, ClaimRequest, Claims } from './claims.js';
+import { Refused, type Envelope, type Idempotency, type Origin, type Outcome } from './envelope.js';
+import { IdempotencyKeyReused, JobNotFound } from './errors.js';
+import type { Heartbeats } from './heartbeats.js';
+import type { JobLogs, LogLine } from './job-logs.js';
+import type { JobStates } from './job-states.js';
+import type { Pipeline } from './pipeline.js';
+import type { Refusals } from './refusals.js';
+
+/** What comes with every call. */
+export interface Call {
+  readonly origin: Origin;
+  readonly idempotency: Idempotency | null;
+  /** `If-Match`. */
+  readonly ifMatch: number | null;
+  /** Size of the request, for the bound on what waits. */
+  readonly bytes: number;
+}
+
+export interface HeartbeatOutcome extends Outcome {
+  /** Epoch ms. */
+  readonly leaseExpiresAt: number;
+  readonly directive: Directive;
+}
+
+type Heartbeat = Extract<JobCommand, { name: 'heartbeat' }>;
+
+export interface LedgerDependencies {
+  readonly store: EventStore;
+  readonly states: JobStates;
+  readonly pipeline: Pipeline;
+  readonly claims: Claims;
+  readonly heartbeats: Heartbeats;
+  readonly leases: Leases;
+  readonly answers: Answers;
+  readonly refusals: Refusals;
+  readonly logs: JobLogs;
+  /** A command that was not appended after this long is refused, ms. */
+  readonly commandTimeoutMs: number;
+}
+
+export class Ledger {
+  /** First calls of keys that are in flight here: a second one waits for the first. */
+  private readonly inFlight = new Map<string, { readonly fingerprint: Buffer; readonly done: Promise<unknown> }>();
+
+  constructor(private readonly on: LedgerDependencies) {}
+
+  /** Creates jobs, all or none, in order. */
+  async create(
+    specs: readonly { readonly spec: JobSpec; readonly reason: string | null }[],
+    call: Call,
+  ): Promise<readonly Outcome[]> {
+    const members = specs.map<Envelope>(({ spec, reason }) => ({
+      jobId: v7(),
+      command: { name: 'create', spec, reason },
+      origin: call.origin,
+      ifMatch: null,
+      leaseMs: null,
+      fenceBeats: null,
+    }));
+    return this.once(call.idempotency, () => this.submit(members, call));
+  }
+
+  /** Any command on one job. */
+  async execute(jobId: string, command: JobCommand, call: Call, leaseMs: number | null = null): Promise<Outcome> {
+    const envelope: Envelope = {
+      jobId,
+      command,
+      origin: call.origin,
+      ifMatch: call.ifMatch,
+      leaseMs,
+      fenceBeats: null,
+    };
+    return this.once(call.idempotency, async () => (await this.submit([envelope], call))[0]!);
+  }
+
+  /** Claims; the same key again gives the same leases, an empty claim is not kept. */
+  claim(request: ClaimRequest): Promise<readonly ClaimedJob[]> {
+    const { idempotency } = request;
+    return this.once(idempotency, async () => {
+      const stored = idempotency === null ? undefined : await this.on.answers.find(idempotency.key);
+      if (stored === undefined || idempotency === null) return this.on.claims.claim(request);
+      if (!stored.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
+      return this.on.claims.recalled(await recall(this.on.store, stored));
+    });
+  }
+
+  /** Renews the lease; a checkpoint or state that changed is an event, a bare beat is none. */
+  async heartbeat(jobId: string, command: Heartbeat, call: Call, leaseMs: number | null): Promise<HeartbeatOutcome> {
+    const isBare = command.checkpoint === null && command.state === null && call.idempotency === null;
+    if (isBare && call.ifMatch === null) {
+      const renewed = command.token === null ? null : await this.renew(jobId, command.token, leaseMs);
+      if (renewed !== null && command.token !== null) return beatOutcome(jobId, command.token, renewed);
+    }
+    const outcome = await this.execute(jobId, command, call, leaseMs);
+    if (outcome.events.length === 0 && !outcome.replayed && command.token !== null) {
+      const renewed = await this.renew(jobId, command.token, leaseMs);
+      if (renewed !== null) return { ...outcome, ...leaseOf(renewed) };
+    }
+    return { ...outcome, ...(await this.leaseAfter(outcome, leaseMs)) };
+  }
+
+  /** Keeps log lines of a job. A token that is not its current attempt's is refused. */
+  async log(jobId: string, token: Token | undefined, lines: readonly LogLine[], call: Call): Promise<void> {
+    const known = await this.on.states.reload(jobId);
+    if (known === undefined) throw new JobNotFound(jobId);
+    const { job } = known;
+    if (token !== undefined && (token === null || token.run !== job.run || token.attempt !== job.attempt)) {
+      const refusal = new StaleLease('logs', job.status);
+      await this.on.refusals.recordCall({ jobId, name: 'logs', token, origin: call.origin }, refusal, job);
+      throw new Refused(refusal, job);
+    }
+    const workerId = token == null ? null : await this.on.refusals.workerOf(jobId, token);
+    const writer = { run: token?.run ?? null, attempt: token?.attempt ?? null, workerId };
+    await this.on.logs.write(jobId, writer, lines);
+  }
+
+  private renew(jobId: string, token: NonNullable<Token>, leaseMs: number | null): Promise<Renewed | null> {
+    return this.on.heartbeats.beat({ jobId, ...token, leaseMs });
+  }
+
+  /** What an appended heartbeat answers of its lease: the append renewed it to its own recorded time. */
+  private async leaseAfter(outcome: Outcome, leaseMs: number | null) {
+    const at = outcome.recorded.at(-1)?.at;
+    const lease = outcome.job?.lease;
+    if (at !== undefined && lease != null) {
+      const directive = outcome.status === 'cancelling' ? 'cancel' : outcome.job?.held === true ? 'pause' : 'continue';
+      return { leaseExpiresAt: Date.parse(at) + (leaseMs ?? lease.leaseMs), directive } as const;
+    }
+    const row = (await this.on.leases.find([outcome.jobId])).get(outcome.jobId);
+    return { leaseExpiresAt: row?.expiresAt ?? 0, directive: row?.directive ?? 'continue' } as const;
+  }
+
+  private async submit(members: readonly Envelope[], call: Call): Promise<readonly Outcome[]> {
+    const deadline = performance.now() + this.on.commandTimeoutMs;
+    const group = { members, idempotency: call.idempotency, dropRefused: false, deadline };
+    return (await this.on.pipeline.submit(group, call.bytes)) as readonly Outcome[];
+  }
+
+  /** A second call of a key that is in flight here waits, then asks again: the first answer is stored by then. */
+  private async once<Answer>(idempotency: Idempotency | null, run: () => Promise<Answer>): Promise<Answer> {
+    if (idempotency === null) return run();
+    const key = idempotency.key.toString('base64');
+    for (;;) {
+      const first = this.inFlight.get(key);
+      if (first === undefined) break;
+      if (!first.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
+      await first.done.catch(() => undefined);
+    }
+    const done = run();
+    this.inFlight.set(key, { fingerprint: idempotency.fingerprint, done });
+    return done.finally(() => this.inFlight.delete(key));
+  }
+}
+
+/** What an accepted beat answers: it is no event. */
+const beatOutcome = (jobId: string, token: NonNullable<Token>, renewed: Renewed): HeartbeatOutcome => ({
+  jobId,
+  status: renewed.status,
+  ...token,
+  revision: renewed.revision,
+  position: renewed.position,
+  events: [],
+  recorded: [],
+  replayed: false,
+  ...leaseOf(renewed),
+});
+
+const leaseOf = (renewed: Renewed) => ({ leaseExpiresAt: renewed.expiresAt, directive: renewed.directive });

@@ -1,0 +1,118 @@
+/**
+ * Refused commands are history too: each is kept once for its run, attempt, worker, command and code, in a stream of
+ * its own that no decision reads. Later ones are only counted.
+ */
+import type { Refusal } from '../domain/errors.js';
+import type { Token } from '../domain/job-commands.js';
+import type { Job } from '../domain/job.js';
+import { refusalsStream, type CommandRefused, type EventMetadata } from '../domain/streams.js';
+import { Conflict, type EventStore, type JsonObject, type RecordedEvent } from '../event-store/event-store.js';
+import { v7 } from '../event-store/uuid.js';
+import { readTransitions } from '../projections/jobs/job-history.js';
+import { metadataOf } from '../projections/jobs/stored-job.js';
+import type { Envelope, Origin } from './envelope.js';
+
+/** A call that was refused, as far as its record says it. */
+export interface RefusedCall {
+  readonly jobId: string;
+  readonly name: string;
+  readonly token: Token;
+  readonly origin: Origin;
+  readonly error?: CommandRefused['error'];
+}
+
+const keyOf = (refused: Pick<CommandRefused, 'run' | 'attempt' | 'workerId' | 'command' | 'code'>): string =>
+  JSON.stringify([refused.run, refused.attempt, refused.workerId, refused.command, refused.code]);
+
+const MAX_REMEMBERED = 2_000;
+
+export class Refusals {
+  /** Keys that are known to be recorded; a recorded refusal never goes away. */
+  private readonly known = new Map<string, Set<string>>();
+
+  constructor(private readonly store: EventStore) {}
+
+  /** Records the refusal of a command unless it is recorded already. */
+  record(envelope: Envelope, refusal: Refusal, job: Job): Promise<void> {
+    const { command, jobId, origin } = envelope;
+    const token = 'token' in command ? (command.token ?? null) : null;
+    const error = command.name === 'fail' ? { code: command.code, message: command.message } : null;
+    return this.recordCall({ jobId, name: command.name, token, origin, error }, refusal, job);
+  }
+
+  async recordCall(call: RefusedCall, refusal: Refusal, job: Job): Promise<void> {
+    const refused = await this.describe(call, refusal);
+    const key = keyOf(refused);
+    if (this.known.get(job.id)?.has(key) === true) return;
+    const stream = refusalsStream(job.id);
+    for (;;) {
+      const before = await this.store.readStream(stream);
+      const keys = new Set(before.map((event) => keyOf(event.data as unknown as CommandRefused)));
+      this.remember(job.id, keys);
+      if (keys.has(key)) return;
+      const event = {
+        id: v7(),
+        type: 'CommandRefused',
+        version: 1,
+        data: refused as unknown as JsonObject,
+        metadata: refusalMetadata(call, job),
+      };
+      const expected = before.length === 0 ? 'noStream' : before.length - 1;
+      const [result] = await this.store.append([{ stream, expected, events: [event] }]);
+      if (result?.ok === true) {
+        keys.add(key);
+        return;
+      }
+      if (result !== undefined && !(result.error instanceof Conflict)) throw result.error;
+    }
+  }
+
+  private async describe(call: RefusedCall, refusal: Refusal): Promise<CommandRefused> {
+    const { token } = call;
+    return {
+      command: call.name,
+      code: refusal.code,
+      run: token?.run ?? null,
+      attempt: token?.attempt ?? null,
+      workerId: token === null ? null : await this.workerOf(call.jobId, token),
+      error: call.error ?? null,
+    };
+  }
+
+  /** Whose token it is: the worker of that attempt's claim. */
+  async workerOf(jobId: string, token: NonNullable<Token>): Promise<string | null> {
+    const isClaim = (event: RecordedEvent): boolean => {
+      const { run, attempt } = metadataOf(event);
+      return event.type === 'JobClaimed' && run === token.run && attempt === token.attempt;
+    };
+    const claim = (await readTransitions(this.store, jobId)).find(isClaim);
+    return (claim?.data as { workerId?: string } | undefined)?.workerId ?? null;
+  }
+
+  private remember(jobId: string, keys: Set<string>): void {
+    this.known.delete(jobId);
+    this.known.set(jobId, keys);
+    if (this.known.size <= MAX_REMEMBERED) return;
+    for (const oldest of this.known.keys()) {
+      this.known.delete(oldest);
+      break;
+    }
+  }
+}
+
+const refusalMetadata = (call: RefusedCall, job: Job): JsonObject => {
+  const { actor, commandId, correlationId, traceparent } = call.origin;
+  const metadata: EventMetadata = {
+    actor,
+    command: call.name,
+    commandId,
+    correlationId: correlationId ?? job.spec.correlationId,
+    causationId: null,
+    traceparent,
+    run: job.run,
+    attempt: job.attempt,
+    from: null,
+    to: null,
+  };
+  return metadata as unknown as JsonObject;
+};

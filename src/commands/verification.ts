@@ -1,0 +1,189 @@
+/**
+ * What an append cannot prove is looked up: refusals and no-ops on the log itself, repeated keys among the answers,
+ * lost lease rows and damaged rows of jobs in the log that outlives them.
+ */
+import { Refusal } from '../domain/errors.js';
+import type { Job } from '../domain/job.js';
+import { nextDeadline } from '../domain/stall-rules.js';
+import { START, type EventStore } from '../event-store/event-store.js';
+import type { Leases } from '../leases/leases.js';
+import { replayJob } from '../projections/jobs/job-history.js';
+import { lastActivityMs, type JobRows } from '../projections/jobs/job-rows.js';
+import { recall, type AnswerBody, type Answers, type StoredAnswer } from './answers.js';
+import type { Contexts } from './contexts.js';
+import type { Entry, MemberVerdict } from './batch.js';
+import { Refused, type Idempotency, type Outcome } from './envelope.js';
+import { IdempotencyKeyReused, JobNotFound } from './errors.js';
+import type { JobStates, KnownJob } from './job-states.js';
+import type { Refusals } from './refusals.js';
+
+export interface VerificationDependencies {
+  readonly store: EventStore;
+  readonly states: JobStates;
+  readonly rows: JobRows;
+  readonly leases: Leases;
+  readonly answers: Answers;
+  readonly refusals: Refusals;
+  readonly contexts: Contexts;
+}
+
+export class Verification {
+  constructor(private readonly on: VerificationDependencies) {}
+
+  /**
+   * Answers an entry that has nothing to append, once it is certain.
+   * @returns the entry when it is to be decided again.
+   */
+  async settle(entry: Entry, verdicts: readonly MemberVerdict[]): Promise<Entry | undefined> {
+    try {
+      if (!entry.verified) return await this.look(entry);
+      await this.answer(entry, verdicts);
+    } catch (error) {
+      entry.reject(error);
+    }
+    return undefined;
+  }
+
+  /** Reads the entry's jobs from the log, after its key: a stored answer comes before any refusal. */
+  private async look(entry: Entry): Promise<Entry | undefined> {
+    if (await this.replayed(entry)) return undefined;
+    const ids = new Set(entry.group.members.map(({ jobId }) => jobId));
+    await Promise.all([...ids].map((id) => this.refresh(id)));
+    entry.verified = true;
+    return entry;
+  }
+
+  private async answer(entry: Entry, verdicts: readonly MemberVerdict[]): Promise<void> {
+    const { members, idempotency, dropRefused } = entry.group;
+    if (dropRefused) {
+      const refusals = verdicts.map((verdict, index) => ({
+        jobId: members[index]!.jobId,
+        refusal: verdict.kind === 'refused' ? verdict.error : new Error('in effect already'),
+      }));
+      entry.resolve(refusals);
+      return;
+    }
+    for (const [index, verdict] of verdicts.entries()) {
+      if (verdict.kind !== 'refused') continue;
+      const { error, known } = verdict;
+      if (!(error instanceof Refusal) || known === undefined) throw error;
+      const envelope = members[index]!;
+      if (envelope.command.name !== 'reap') await this.on.refusals.record(envelope, error, known.job);
+      throw new Refused(error, known.job);
+    }
+    const outcomes = verdicts.map((verdict) => inEffect((verdict as { known: KnownJob }).known));
+    if (idempotency !== null && !(await this.keep(idempotency, outcomes))) {
+      await this.replayed(entry);
+      return;
+    }
+    entry.resolve(outcomes);
+  }
+
+  private keep(idempotency: Idempotency, outcomes: readonly Outcome[]): Promise<boolean> {
+    const body: AnswerBody = outcomes.map(({ jobId, status, run, attempt, revision, position }) => ({
+      jobId,
+      status,
+      run,
+      attempt,
+      revision,
+      position,
+    }));
+    return this.on.answers.keep(idempotency, JSON.stringify(body));
+  }
+
+  /** Answers from the stored first answer, when there is one. */
+  private async replayed(entry: Entry): Promise<boolean> {
+    const { idempotency } = entry.group;
+    if (idempotency === null) return false;
+    const stored = await this.on.answers.find(idempotency.key);
+    if (stored === undefined) return false;
+    entry.resolve(await this.first(stored, idempotency));
+    return true;
+  }
+
+  private first(stored: StoredAnswer, idempotency: Idempotency): Promise<readonly Outcome[]> {
+    if (!stored.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
+    return recall(this.on.store, stored);
+  }
+
+  /** The key was taken by another append: its answer is this entry's. */
+  async replay(entry: Entry): Promise<Entry | undefined> {
+    try {
+      // Gone again only if it was purged in this instant: then it is a new key.
+      return (await this.replayed(entry)) ? undefined : entry;
+    } catch (error) {
+      entry.reject(error);
+      return undefined;
+    }
+  }
+
+  /** Reads the job from the log into the cache. */
+  async refresh(jobId: string): Promise<void> {
+    await this.on.states.reload(jobId);
+  }
+
+  /**
+   * The append was refused by the lease row. When the log says that the lease is the caller's all the same, the row
+   * was lost: it is seeded again with a full lease of grace.
+   * @returns true when the entry was answered: a reap that lost its race.
+   */
+  async leaseRefused(entry: Entry, jobId: string): Promise<boolean> {
+    const known = await this.on.states.reload(jobId);
+    const only = entry.group.members[0]!;
+    if (only.command.name === 'reap') {
+      entry.reject(new Raced(jobId));
+      return true;
+    }
+    if (known?.job.lease != null) await this.on.leases.seed([await this.seedOf(known.job)]);
+    return false;
+  }
+
+  private async seedOf(job: Job) {
+    const context = this.on.contexts.of(job.spec, START);
+    const stored = (await this.on.rows.load([job.id])).get(job.id);
+    const leaseMs = job.lease?.leaseMs ?? null;
+    const clocks = {
+      leaseExpiresAt: leaseMs === null ? null : context.now + leaseMs,
+      lastBeatAt: null,
+      lastActivityAt: stored === undefined ? context.now : lastActivityMs(stored),
+    };
+    return {
+      jobId: job.id,
+      run: job.run,
+      attempt: job.attempt,
+      workerId: job.lease?.workerId ?? null,
+      leaseMs,
+      deadlineAt: nextDeadline(job, clocks, context.policy)?.at ?? null,
+      directive:
+        job.status === 'cancelling' ? ('cancel' as const) : job.held ? ('pause' as const) : ('continue' as const),
+    };
+  }
+
+  /** Writes the row that the log says, in place of one that was lost or edited. */
+  async repair(jobId: string): Promise<void> {
+    const { stored, facts } = await replayJob(this.on.store, jobId);
+    if (stored === null) throw new JobNotFound(jobId);
+    await this.on.rows.repair(stored, [...facts.seen]);
+    await this.refresh(jobId);
+  }
+}
+
+/** Thrown at the reaper when a call was accepted between its judgement and its append: the job lives. */
+export class Raced extends Error {
+  constructor(jobId: string) {
+    super(`job ${jobId} moved while it was judged`);
+  }
+}
+
+const inEffect = ({ job, position }: KnownJob): Outcome => ({
+  jobId: job.id,
+  status: job.status,
+  run: job.run,
+  attempt: job.attempt,
+  revision: job.revision,
+  position,
+  events: [],
+  recorded: [],
+  job,
+  replayed: false,
+});

@@ -1,0 +1,50 @@
+/** Streams of a job, and what every event says beside its data. */
+import type { JobStatus } from './job-chart.js';
+
+export const jobStream = (jobId: string): string => `job-${jobId}`;
+export const workStream = (jobId: string): string => `work-${jobId}`;
+export const refusalsStream = (jobId: string): string => `refusals-${jobId}`;
+
+export const JOB_STREAMS = ['job-', 'work-', 'refusals-'] as const;
+
+/** The job that a stream belongs to; null for streams of something else. */
+export const jobIdOf = (stream: string): string | null => {
+  const prefix = JOB_STREAMS.find((candidate) => stream.startsWith(candidate));
+  return prefix === undefined ? null : stream.slice(prefix.length);
+};
+
+export type ActorType = 'client' | 'worker' | 'reaper' | 'finaliser' | 'operator' | 'ledger';
+
+export interface Actor {
+  readonly type: ActorType;
+  readonly id: string;
+}
+
+export interface EventMetadata {
+  readonly actor: Actor;
+  /** Name of the command. */
+  readonly command: string;
+  /** The idempotency key, or an id made for the command. */
+  readonly commandId: string;
+  readonly correlationId: string;
+  readonly causationId: string | null;
+  readonly traceparent: string | null;
+  /** Of the job after the event; of the reporter, on facts. */
+  readonly run: number;
+  readonly attempt: number;
+  /** Equal where the event does not change the status; `from` null at creation; both null on facts and refusals. */
+  readonly from: JobStatus | null;
+  readonly to: JobStatus | null;
+}
+
+/** A refused command, kept in a stream of its own: once for each run, attempt, worker, command and code. */
+export interface CommandRefused {
+  readonly command: string;
+  readonly code: string;
+  /** Of the token; null when it was forged or none was given. */
+  readonly run: number | null;
+  readonly attempt: number | null;
+  readonly workerId: string | null;
+  /** The error that a refused `fail` reported. */
+  readonly error: { readonly code: string; readonly message: string } | null;
+}

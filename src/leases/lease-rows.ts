@@ -1,0 +1,84 @@
+/** How an append writes the rows of `leases`. Times are epoch ms. */
+import type { BesideTable } from '../event-store/event-store.js';
+
+/** A new lease, or the deadline of a job that nobody holds (`workerId` null). */
+export interface LeasePut {
+  readonly jobId: string;
+  readonly run: number;
+  readonly attempt: number;
+  readonly workerId: string | null;
+  readonly leaseMs: number | null;
+  readonly expiresAt: number | null;
+  readonly deadlineAt: number | null;
+}
+
+export const LEASES_PUT: BesideTable<LeasePut> = {
+  name: 'leases_put',
+  fn: 'jobledger.leases_put',
+  columns: [
+    { type: 'uuid', value: (row) => row.jobId },
+    { type: 'int4', value: (row) => row.run },
+    { type: 'int4', value: (row) => row.attempt },
+    { type: 'text', value: (row) => row.workerId },
+    { type: 'int8', value: (row) => row.leaseMs },
+    { type: 'timestamptz', value: (row) => row.expiresAt },
+    { type: 'timestamptz', value: (row) => row.deadlineAt },
+  ],
+};
+
+/** An accepted call of the attempt that holds the job. Refused as `leases` when it does not. */
+export interface LeaseRenewal {
+  readonly jobId: string;
+  readonly run: number;
+  readonly attempt: number;
+  /** For this renewal only; null: the lease's own. */
+  readonly leaseMs: number | null;
+}
+
+export const LEASES_RENEW: BesideTable<LeaseRenewal> = {
+  name: 'leases_renew',
+  fn: 'jobledger.leases_renew',
+  columns: [
+    { type: 'uuid', value: (row) => row.jobId },
+    { type: 'int4', value: (row) => row.run },
+    { type: 'int4', value: (row) => row.attempt },
+    { type: 'int8', value: (row) => row.leaseMs },
+  ],
+};
+
+export interface LeaseEnd {
+  readonly jobId: string;
+  /** Accepted calls when the end was judged: refused as `leases` when there were more. Null: whatever there were. */
+  readonly beats: number | null;
+}
+
+export const LEASES_END: BesideTable<LeaseEnd> = {
+  name: 'leases_end',
+  fn: 'jobledger.leases_end',
+  columns: [
+    { type: 'uuid', value: (row) => row.jobId },
+    { type: 'int8', value: (row) => row.beats },
+  ],
+};
+
+/** What a heartbeat tells the worker to do. */
+export type Directive = 'continue' | 'cancel' | 'pause';
+
+export interface LeaseDirective {
+  readonly jobId: string;
+  readonly directive: Directive;
+  readonly deadlineAt: number | null;
+}
+
+export const LEASES_DIRECT: BesideTable<LeaseDirective> = {
+  name: 'leases_direct',
+  fn: 'jobledger.leases_direct',
+  columns: [
+    { type: 'uuid', value: (row) => row.jobId },
+    { type: 'text', value: (row) => row.directive },
+    { type: 'timestamptz', value: (row) => row.deadlineAt },
+  ],
+};
+
+/** `BesideRefused.table` when a lease was not the caller's, or moved since it was judged. */
+export const LEASES = 'leases';

@@ -1,0 +1,96 @@
+/**
+ * Leases, deadlines and claim reservations: operational state. Expiry is set and tested only by the database's clock.
+ * The interfaces are what commands and reaper ask for; `PostgresLeases` answers from the tables of migration 000002.
+ */
+import type { JobStatus } from '../domain/job-chart.js';
+import type { Position } from '../event-store/event-store.js';
+import type { Directive } from './lease-rows.js';
+
+export interface Lease {
+  readonly jobId: string;
+  readonly run: number;
+  readonly attempt: number;
+  /** Null: nobody holds the job, it only has a deadline. */
+  readonly workerId: string | null;
+  /** Epoch ms; null when nobody holds the job. */
+  readonly expiresAt: number | null;
+  readonly lastBeatAt: number | null;
+  /** Number of accepted calls. */
+  readonly beats: number;
+  readonly directive: Directive;
+}
+
+/** A bare heartbeat: it renews the lease and is no history. */
+export interface Beat {
+  readonly jobId: string;
+  readonly run: number;
+  readonly attempt: number;
+  /** For this renewal only; null: the lease's own. */
+  readonly leaseMs: number | null;
+}
+
+export interface Renewed {
+  /** Epoch ms. */
+  readonly expiresAt: number;
+  readonly directive: Directive;
+  /** The job as its row has it: what the beat's answer says. */
+  readonly status: JobStatus;
+  readonly revision: number;
+  readonly position: Position;
+}
+
+export interface DueLease extends Lease {
+  /** Epoch ms. */
+  readonly deadlineAt: number;
+}
+
+/** Where a sweep goes on: leases are handed out by deadline, then id. */
+export interface DueCursor {
+  readonly deadlineAt: number;
+  readonly jobId: string;
+}
+
+export interface Leases {
+  /** Renews what still is the caller's; null for a beat whose lease is not. */
+  renew(beats: readonly Beat[]): Promise<readonly (Renewed | null)[]>;
+  find(jobIds: readonly string[]): Promise<ReadonlyMap<string, Lease>>;
+  /** Up to `limit` rows whose deadline was before `upTo` (epoch ms), oldest first, after the cursor. */
+  due(upTo: number, after: DueCursor | null, limit: number): Promise<readonly DueLease[]>;
+  /** The nearest deadline, epoch ms; null when there is none. */
+  nextDeadline(): Promise<number | null>;
+  /**
+   * Moves deadlines that fired without a verdict. A row that was renewed or ended since (another `beats`) is left
+   * alone: whoever moved it armed it.
+   */
+  rearm(
+    rows: readonly { readonly jobId: string; readonly beats: number; readonly deadlineAt: number | null }[],
+  ): Promise<void>;
+  /** Makes rows that were lost, with a full lease of grace; rows that are there stay. */
+  seed(
+    rows: readonly {
+      readonly jobId: string;
+      readonly run: number;
+      readonly attempt: number;
+      readonly workerId: string | null;
+      readonly leaseMs: number | null;
+      readonly deadlineAt: number | null;
+      readonly directive: Directive;
+    }[],
+  ): Promise<void>;
+}
+
+/** What a claim may take. Absent: any. */
+export interface ClaimFilter {
+  readonly queues?: readonly string[];
+  readonly types?: readonly string[];
+}
+
+export interface Reservations {
+  /**
+   * Holds up to `limit` claimable jobs for a moment, by priority, then `availableAt` or else `createdAt`, then id, so
+   * that claimers do not run after the same ones. A hint: whoever appends first has the job.
+   */
+  reserve(filter: ClaimFilter, limit: number): Promise<readonly string[]>;
+  /** Gives back what was not claimed. */
+  release(jobIds: readonly string[]): Promise<void>;
+}

@@ -1,0 +1,198 @@
+import type { Pool } from 'pg';
+import type { JobStatus } from '../domain/job-chart.js';
+import type { Directive } from './lease-rows.js';
+import type { Beat, DueCursor, DueLease, Lease, Leases, Renewed } from './leases.js';
+
+interface LeaseRecord {
+  job_id: string;
+  run: number;
+  attempt: number;
+  worker_id: string | null;
+  expires_ms: string | null;
+  beat_ms: string | null;
+  beats: string;
+  directive: Directive;
+  deadline_ms: string | null;
+}
+
+const COLUMNS = `job_id, run, attempt, worker_id, beats, directive,
+  (extract(epoch from expires_at) * 1000)::bigint as expires_ms,
+  (extract(epoch from last_beat_at) * 1000)::bigint as beat_ms,
+  (extract(epoch from deadline_at) * 1000)::bigint as deadline_ms`;
+
+const ms = (value: string | null): number | null => (value === null ? null : Number(value));
+
+const toLease = (row: LeaseRecord): Lease => ({
+  jobId: row.job_id,
+  run: row.run,
+  attempt: row.attempt,
+  workerId: row.worker_id,
+  expiresAt: ms(row.expires_ms),
+  lastBeatAt: ms(row.beat_ms),
+  beats: Number(row.beats),
+  directive: row.directive,
+});
+
+/**
+ * One renewal per row of the arrays. A row that an append is just changing is passed over, never waited for: a
+ * statement that holds one lease and waits for the next could deadlock with the append that holds the next.
+ */
+const RENEW = `
+with asked as (
+  select * from unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[]) with ordinality
+    as a(job_id, run, attempt, lease_ms, nth)
+), held as (
+  select l.job_id from jobledger.leases l where l.job_id = any ($1::uuid[]) order by l.job_id for update skip locked
+), renewed as (
+  update jobledger.leases l set beats = l.beats + 1, last_beat_at = jobledger.now_ms(),
+    expires_at = jobledger.now_ms() + coalesce(a.lease_ms, l.lease_ms) * interval '1 ms',
+    deadline_at = least(l.deadline_at, jobledger.now_ms() + coalesce(a.lease_ms, l.lease_ms) * interval '1 ms')
+  from asked a join held h using (job_id)
+  where l.job_id = a.job_id and l.run = a.run and l.attempt = a.attempt and l.worker_id is not null
+  returning l.job_id, l.run, l.attempt, (extract(epoch from l.expires_at) * 1000)::bigint as expires_ms, l.directive
+)
+select a.nth, r.expires_ms, r.directive, j.status, j.revision, j.position, h.job_id is null as locked
+from asked a left join held h using (job_id)
+  left join renewed r on r.job_id = a.job_id and r.run = a.run and r.attempt = a.attempt
+  left join jobledger.jobs j on j.id = r.job_id`;
+
+/** One row: waits for its lock, and holds no other. */
+const RENEW_ONE = `
+update jobledger.leases l set beats = l.beats + 1, last_beat_at = jobledger.now_ms(),
+  expires_at = jobledger.now_ms() + coalesce($4::bigint, l.lease_ms) * interval '1 ms',
+  deadline_at = least(l.deadline_at, jobledger.now_ms() + coalesce($4::bigint, l.lease_ms) * interval '1 ms')
+from jobledger.jobs j
+where l.job_id = $1 and l.run = $2 and l.attempt = $3 and l.worker_id is not null and j.id = l.job_id
+returning (extract(epoch from l.expires_at) * 1000)::bigint as expires_ms, l.directive, j.status, j.revision,
+  j.position`;
+
+interface RenewedRecord {
+  expires_ms: string;
+  directive: Directive;
+  status: JobStatus;
+  revision: string;
+  position: string;
+}
+
+/** Nulls where the lease is not the caller's, or was locked. */
+type RenewRecord = { [Key in keyof RenewedRecord]: RenewedRecord[Key] | null } & { nth: string; locked: boolean };
+
+const toRenewed = (row: RenewedRecord): Renewed => ({
+  expiresAt: Number(row.expires_ms),
+  directive: row.directive,
+  status: row.status,
+  revision: Number(row.revision),
+  position: row.position,
+});
+
+const isRenewed = (row: RenewRecord): row is RenewRecord & RenewedRecord =>
+  row.expires_ms !== null && row.status !== null;
+
+export class PostgresLeases implements Leases {
+  constructor(private readonly pool: Pool) {}
+
+  async renew(beats: readonly Beat[]): Promise<readonly (Renewed | null)[]> {
+    const { rows } = await this.pool.query<RenewRecord>({
+      name: 'leases-renew',
+      text: RENEW,
+      values: [
+        beats.map((beat) => beat.jobId),
+        beats.map((beat) => beat.run),
+        beats.map((beat) => beat.attempt),
+        beats.map((beat) => beat.leaseMs),
+      ],
+    });
+    const results = new Array<Renewed | null>(beats.length).fill(null);
+    const locked: number[] = [];
+    for (const row of rows) {
+      const index = Number(row.nth) - 1;
+      if (isRenewed(row)) results[index] = toRenewed(row);
+      else if (row.locked) locked.push(index);
+    }
+    for (const index of locked) results[index] = await this.renewOne(beats[index]!);
+    return results;
+  }
+
+  private async renewOne(beat: Beat): Promise<Renewed | null> {
+    const { rows } = await this.pool.query<RenewedRecord>({
+      name: 'leases-renew-one',
+      text: RENEW_ONE,
+      values: [beat.jobId, beat.run, beat.attempt, beat.leaseMs],
+    });
+    const row = rows[0];
+    return row === undefined ? null : toRenewed(row);
+  }
+
+  async find(jobIds: readonly string[]): Promise<ReadonlyMap<string, Lease>> {
+    const { rows } = await this.pool.query<LeaseRecord>({
+      name: 'leases-find',
+      text: `select ${COLUMNS} from jobledger.leases where job_id = any ($1::uuid[])`,
+      values: [jobIds],
+    });
+    return new Map(rows.map((row) => [row.job_id, toLease(row)]));
+  }
+
+  async due(upTo: number, after: DueCursor | null, limit: number): Promise<readonly DueLease[]> {
+    const { rows } = await this.pool.query<LeaseRecord>({
+      name: 'leases-due',
+      text: `select ${COLUMNS} from jobledger.leases
+        where deadline_at <= to_timestamp($1::bigint / 1000.0)
+          and (deadline_at, job_id) > (to_timestamp($2::bigint / 1000.0), $3::uuid)
+        order by deadline_at, job_id limit $4`,
+      values: [upTo, after?.deadlineAt ?? 0, after?.jobId ?? '00000000-0000-0000-0000-000000000000', limit],
+    });
+    return rows.map((row) => ({ ...toLease(row), deadlineAt: Number(row.deadline_ms) }));
+  }
+
+  async nextDeadline(): Promise<number | null> {
+    const { rows } = await this.pool.query<{ at: string | null }>({
+      name: 'leases-next',
+      text: 'select (extract(epoch from min(deadline_at)) * 1000)::bigint as at from jobledger.leases',
+    });
+    return ms(rows[0]?.at ?? null);
+  }
+
+  async rearm(
+    rows: readonly { readonly jobId: string; readonly beats: number; readonly deadlineAt: number | null }[],
+  ): Promise<void> {
+    if (rows.length === 0) return;
+    await this.pool.query({
+      name: 'leases-rearm',
+      text: `
+        with held as (
+          select l.job_id from jobledger.leases l where l.job_id = any ($1::uuid[])
+          order by l.job_id for update skip locked
+        )
+        update jobledger.leases l set deadline_at = to_timestamp(r.deadline_ms / 1000.0)
+        from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r(job_id, beats, deadline_ms) join held using (job_id)
+        where l.job_id = r.job_id and l.beats = r.beats`,
+      values: [rows.map((row) => row.jobId), rows.map((row) => row.beats), rows.map((row) => row.deadlineAt)],
+    });
+  }
+
+  async seed(rows: Parameters<Leases['seed']>[0]): Promise<void> {
+    if (rows.length === 0) return;
+    await this.pool.query({
+      name: 'leases-seed',
+      text: `
+        insert into jobledger.leases (job_id, run, attempt, worker_id, lease_ms, expires_at, deadline_at, directive)
+        select r.job_id, r.run, r.attempt, r.worker_id, r.lease_ms,
+          case when r.worker_id is not null then jobledger.now_ms() + r.lease_ms * interval '1 ms' end,
+          least(to_timestamp(r.deadline_ms / 1000.0),
+            case when r.worker_id is not null then jobledger.now_ms() + r.lease_ms * interval '1 ms' end),
+          r.directive
+        from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::bigint[], $6::bigint[], $7::text[])
+          as r(job_id, run, attempt, worker_id, lease_ms, deadline_ms, directive)
+        order by r.job_id on conflict do nothing`,
+      values: [
+        rows.map((row) => row.jobId),
+        rows.map((row) => row.run),
+        rows.map((row) => row.attempt),
+        rows.map((row) => row.workerId),
+        rows.map((row) => row.leaseMs),
+        rows.map((row) => row.deadlineAt),
+        rows.map((row) => row.directive),
+      ],
+    });
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * A job as its read model has it: the folded state, the values that may be large, what facts add up to, and when
+ * something last happened. The same fold serves the inline row, a rebuild, `asOf`, and the answer of a claim.
+ */
+import { comparePositions, type Position, type RecordedEvent } from '../../event-store/event-store.js';
+import type { Instant, RecordedJobEvent, RecordedJobFact } from '../../domain/job-events.js';
+import { evolve, NO_VALUES, valuesSetBy, type Job, type JobValues } from '../../domain/job.js';
+import {
+  counts,
+  foldFact,
+  foldTransition,
+  initialProgress,
+  NO_PROGRESS,
+  type Progress,
+  type ProgressFold,
+  type SavedProgress,
+} from '../../domain/progress.js';
+import { jobIdOf, type EventMetadata } from '../../domain/streams.js';
+
+export interface StoredJob {
+  readonly job: Job;
+  readonly values: JobValues;
+  readonly progress: Progress;
+  readonly saved: SavedProgress | null;
+  /** Of the last event of the job or its facts, refusals apart. */
+  readonly position: Position;
+  readonly lastEventAt: Instant;
+  readonly lastActivityAt: Instant | null;
+  readonly lastActivityPosition: Position | null;
+}
+
+/** Thrown when an event cannot be understood by this version: its job is not decided on until it can. */
+export class UnreadableEvent extends Error {
+  constructor(
+    readonly event: Pick<RecordedEvent, 'stream' | 'position' | 'type' | 'version'>,
+    cause?: unknown,
+  ) {
+    super(`event ${event.position} of ${event.stream} (${event.type} v${event.version}) cannot be read`, { cause });
+  }
+}
+
+const ACTIVITY: ReadonlySet<string> = new Set(['JobClaimed', 'JobStarted', 'CheckpointSaved', 'WorkerStateReported']);
+
+/** Whether a transition is a sign of work. */
+export const isActivity = (type: string): boolean => ACTIVITY.has(type);
+
+export const metadataOf = (event: RecordedEvent): EventMetadata => event.metadata as unknown as EventMetadata;
+
+/** The transition that a recorded event of `job-<id>` is. */
+export const toTransition = (event: RecordedEvent): RecordedJobEvent => {
+  if (event.version !== 1) throw new UnreadableEvent(event);
+  return {
+    type: event.type,
+    data: event.data,
+    at: event.at,
+    command: metadataOf(event).command,
+  } as unknown as RecordedJobEvent;
+};
+
+/** The fact that a recorded event of `work-<id>` is. */
+export const toFact = (event: RecordedEvent): RecordedJobFact => {
+  if (event.version !== 1 || event.type !== 'ProgressRecorded') throw new UnreadableEvent(event);
+  const { run, attempt } = metadataOf(event);
+  return { type: event.type, data: event.data, at: event.at, run, attempt } as unknown as RecordedJobFact;
+};
+
+/** Everything a fold of one job needs to go on. */
+export interface JobFold {
+  readonly stored: StoredJob | null;
+  readonly facts: ProgressFold;
+}
+
+export const NO_JOB: JobFold = { stored: null, facts: NO_PROGRESS };
+
+const foldTransitionEvent = (fold: JobFold, recorded: RecordedEvent, id: string): JobFold => {
+  const event = toTransition(recorded);
+  const before = fold.stored;
+  const job = evolve(id, before?.job ?? null, event);
+  const facts = foldTransition(fold.facts, event, job);
+  const active = isActivity(event.type);
+  return {
+    facts,
+    stored: {
+      job,
+      values: { ...(before?.values ?? NO_VALUES), ...valuesSetBy(event) },
+      progress: facts.progress,
+      saved: facts.saved,
+      position: recorded.position,
+      lastEventAt: event.at,
+      lastActivityAt: active ? event.at : (before?.lastActivityAt ?? null),
+      lastActivityPosition: active ? recorded.position : (before?.lastActivityPosition ?? null),
+    },
+  };
+};
+
+const foldFactEvent = (fold: JobFold, recorded: RecordedEvent): JobFold => {
+  const { stored } = fold;
+  if (stored === null) throw new UnreadableEvent(recorded);
+  const fact = toFact(recorded);
+  const counted = counts(fold.facts, fact);
+  const facts = foldFact(fold.facts, fact);
+  return {
+    facts,
+    stored: {
+      ...stored,
+      progress: facts.progress,
+      position: recorded.position,
+      lastEventAt: fact.at,
+      lastActivityAt: counted ? fact.at : stored.lastActivityAt,
+      lastActivityPosition: counted ? recorded.position : stored.lastActivityPosition,
+    },
+  };
+};
+
+/** Applies one event of any of the job's streams; refusals change nothing. */
+export const foldEvent = (fold: JobFold, event: RecordedEvent): JobFold => {
+  if (event.stream.startsWith('job-')) return foldTransitionEvent(fold, event, jobIdOf(event.stream) ?? '');
+  return event.stream.startsWith('work-') ? foldFactEvent(fold, event) : fold;
+};
+
+/** Replays a job from the events of its streams, in any order. */
+export const replay = (events: readonly RecordedEvent[]): JobFold =>
+  [...events].sort((a, b) => comparePositions(a.position, b.position)).reduce(foldEvent, NO_JOB);
+
+/** A stored job that an append moved on: the appended transitions applied to what was loaded. */
+export const applyTransitions = (stored: StoredJob | null, events: readonly RecordedEvent[]): StoredJob => {
+  const facts: ProgressFold =
+    stored === null
+      ? NO_PROGRESS
+      : {
+          progress: stored.progress,
+          saved: stored.saved,
+          specTotal: stored.job.spec.total,
+          open: null,
+          seen: new Set(),
+        };
+  const after = events.reduce(foldEvent, { stored, facts }).stored;
+  if (after === null) throw new Error('no transition was applied');
+  return after;
+};
+
+export const progressOf = (progress: Progress | null, job: Job): Progress =>
+  progress ?? initialProgress(job.spec.total);
