@@ -16,11 +16,11 @@ export interface AttemptContext {
   /** What an earlier attempt of the run saved last, or null. */
   readonly lastCheckpoint: Json;
   /** Counts work. A repeat after a lost answer is counted once. */
-  progress(update: ProgressUpdate): Promise<void>;
+  readonly progress: (update: ProgressUpdate) => Promise<void>;
   /** Saves where another attempt may go on; while one is being saved only the latest waits. */
-  checkpoint(value: Json): Promise<void>;
+  readonly checkpoint: (value: Json) => Promise<void>;
   /** Shown with the lease, at most 40 characters. `waiting…` tells that silence is no stall. */
-  setState(state: string): Promise<void>;
+  readonly setState: (state: string) => Promise<void>;
   /** Writes a line of the job's log, together with others within a second. `fields` is copied. */
-  log(level: LogLevel, message: string, fields?: Json): void;
+  readonly log: (level: LogLevel, message: string, fields?: Json) => void;
 }

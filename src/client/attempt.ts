@@ -40,8 +40,10 @@ export class Attempt {
   readonly #held: HeldJob;
   /** The handler's signal. */
   readonly #aborted = new AbortController();
-  /** Of every call: the attempt is over, delivered or not. */
-  readonly #cutOff = new AbortController();
+  /** Of the calls before the end. */
+  readonly #workCalls = new AbortController();
+  /** Of the one that tells the end. */
+  readonly #endCall = new AbortController();
   readonly #lease: LeaseKeeper;
   readonly #logs: LogBuffer;
   readonly #calls = new Set<Promise<void>>();
@@ -55,7 +57,7 @@ export class Attempt {
   constructor(claimed: ClaimedJob, options: AttemptOptions) {
     const { client } = options;
     // Node warns of a leak at the eleventh listener; here each is a call under way.
-    setMaxListeners(0, this.#aborted.signal, this.#cutOff.signal);
+    setMaxListeners(0, this.#aborted.signal, this.#workCalls.signal);
     this.#claimed = claimed;
     this.#options = options;
     this.#held = { job: claimed.job, attempt: claimed.attempt };
@@ -66,7 +68,7 @@ export class Attempt {
       clock: client.clock,
       leaseMs: options.leaseMs ?? claimed.job.policy.leaseMs,
       send: (changes, timeoutMs) =>
-        client.heartbeat(this.#id, { ...changes, ...this.#token }, { ...this.#call, deadlineMs: 0, timeoutMs }),
+        client.heartbeat(this.#id, { ...changes, ...this.#token }, { ...this.#work, deadlineMs: 0, timeoutMs }),
       onDirective: (directive) => {
         if (directive !== 'continue') this.#abort(directive);
       },
@@ -75,7 +77,7 @@ export class Attempt {
     });
     this.#logs = new LogBuffer(
       client.clock,
-      (lines) => client.log(this.#id, { lines, ...this.#token }, { ...this.#call, deadlineMs: LOGS_DEADLINE_MS }),
+      (lines) => client.log(this.#id, { lines, ...this.#token }, { ...this.#work, deadlineMs: LOGS_DEADLINE_MS }),
       (error) => this.#report(error),
     );
   }
@@ -96,8 +98,11 @@ export class Attempt {
     const { clock } = this.#options.client;
     this.#abort('shutdown');
     this.#timers.push(
-      clock.after(SETTLE_MS, () => this.#abandon({ error: this.#aborted.signal.reason })),
-      clock.after(SETTLE_MS + HAND_BACK_MS, () => this.#cutOff.abort(new Error('the worker has stopped'))),
+      clock.after(SETTLE_MS, () => {
+        this.#abandon({ error: this.#aborted.signal.reason });
+        this.#workCalls.abort(new Error('the worker has stopped'));
+      }),
+      clock.after(SETTLE_MS + HAND_BACK_MS, () => this.#endCall.abort(new Error('the worker has stopped'))),
     );
   }
 
@@ -109,8 +114,8 @@ export class Attempt {
     return { leaseToken: this.#claimed.leaseToken };
   }
 
-  get #call(): CallOptions {
-    return { signal: this.#cutOff.signal };
+  get #work(): CallOptions {
+    return { signal: this.#workCalls.signal };
   }
 
   async #handle(): Promise<Outcome> {
@@ -140,7 +145,7 @@ export class Attempt {
   async #progress(update: ProgressUpdate): Promise<void> {
     this.#batches += 1;
     const batchId = `auto-${this.#batches}`;
-    await this.#options.client.progress(this.#id, { batchId, ...update, ...this.#token }, this.#call);
+    await this.#options.client.progress(this.#id, { batchId, ...update, ...this.#token }, this.#work);
     this.#lease.renewed();
   }
 
@@ -199,17 +204,18 @@ export class Attempt {
 
   #end({ command, body }: Ending): Promise<CommandAnswer> {
     const { client } = this.#options;
+    const call = { signal: this.#endCall.signal };
     switch (command) {
       case 'complete':
-        return client.complete(this.#id, { ...body, ...this.#token }, this.#call);
+        return client.complete(this.#id, { ...body, ...this.#token }, call);
       case 'fail':
-        return client.fail(this.#id, { ...body, ...this.#token }, this.#call);
+        return client.fail(this.#id, { ...body, ...this.#token }, call);
       case 'throttle':
-        return client.throttle(this.#id, { ...body, ...this.#token }, this.#call);
+        return client.throttle(this.#id, { ...body, ...this.#token }, call);
       case 'wait':
-        return client.wait(this.#id, { ...body, ...this.#token }, this.#call);
+        return client.wait(this.#id, { ...body, ...this.#token }, call);
       case 'release':
-        return client.release(this.#id, { ...body, ...this.#token }, this.#call);
+        return client.release(this.#id, { ...body, ...this.#token }, call);
     }
   }
 

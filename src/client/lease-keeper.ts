@@ -31,6 +31,7 @@ interface Waiter {
 }
 
 const INITIAL_BACKOFF_MS = 250;
+const MAX_TRY_MS = 10_000;
 
 /** Whether the ledger says that the lease, or the job, is gone. */
 export const isLeaseGone = (error: unknown): boolean =>
@@ -116,7 +117,7 @@ export class LeaseKeeper {
     this.#unsaved = null;
     this.#waiters = [];
     try {
-      const { directive } = await this.#options.send(changes ?? {}, this.#intervalMs);
+      const { directive } = await this.#options.send(changes ?? {}, Math.min(this.#intervalMs, MAX_TRY_MS));
       this.#failures = 0;
       this.renewed();
       for (const waiter of waiters) waiter.resolve();

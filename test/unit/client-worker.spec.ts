@@ -1,0 +1,341 @@
+/** A worker: claims, how attempts end, what a handler is given, and stopping. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  AttemptAbortedError,
+  JobledgerClient,
+  NonRetryableError,
+  ReleaseError,
+  ThrottleError,
+  WaitError,
+  Worker,
+} from '../../src/client/client.js';
+import type { Handler, WorkerOptions } from '../../src/client/client.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { ScriptedLedger, answer, loseAnswer, neverAnswer, problem } from '../support/scripted-ledger.js';
+import { CLAIM, acceptAll, claimedJob, claims } from '../support/worked-job.js';
+
+let ledger: ScriptedLedger;
+let clock: FakeClock;
+let worker: Worker;
+let errors: unknown[];
+let told: string[];
+const unhandled: unknown[] = [];
+const onUnhandled = (reason: unknown): unknown => unhandled.push(reason);
+
+beforeEach(async () => {
+  ledger = await ScriptedLedger.start();
+  clock = new FakeClock();
+  errors = [];
+  told = [];
+  process.on('unhandledRejection', onUnhandled);
+});
+afterEach(async () => {
+  await worker.stop();
+  await ledger.close();
+  await new Promise(setImmediate);
+  process.off('unhandledRejection', onUnhandled);
+  expect(unhandled.splice(0)).toEqual([]);
+});
+
+const work = (handler: Handler, options: Partial<WorkerOptions> = {}): void => {
+  const client = new JobledgerClient({ baseUrl: ledger.url, clock });
+  worker = new Worker({
+    client,
+    workerId: 'w1',
+    handler,
+    ...options,
+    listeners: {
+      claimed: ({ job }) => told.push(`claimed ${job.id}`),
+      completed: ({ job }) => told.push(`completed ${job.id}`),
+      failed: ({ job }) => told.push(`failed ${job.id}`),
+      handedBack: ({ job }) => told.push(`handed back ${job.id}`),
+      error: (error) => errors.push(error),
+      ...options.listeners,
+    },
+  });
+  worker.start();
+};
+/** One job, and what ended it. */
+const workOne = async (
+  handler: Handler,
+  command: string,
+  options: Partial<WorkerOptions> = {},
+): Promise<Record<string, unknown>> => {
+  acceptAll(ledger, 'a');
+  ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
+  work(handler, options);
+  return (await ledger.received(`POST /v1/jobs/a/${command}`)).body;
+};
+const callsOf = (id: string): string[] => ledger.calls.filter((call) => call.includes(`/jobs/${id}/`));
+
+describe('a claim', () => {
+  it('asks for as many jobs as there are free slots, and waits for one', async () => {
+    const ends: (() => void)[] = [];
+    for (const id of ['a', 'b', 'c']) acceptAll(ledger, id);
+    ledger.script(CLAIM, claims(claimedJob('a')), claims(claimedJob('b'), claimedJob('c')), neverAnswer);
+    work(() => new Promise<void>((resolve) => ends.push(resolve)), {
+      concurrency: 3,
+      queues: ['q'],
+      types: ['resize'],
+      leaseMs: 60_000,
+    });
+    const second = await ledger.received(CLAIM, 2);
+    expect(ledger.requests[0]?.body).toEqual({
+      workerId: 'w1',
+      queues: ['q'],
+      types: ['resize'],
+      leaseMs: 60_000,
+      waitMs: 20_000,
+      max: 3,
+    });
+    expect(second.body.max).toBe(2);
+    // The answer to the second has come when its jobs run; no third until one of them ends.
+    await clock.waiting(20_000);
+    expect(ledger.calls.filter((call) => call === CLAIM)).toHaveLength(2);
+    ends[0]?.();
+    expect((await ledger.received(CLAIM, 3)).body.max).toBe(1);
+    for (const end of ends) end();
+  });
+
+  it('whose answer was lost is repeated as it was, until the ledger is back', async () => {
+    acceptAll(ledger, 'a');
+    ledger.script(CLAIM, loseAnswer);
+    work(() => 'done', { waitMs: 0 });
+    for (const ms of [100, 200, 400, 800, 1_600, 3_200, 5_000]) await clock.elapse(ms);
+    await clock.waiting(500);
+    expect(errors).toMatchObject([{ name: 'OutcomeUnknownError' }]);
+    ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    clock.advance(500);
+    await ledger.received('POST /v1/jobs/a/complete');
+    const tries = ledger.requests.filter(({ path }) => path === '/v1/claims').slice(0, 9);
+    expect(new Set(tries.map(({ headers, body }) => JSON.stringify([headers['idempotency-key'], body]))).size).toBe(1);
+  });
+
+  it('that is refused is told, and tried again as another', async () => {
+    ledger.script(CLAIM, problem(401, 'unauthenticated'), problem(401, 'unauthenticated'), neverAnswer);
+    work(() => 'done');
+    await clock.elapse(500);
+    await clock.elapse(1_000);
+    const third = await ledger.received(CLAIM, 3);
+    expect(errors).toMatchObject([{ code: 'unauthenticated' }, { code: 'unauthenticated' }]);
+    expect(third.headers['idempotency-key']).not.toBe(ledger.requests[0]?.headers['idempotency-key']);
+  });
+
+  it('that is answered empty before its time is not repeated at once', async () => {
+    ledger.script(CLAIM, claims(), neverAnswer);
+    work(() => 'done');
+    await clock.elapse(1_000);
+    await ledger.received(CLAIM, 2);
+  });
+});
+
+describe('an attempt', () => {
+  it('that gives a result completes', async () => {
+    expect(await workOne((job) => ({ got: job.payload }), 'complete')).toEqual({
+      leaseToken: 'token-a',
+      result: { got: { name: 'a' } },
+    });
+    await worker.stop();
+    expect(told).toEqual(['claimed a', 'completed a']);
+  });
+
+  it.each<[string, () => unknown, string, Record<string, unknown>]>([
+    ['an error', () => new RangeError('too far'), 'fail', { code: 'RangeError', message: 'too far' }],
+    [
+      'an error of a class without a name',
+      () => new (class QuotaError extends Error {})(''),
+      'fail',
+      { code: 'QuotaError', message: 'QuotaError' },
+    ],
+    ['what is no error', () => 'oops', 'fail', { code: 'NonError', message: 'oops' }],
+    [
+      'a text that the wire refuses',
+      () => new Error(`${'x'.repeat(3_998)}\0🙂`),
+      'fail',
+      { code: 'Error', message: `${'x'.repeat(3_998)}\uFFFD` },
+    ],
+    [
+      'NonRetryableError',
+      () => new NonRetryableError('bad', { code: 'BadImage', detail: { n: 1 } }),
+      'fail',
+      { code: 'BadImage', message: 'bad', detail: { n: 1 }, retryable: false },
+    ],
+    [
+      'NonRetryableError with a cause',
+      () => new NonRetryableError('bad', { cause: new RangeError() }),
+      'fail',
+      { code: 'RangeError', message: 'bad', retryable: false },
+    ],
+    [
+      'ThrottleError',
+      () => new ThrottleError({ retryAfterMs: 5, resource: 'api' }),
+      'throttle',
+      { retryAfterMs: 5, resource: 'api' },
+    ],
+    [
+      'WaitError',
+      () => new WaitError({ reason: 'approval', until: '2026-02-01T00:00:00.000Z' }),
+      'wait',
+      { reason: 'approval', until: '2026-02-01T00:00:00.000Z' },
+    ],
+    ['ReleaseError', () => new ReleaseError('wrong host'), 'release', { reason: 'wrong host' }],
+  ])('that throws %s says so', async (_, error, command, body) => {
+    const thrown = error();
+    const sent = await workOne(() => {
+      throw thrown;
+    }, command);
+    expect(sent).toEqual({ leaseToken: 'token-a', ...body });
+    expect(callsOf('a')).toHaveLength(1);
+    await worker.stop();
+    expect(told).toEqual(['claimed a', command === 'fail' ? 'failed a' : 'handed back a']);
+  });
+
+  it.each([
+    ['is too large', problem(413, 'payload_too_large'), 'big', { code: 'ProblemError' }],
+    ['JSON cannot hold', problem(500, 'internal'), 1n, { code: 'TypeError' }],
+  ])('whose result %s fails', async (_, reply, result, body) => {
+    acceptAll(ledger, 'a');
+    ledger.script('POST /v1/jobs/a/complete', reply).script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    work(() => result);
+    expect((await ledger.received('POST /v1/jobs/a/fail')).body).toMatchObject(body);
+  });
+
+  it('whose last answer is lost repeats it under the same key', async () => {
+    acceptAll(ledger, 'a');
+    ledger
+      .script('POST /v1/jobs/a/complete', loseAnswer, answer({ jobId: 'a', events: [] }))
+      .script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    work(() => 'done');
+    await clock.elapse(100);
+    const [first, second] = [
+      await ledger.received('POST /v1/jobs/a/complete'),
+      await ledger.received('POST /v1/jobs/a/complete', 2),
+    ];
+    expect(second.headers['idempotency-key']).toBe(first.headers['idempotency-key']);
+    await worker.stop();
+    expect(told).toEqual(['claimed a', 'completed a']);
+  });
+
+  it('is not harmed by listeners that throw', async () => {
+    acceptAll(ledger, 'a');
+    ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    const broken = (): never => {
+      throw new Error('listener');
+    };
+    work(() => 'done', {
+      listeners: { claimed: broken, completed: () => Promise.reject(new Error('async')), error: broken },
+    });
+    await ledger.received(CLAIM, 2);
+    expect(callsOf('a')).toEqual(['POST /v1/jobs/a/complete']);
+  });
+});
+
+describe('stopping', () => {
+  it('hangs up a claim that waits, at once', async () => {
+    ledger.script(CLAIM, neverAnswer);
+    work(() => 'done');
+    await ledger.received(CLAIM);
+    expect(worker.stop()).toBe(worker.stop());
+    await worker.stop();
+    await ledger.hungUp(CLAIM);
+    expect(errors).toEqual([]);
+    expect(() => worker.start()).toThrow('started once');
+  });
+
+  it('lets handlers finish, and claims no more', async () => {
+    let finish: (result: string) => void = () => undefined;
+    const started = new Promise<void>((resolve) => {
+      acceptAll(ledger, 'a');
+      ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
+      work(() => {
+        resolve();
+        return new Promise((done) => (finish = done));
+      });
+    });
+    await started;
+    const stopped = worker.stop();
+    await clock.waiting(30_000);
+    finish('late');
+    await stopped;
+    expect(callsOf('a')).toEqual(['POST /v1/jobs/a/complete']);
+    expect(ledger.calls.filter((call) => call === CLAIM)).toHaveLength(1);
+  });
+
+  /** A lease so long that no beat falls due while the clock moves. */
+  const short = { leaseMs: 60_000, graceMs: 2_000 };
+  const untilAborted = (signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve());
+    });
+
+  it('after its grace aborts handlers and releases their jobs', async () => {
+    let reason: unknown;
+    const handler: Handler = async (_, { signal, checkpoint, setState }) => {
+      await setState('begun');
+      await untilAborted(signal);
+      reason = signal.reason;
+      void checkpoint('so far');
+      throw new Error('stopped');
+    };
+    await workOne(handler, 'heartbeat', short);
+    const stopped = worker.stop();
+    await clock.elapse(2_000);
+    await stopped;
+    expect(reason).toMatchObject({ name: AttemptAbortedError.name, why: 'shutdown' });
+    const [checkpoint, release] = ledger.requests.slice(-2);
+    expect(checkpoint?.body).toEqual({ leaseToken: 'token-a', checkpoint: 'so far' });
+    expect(release).toMatchObject({ path: '/v1/jobs/a/release', body: { leaseToken: 'token-a', reason: 'shutdown' } });
+    expect(told).toEqual(['claimed a', 'handed back a']);
+  });
+
+  it('releases the job of a handler that does not listen, whatever call of it hangs', async () => {
+    let progress: Promise<void> | undefined;
+    const deaf: Handler = (_, context) => {
+      progress = context.progress({ processed: 1 });
+      return new Promise(() => undefined);
+    };
+    acceptAll(ledger, 'a');
+    ledger.script('POST /v1/jobs/a/progress', neverAnswer).script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    work(deaf, short);
+    await ledger.received('POST /v1/jobs/a/progress');
+    const stopped = worker.stop();
+    await clock.elapse(2_000);
+    await clock.elapse(1_000);
+    await stopped;
+    await expect(progress).rejects.toThrow('the worker has stopped');
+    expect(ledger.calls.at(-1)).toBe('POST /v1/jobs/a/release');
+  });
+
+  it('ends although the ledger is away', async () => {
+    const handler: Handler = async (_, { signal, setState }) => {
+      await setState('begun');
+      await untilAborted(signal);
+      throw new Error('stopped');
+    };
+    await workOne(handler, 'heartbeat', short);
+    ledger.script('POST /v1/jobs/a/release', neverAnswer);
+    const stopped = worker.stop();
+    await clock.elapse(2_000);
+    await ledger.received('POST /v1/jobs/a/release');
+    await clock.elapse(6_000);
+    await stopped;
+    expect(errors).toMatchObject([{ message: 'the worker has stopped' }]);
+  });
+});
+
+describe('options', () => {
+  it.each([
+    { workerId: 'not a name' },
+    { concurrency: 0 },
+    { concurrency: 1.5 },
+    { leaseMs: 99 },
+    { waitMs: 60_001 },
+    { graceMs: -1 },
+  ])('out of range are refused: %j', (options) => {
+    ledger.script(CLAIM, neverAnswer);
+    work(() => 'done');
+    const client = new JobledgerClient({ baseUrl: ledger.url });
+    expect(() => new Worker({ client, workerId: 'w', handler: () => 'done', ...options })).toThrow(RangeError);
+  });
+});
