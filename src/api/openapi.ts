@@ -3,7 +3,7 @@
  * Requests are described by the schemas that validate them. The document is made when first asked for.
  */
 import type { INestApplication } from '@nestjs/common';
-import { ApiResponse, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { ApiExtension, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
 import { PROBLEM_KINDS, PROBLEM_MEDIA_TYPE, type ProblemCode } from './problem.js';
 
@@ -60,18 +60,15 @@ const byStatus = (codes: readonly ProblemCode[]): Map<number, ProblemCode[]> => 
   return grouped;
 };
 
-/** Problems of a call beyond those that `describeProblems` gives to every call of its shape. */
-export const ApiProblems =
-  (...codes: ProblemCode[]): MethodDecorator =>
-  (target, key, descriptor) => {
-    for (const [status, sharing] of byStatus(codes)) {
-      ApiResponse({ status, ...problemAnswer(sharing) })(target, key as string, descriptor as PropertyDescriptor);
-    }
-  };
+/** Carries what a controller says to `describeProblems`; taken out of the document there. */
+const PROBLEMS_EXTENSION = 'x-problems';
+
+/** Problems of a call beyond those that every call of its shape may answer. */
+export const ApiProblems = (...codes: ProblemCode[]): MethodDecorator => ApiExtension(PROBLEMS_EXTENSION, codes);
 
 const isJobCommand = (path: string, method: string): boolean => method === 'post' && path.startsWith('/v1/jobs/{id}/');
 
-const problemsOf = (path: string, method: string, operation: Operation): readonly ProblemCode[] => [
+const problemsOfShape = (path: string, method: string, operation: Operation): readonly ProblemCode[] => [
   'validation_failed',
   'unauthenticated',
   'forbidden',
@@ -87,16 +84,20 @@ const problemsOf = (path: string, method: string, operation: Operation): readonl
   ...(method === 'get' ? (['projection_lagging'] as const) : []),
 ];
 
-/** Adds to every `/v1` call the problems that calls of its shape may answer; what a controller said stays. */
+const describeProblemsOf = (path: string, method: string, operation: Operation): void => {
+  const extended = operation as Operation & { [PROBLEMS_EXTENSION]?: readonly ProblemCode[] };
+  const codes = new Set([...problemsOfShape(path, method, operation), ...(extended[PROBLEMS_EXTENSION] ?? [])]);
+  Reflect.deleteProperty(operation, PROBLEMS_EXTENSION);
+  for (const [status, sharing] of byStatus([...codes])) operation.responses[status] ??= problemAnswer(sharing);
+};
+
+/** Adds to every `/v1` call the problems that it may answer; responses that a controller described stay. */
 const describeProblems = (document: OpenAPIObject): void => {
   for (const [path, item] of Object.entries(document.paths)) {
     if (!path.startsWith('/v1/')) continue;
     for (const method of METHODS) {
       const operation = item[method];
-      if (operation === undefined) continue;
-      for (const [status, codes] of byStatus(problemsOf(path, method, operation))) {
-        operation.responses[status] ??= problemAnswer(codes);
-      }
+      if (operation !== undefined) describeProblemsOf(path, method, operation);
     }
   }
 };

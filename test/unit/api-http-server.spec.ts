@@ -104,7 +104,8 @@ let app: NestFastifyApplication | undefined;
 
 const start = async (options?: HttpServerOptions): Promise<NestFastifyApplication> => {
   const module = await Test.createTestingModule({ imports: [EdgeModule] }).compile();
-  app = module.createNestApplication<NestFastifyApplication>(createHttpAdapter(options), { logger: false });
+  app = module.createNestApplication<NestFastifyApplication>(createHttpAdapter(options));
+  app.useLogger(false);
   serveOpenApi(app, '0.0.0');
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
@@ -268,7 +269,7 @@ describe('what comes first', () => {
       headers: { 'content-type': 'text/plain' },
       body: chunks,
       duplex: 'half',
-    } as RequestInit);
+    });
     expect(answer.status).toBe(413);
     expect(await answer.json()).toMatchObject({ code: 'payload_too_large' });
   });
