@@ -47,6 +47,12 @@ export class FakeClock implements Clock {
     });
   }
 
+  /** The process was frozen for `ms`: what fell due happens now, late. */
+  jump(ms: number): void {
+    this.#now += ms;
+    this.advance(0);
+  }
+
   /** Lets `ms` pass, with all that falls due in it. */
   advance(ms: number): void {
     const until = this.#now + ms;

@@ -1,8 +1,9 @@
 import { answer, type ScriptedLedger } from './scripted-ledger.js';
 
-/** Lease of the jobs below; the worker beats at a third of it. */
-export const LEASE_MS = 9_000;
-export const BEAT_MS = 3_000;
+/** Lease of the jobs below. The worker beats at a third of it, and waits at most so long for the answer. */
+const LEASE_MS = 36_000;
+export const BEAT_MS = 12_000;
+export const BEAT_TIMEOUT_MS = 10_000;
 export const CLAIM = 'POST /v1/claims';
 
 export const beatAnswer = (directive = 'continue'): ReturnType<typeof answer> =>
