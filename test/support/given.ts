@@ -79,7 +79,7 @@ export const ask = {
     total: null,
     message: null,
   },
-  complete: { name: 'complete', token, result: { rows: 10 }, countedTo: '0' },
+  complete: { name: 'complete', token, result: { rows: 10 } },
   fail: { name: 'fail', token, code: 'E1', message: 'first', detail: null, retryable: true },
   failForGood: { name: 'fail', token, code: 'E1', message: 'first', detail: null, retryable: false },
   throttle: { name: 'throttle', token, reason, retryAfterMs: 60_000 },
@@ -169,7 +169,7 @@ export class Situation {
     const now = START + (when.now ?? this.clock);
     const policy = mergePolicy(PRESETS.protea, this.policy, when.policy);
     try {
-      const decided = decide(this.folded, command, { now, random: when.random ?? 0, policy });
+      const decided = decide(this.folded, command, { now, random: when.random ?? 0, policy, countedTo: '7' });
       return new Outcome(decided, null, this.apply(decided, command.name, now));
     } catch (error) {
       if (error instanceof Refusal) return new Outcome([], error.code, this);
