@@ -411,8 +411,10 @@ describe('stopping', () => {
     });
     const answer = fetch(`http://127.0.0.1:${port}/v1/fail/held`);
     await reached;
+    const server = app!.getHttpServer();
     const closed = app!.close();
     app = undefined;
+    while (server.listening) await new Promise(setImmediate);
     release();
     expect((await answer).status).toBe(200);
     await closed;
