@@ -2,7 +2,7 @@
 import { canonicalJson, NotCanonical } from './canonical-json.js';
 import type { AppendRequest, Beside, ExpectedRevision, NewEvent } from './event-store.js';
 import { InvalidAppend, TooLarge } from './event-store.js';
-import { eventLeaf } from './hash-chain.js';
+import { contentHash } from './hash-chain.js';
 
 export interface EncodedEvent {
   /** Lower case. */
@@ -13,7 +13,7 @@ export interface EncodedEvent {
   readonly data: string;
   /** Canonical JSON. */
   readonly metadata: string;
-  readonly leaf: Buffer;
+  readonly contentHash: Buffer;
 }
 
 export interface EncodedRequest {
@@ -58,7 +58,7 @@ const encodeEvent = (stream: string, event: NewEvent): EncodedEvent => {
   const id = event.id.toLowerCase();
   const data = canonicalJson(event.data, `data of ${type}`);
   const metadata = canonicalJson(event.metadata, `metadata of ${type}`);
-  return { id, type, version, data, metadata, leaf: eventLeaf({ stream, id, type, version, data, metadata }) };
+  return { id, type, version, data, metadata, contentHash: contentHash({ stream, id, type, version, data, metadata }) };
 };
 
 const bytesOf = (event: EncodedEvent): number =>

@@ -1,13 +1,14 @@
 /**
  * What makes the history tamper-evident: a leaf per event, and a hash per batch that covers all before it.
  *
- *   leaf  = sha256(0x00 ‖ text(stream) ‖ id, 16 bytes ‖ text(type) ‖ int4(version) ‖ text(data) ‖ text(metadata))
- *   batch = sha256(0x01 ‖ hash of the batch before ‖ int8(batch) ‖ int8(at, epoch ms) ‖ int8(first position)
- *                       ‖ for each event: int4(revision) ‖ leaf)
+ *   content = sha256(0x00 ‖ text(stream) ‖ id, 16 bytes ‖ text(type) ‖ int4(version) ‖ text(data) ‖ text(metadata))
+ *   leaf    = sha256(0x01 ‖ int8(position) ‖ int4(revision) ‖ content)
+ *   batch   = sha256(0x02 ‖ hash of the batch before ‖ int8(batch) ‖ int8(at, epoch ms) ‖ int8(first position)
+ *                         ‖ the leaf of each event)
  *
- * `text(s)` is int4(length) ‖ UTF-8; integers are big-endian. The revision is not in the leaf since for `any` it is
- * known only under the lock of the log, where PostgreSQL computes the batch. Positions are those of a batch in order.
- * So an event cannot change in content, stream, revision, position or time without breaking the chain from there on.
+ * `text(s)` is int4(length) ‖ UTF-8; integers are big-endian. The writer makes `content`; position, revision and time
+ * are known only under the lock of the log, so PostgreSQL makes the rest. An event cannot change in content, stream,
+ * revision, position or time without breaking its leaf or its batch, and with it the chain from there on.
  *
  * Who owns the database can compute the whole chain anew: it is evidence against a head that is kept elsewhere.
  */
@@ -16,7 +17,7 @@ import { createHash } from 'node:crypto';
 /** The hash before the first batch. */
 export const GENESIS: Buffer = Buffer.alloc(32);
 
-export interface LeafInput {
+export interface EventContent {
   readonly stream: string;
   /** UUID. */
   readonly id: string;
@@ -28,7 +29,7 @@ export interface LeafInput {
   readonly metadata: string;
 }
 
-export const eventLeaf = (event: LeafInput): Buffer => {
+export const contentHash = (event: EventContent): Buffer => {
   const texts = [event.stream, event.type, event.data, event.metadata];
   const lengths = texts.map((text) => Buffer.byteLength(text));
   const bytes = Buffer.allocUnsafe(1 + 16 + 4 + lengths.reduce((sum, length) => sum + 4 + length, 0));
@@ -46,7 +47,16 @@ export const eventLeaf = (event: LeafInput): Buffer => {
   return createHash('sha256').update(bytes).digest();
 };
 
-export interface BatchInput {
+export const eventLeaf = (position: bigint, revision: number, content: Uint8Array): Buffer => {
+  const bytes = Buffer.allocUnsafe(1 + 8 + 4 + 32);
+  bytes.writeUInt8(1, 0);
+  bytes.writeBigInt64BE(position, 1);
+  bytes.writeInt32BE(revision, 9);
+  bytes.set(content, 13);
+  return createHash('sha256').update(bytes).digest();
+};
+
+export interface BatchContent {
   /** Hash of the batch before, `GENESIS` for the first. */
   readonly previous: Uint8Array;
   /** From 1. */
@@ -55,20 +65,17 @@ export interface BatchInput {
   readonly at: number;
   /** Position of the first event. */
   readonly first: bigint;
-  readonly events: readonly { readonly revision: number; readonly leaf: Uint8Array }[];
+  readonly leaves: readonly Uint8Array[];
 }
 
-export const batchHash = ({ previous, batch, at, first, events }: BatchInput): Buffer => {
-  const bytes = Buffer.allocUnsafe(1 + 32 + 24 + events.length * 36);
-  let end = bytes.writeUInt8(1, 0);
-  bytes.set(previous, end);
-  end = bytes.writeBigInt64BE(batch, end + 32);
-  end = bytes.writeBigInt64BE(BigInt(at), end);
-  end = bytes.writeBigInt64BE(first, end);
-  for (const event of events) {
-    end = bytes.writeInt32BE(event.revision, end);
-    bytes.set(event.leaf, end);
-    end += 32;
-  }
-  return createHash('sha256').update(bytes).digest();
+export const batchHash = ({ previous, batch, at, first, leaves }: BatchContent): Buffer => {
+  const header = Buffer.allocUnsafe(1 + 32 + 24);
+  header.writeUInt8(2, 0);
+  header.set(previous, 1);
+  header.writeBigInt64BE(batch, 33);
+  header.writeBigInt64BE(BigInt(at), 41);
+  header.writeBigInt64BE(first, 49);
+  const hash = createHash('sha256').update(header);
+  for (const leaf of leaves) hash.update(leaf);
+  return hash.digest();
 };

@@ -1,4 +1,3 @@
-import type { BesideApplier } from '../../src/event-store/memory/memory-event-store.js';
 import { MemoryEventStore } from '../../src/event-store/memory/memory-event-store.js';
 import { keyTable, memoryKeys } from '../support/key-table.js';
 import { eventStoreConformance } from './event-store.conformance.js';

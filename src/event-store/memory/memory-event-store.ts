@@ -21,7 +21,7 @@ import type { Unit } from '../append-plan.js';
 import { expectedBase, NO_STREAM, Outcomes, plan, settleMissed, unitsOf, withoutRefused } from '../append-plan.js';
 import type { EncodedRequest } from '../encoded-request.js';
 import { eventTest } from '../event-filter.js';
-import { batchHash, GENESIS } from '../hash-chain.js';
+import { batchHash, eventLeaf, GENESIS } from '../hash-chain.js';
 import type { TailPage } from '../subscription.js';
 import { tail } from '../subscription.js';
 
@@ -150,20 +150,19 @@ export class MemoryEventStore implements EventStore {
       if (refused.length > 0) return withoutRefused(units, new Set(refused), table, outcomes);
     }
     for (const [table, entries] of rows) this.#applier(table).apply(entries, context);
-    const written = units.flat().map((request) => this.#record(request, at, outcomes));
-    const leaves = units.flat().flatMap(({ events }) => events.map(({ leaf }) => leaf));
+    const leaves = units.flat().flatMap((request) => this.#record(request, at, outcomes));
     const hash = batchHash({
       previous: this.#batches.at(-1)?.hash ?? GENESIS,
       batch: BigInt(this.#batches.length + 1),
       at,
       first: BigInt(base + 1),
-      events: written.flat().map(({ revision }, index) => ({ revision, leaf: leaves[index]! })),
+      leaves,
     });
     this.#batches.push({ last: this.#events.length, at, hash });
     return [];
   }
 
-  #record({ ordinal, stream, events }: EncodedRequest, at: number, outcomes: Outcomes): readonly RecordedEvent[] {
+  #record({ ordinal, stream, events }: EncodedRequest, at: number, outcomes: Outcomes): readonly Buffer[] {
     const history = this.#streams.get(stream) ?? [];
     this.#streams.set(stream, history);
     const recorded = events.map(({ id, type, version, data, metadata }): RecordedEvent => {
@@ -175,7 +174,10 @@ export class MemoryEventStore implements EventStore {
       return event;
     });
     outcomes.settle(ordinal, appended(recorded, false));
-    return recorded;
+    return events.map((event, index) => {
+      const { position, revision } = recorded[index]!;
+      return eventLeaf(BigInt(position), revision, event.contentHash);
+    });
   }
 
   #replayOf({ stream, expected, events }: EncodedRequest): AppendResult | undefined {

@@ -33,7 +33,7 @@ interface EventColumns {
   readonly version: number[];
   readonly data: string[];
   readonly metadata: string[];
-  readonly leaf: Buffer[];
+  readonly content: Buffer[];
 }
 
 const noEvents = (): EventColumns => ({
@@ -45,7 +45,7 @@ const noEvents = (): EventColumns => ({
   version: [],
   data: [],
   metadata: [],
-  leaf: [],
+  content: [],
 });
 
 /** Events of earlier requests of the call for the same stream, per request. */
@@ -70,7 +70,7 @@ const logValues = (requests: readonly EncodedRequest[], offsets: readonly number
       columns.version.push(event.version);
       columns.data.push(event.data);
       columns.metadata.push(event.metadata);
-      columns.leaf.push(event.leaf);
+      columns.content.push(event.contentHash);
     });
   });
   const expected = requests.map((request, index) => expectation(request, offsets[index]!));
@@ -88,7 +88,7 @@ const logValues = (requests: readonly EncodedRequest[], offsets: readonly number
     binaryArray('int4', columns.version),
     binaryArray('text', columns.data),
     binaryArray('text', columns.metadata),
-    binaryArray('bytea', columns.leaf),
+    binaryArray('bytea', columns.content),
   ];
 };
 

@@ -29,7 +29,8 @@ const codecs: Readonly<Record<ArrayType, Codec>> = {
     size: 16,
     write: (buffer, value, offset) => {
       const hex = String(value).replaceAll('-', '');
-      if (buffer.write(hex, offset, 'hex') !== 16) throw new TypeError(`${String(value)} is no UUID`);
+      if (hex.length !== 32 || buffer.write(hex, offset, 'hex') !== 16)
+        throw new TypeError(`${String(value)} is no UUID`);
     },
   },
   text: {

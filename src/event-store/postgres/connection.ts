@@ -48,7 +48,9 @@ export const createLogPool = (config: ConnectionConfig): pg.Pool => {
     // Awaited before the connection is handed out, and its failure is that of who asked for it.
     onConnect: (client) => client.query(settings) as unknown as undefined,
   });
-  // An idle connection that breaks is replaced at the next use: nobody waits for it.
+  // A connection that breaks fails the statement that runs on it, and is replaced when idle. The pool listens only while
+  // it is idle: without a listener of our own, one that breaks while it is checked out would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   pool.on('error', () => undefined);
   return pool;
 };

@@ -6,7 +6,7 @@
  */
 import type pg from 'pg';
 import type { Position } from '../event-store.js';
-import { batchHash, eventLeaf, GENESIS } from '../hash-chain.js';
+import { batchHash, contentHash, eventLeaf, GENESIS } from '../hash-chain.js';
 import { asText, execute } from './connection.js';
 
 export interface VerifyOptions {
@@ -34,9 +34,6 @@ interface Batch {
 }
 
 interface StoredEvent {
-  readonly position: bigint;
-  readonly stream: string;
-  readonly revision: number;
   readonly at: number;
   readonly leaf: string;
   readonly computed: Buffer;
@@ -72,7 +69,7 @@ export const verifyLog = async (pool: pg.Pool, { onProgress, signal }: VerifyOpt
       const batches = await log.batches(link.batch);
       if (batches.length === 0) break;
       const events = await log.events(link.position, batches.at(-1)!.last);
-      for (const batch of batches) link = await next(link, batch, events, log);
+      for (const batch of batches) link = next(link, batch, events);
       onProgress?.(String(link.position), String(head > link.position ? head : link.position));
       if (link.position >= head) break;
     }
@@ -85,12 +82,7 @@ export const verifyLog = async (pool: pg.Pool, { onProgress, signal }: VerifyOpt
   }
 };
 
-const next = async (
-  link: Link,
-  batch: Batch,
-  events: ReadonlyMap<bigint, StoredEvent>,
-  log: StoredLog,
-): Promise<Link> => {
+const next = (link: Link, batch: Batch, events: ReadonlyMap<bigint, StoredEvent>): Link => {
   const first = link.position + 1n;
   if (batch.number !== link.batch + 1n) throw new Bad(first, `batch ${link.batch + 1n} is missing`);
   if (batch.first !== first) throw new Bad(first, `batch ${batch.number} begins at position ${batch.first}`);
@@ -101,7 +93,7 @@ const next = async (
     const event = events.get(position);
     if (event === undefined) throw new Bad(position, 'the event is missing');
     if (event.at !== batch.at) throw new Bad(position, 'its time is not that of its batch');
-    if (event.leaf !== event.computed.toString('hex')) throw new Bad(position, 'its content is not what was written');
+    if (event.leaf !== event.computed.toString('hex')) throw new Bad(position, 'it is not what was written there');
     own.push(event);
   }
   const hash = batchHash({
@@ -109,14 +101,20 @@ const next = async (
     batch: batch.number,
     at: batch.at / 1000,
     first,
-    events: own.map(({ revision, computed }) => ({ revision, leaf: computed })),
+    leaves: own.map(({ computed }) => computed),
   });
   if (hash.toString('hex') !== batch.hash) {
-    const moved = await log.firstOutOfRevision(first, batch.last);
-    if (moved !== undefined) throw new Bad(moved, 'its revision does not follow the one before it in its stream');
     throw new Bad(first, `the hash of batch ${batch.number} is not that of what it holds`);
   }
   return { batch: batch.number, position: batch.last, at: batch.at, hash };
+};
+
+const storedEvent = (row: readonly string[]): [bigint, StoredEvent] => {
+  const [position, revision, version, at, leaf] = row;
+  const [stream, id, type, data, metadata] = row.slice(5) as [string, string, string, string, string];
+  const content = contentHash({ stream, id, type, version: Number(version), data, metadata });
+  const computed = eventLeaf(BigInt(position!), Number(revision), content);
+  return [BigInt(position!), { at: Number(at), leaf: leaf!, computed }];
 };
 
 class StoredLog {
@@ -154,32 +152,11 @@ class StoredLog {
 
   async events(after: bigint, last: bigint): Promise<ReadonlyMap<bigint, StoredEvent>> {
     const rows = await this.#query(
-      `select position, stream, revision, id, type, version, data, metadata, ${EPOCH_US}, encode(leaf, 'hex')
+      `select position, revision, version, ${EPOCH_US}, encode(leaf, 'hex'), stream, id, type, data, metadata
        from jobledger.events where position > $1 and position <= $2 order by position`,
       [String(after), String(last)],
     );
-    return new Map(
-      rows.map(([position, stream, revision, id, type, version, data, metadata, at, leaf]) => {
-        const content = { stream: stream!, id: id!, type: type!, version: Number(version), data: data! };
-        const computed = eventLeaf({ ...content, metadata: metadata! });
-        const place = { position: BigInt(position!), stream: stream!, revision: Number(revision), at: Number(at) };
-        return [place.position, { ...place, leaf: leaf!, computed }];
-      }),
-    );
-  }
-
-  async firstOutOfRevision(first: bigint, last: bigint): Promise<bigint | undefined> {
-    const [row] = await this.#query(
-      `select e.position from jobledger.events e
-       left join lateral (
-         select p.revision from jobledger.events p
-         where p.stream = e.stream and p.position < e.position order by p.position desc limit 1
-       ) p on true
-       where e.position between $1 and $2 and e.revision <> coalesce(p.revision, -1) + 1
-       order by e.position limit 1`,
-      [String(first), String(last)],
-    );
-    return row && BigInt(row[0]!);
+    return new Map(rows.map(storedEvent));
   }
 
   async firstBeyondBatches(): Promise<bigint | undefined> {

@@ -34,9 +34,9 @@ create table jobledger.batches (
 );
 
 comment on column jobledger.events.leaf is
-  'sha256 over stream, id, type, version, data and metadata, made by the writer (src/event-store/hash-chain.ts)';
+  'sha256 over position, revision, and the writer''s hash of the content: src/event-store/hash-chain.ts';
 comment on column jobledger.batches.hash is
-  'sha256 over the previous hash, batch, at, first position, and revision and leaf of each event';
+  'sha256 over the previous hash, batch, at, first position, and the leaf of each event';
 
 create function jobledger.refuse_change() returns trigger language plpgsql as $$
 begin
@@ -105,14 +105,14 @@ end $$;
 -- Per request: r_stream, and r_expected, the revision that the stream must have before the first request of the call
 -- for it (-1: no stream, -2: any existing stream, -3: never true, null: whatever it is).
 -- Per event, in order of position: e_step, which added to that revision gives the event's, and e_request, the 1-based
--- ordinal of its request; the rest is what is stored.
+-- ordinal of its request; e_content is the hash of its content; the rest is what is stored.
 --
 -- Answers `revisions`, the last revision of each request's stream before the call (-1: none). When one of them is not
 -- as expected, nothing is written and `accepted` is false. Otherwise the events have the positions base + 1, base + 2, …
 create function jobledger.append(
   r_stream text[], r_expected integer[],
   e_request integer[], e_step integer[],
-  e_stream text[], e_id uuid[], e_type text[], e_version integer[], e_data text[], e_metadata text[], e_leaf bytea[],
+  e_stream text[], e_id uuid[], e_type text[], e_version integer[], e_data text[], e_metadata text[], e_content bytea[],
   out accepted boolean, out base bigint, out at timestamptz, out revisions integer[]
 ) language plpgsql volatile as $$
 #variable_conflict use_column
@@ -154,18 +154,21 @@ begin
     perform jobledger.extend_partitions(base + 1, v_last);
   end if;
 
-  insert into jobledger.events (position, stream, revision, id, type, version, at, data, metadata, leaf)
-    select base + e.n, e.stream, revisions[e.request] + e.step, e.id, e.type, e.version, at, e.data, e.metadata, e.leaf
-    from unnest(e_request, e_step, e_stream, e_id, e_type, e_version, e_data, e_metadata, e_leaf)
-      with ordinality as e(request, step, stream, id, type, version, data, metadata, leaf, n);
-
-  select string_agg(int4send(revisions[e.request] + e.step) || e.leaf, ''::bytea order by e.n) into v_leaves
-    from unnest(e_request, e_step, e_leaf) with ordinality as e(request, step, leaf, n);
+  with written as (
+    insert into jobledger.events (position, stream, revision, id, type, version, at, data, metadata, leaf)
+      select
+        base + e.n, e.stream, revisions[e.request] + e.step, e.id, e.type, e.version, at, e.data, e.metadata,
+        sha256('\x01'::bytea || int8send(base + e.n) || int4send(revisions[e.request] + e.step) || e.content)
+      from unnest(e_request, e_step, e_stream, e_id, e_type, e_version, e_data, e_metadata, e_content)
+        with ordinality as e(request, step, stream, id, type, version, data, metadata, content, n)
+      returning position, leaf
+  )
+  select string_agg(w.leaf, ''::bytea order by w.position) into v_leaves from written w;
 
   insert into jobledger.batches (batch, first_position, last_position, at, hash) values (
     v_batch, base + 1, v_last, at,
     sha256(
-      '\x01'::bytea || v_hash || int8send(v_batch) || int8send((extract(epoch from at) * 1000)::bigint)
+      '\x02'::bytea || v_hash || int8send(v_batch) || int8send((extract(epoch from at) * 1000)::bigint)
       || int8send(base + 1) || v_leaves
     )
   );
