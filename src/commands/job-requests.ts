@@ -1,5 +1,6 @@
 /** What a decision writes: the events of one stream, and the rows that go in with them. */
 import { v7 } from '../event-store/uuid.js';
+import { directiveOf } from '../domain/directive.js';
 import { isFact, type Decided } from '../domain/decide.js';
 import { hasTag } from '../domain/job-chart.js';
 import type { Context } from '../domain/job-commands.js';
@@ -56,7 +57,7 @@ const leaseRows = (
   if (after.lease !== null) {
     if (before?.lease == null) return [beside(LEASES_PUT, claimedLease(after, events, deadline))];
     if (isWorkerCall(envelope)) return [beside(LEASES_RENEW, { ...place, leaseMs: envelope.leaseMs })];
-    const directive = after.status === 'cancelling' ? 'cancel' : after.held ? 'pause' : 'continue';
+    const directive = directiveOf(after);
     return [beside(LEASES_DIRECT, { jobId: after.id, directive, deadlineAt: deadline })];
   }
   if (deadline !== null) {

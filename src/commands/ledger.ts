@@ -5,7 +5,7 @@ import type { JobCommand, Token } from '../domain/job-commands.js';
 import type { JobSpec } from '../domain/job-events.js';
 import type { EventStore } from '../event-store/event-store.js';
 import { v7 } from '../event-store/uuid.js';
-import type { Directive } from '../leases/lease-rows.js';
+import { directiveOf, type Directive } from '../domain/directive.js';
 import type { Leases, Renewed } from '../leases/leases.js';
 import { recall, type Answers } from './answers.js';
 import type { ClaimedJob, ClaimRequest, Claims } from './claims.js';
@@ -132,10 +132,11 @@ export class Ledger {
   /** What an appended heartbeat answers of its lease: the append renewed it to its own recorded time. */
   private async leaseAfter(outcome: Outcome, leaseMs: number | null) {
     const at = outcome.recorded.at(-1)?.at;
-    const lease = outcome.job?.lease;
-    if (at !== undefined && lease != null) {
-      const directive = outcome.status === 'cancelling' ? 'cancel' : outcome.job?.held === true ? 'pause' : 'continue';
-      return { leaseExpiresAt: Date.parse(at) + (leaseMs ?? lease.leaseMs), directive } as const;
+    if (at !== undefined && outcome.job?.lease != null) {
+      return {
+        leaseExpiresAt: Date.parse(at) + (leaseMs ?? outcome.job.lease.leaseMs),
+        directive: directiveOf(outcome.job),
+      };
     }
     const row = (await this.on.leases.find([outcome.jobId])).get(outcome.jobId);
     return { leaseExpiresAt: row?.expiresAt ?? 0, directive: row?.directive ?? 'continue' } as const;

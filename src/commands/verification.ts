@@ -3,18 +3,17 @@
  * lost lease rows and damaged rows of jobs in the log that outlives them.
  */
 import { Refusal } from '../domain/errors.js';
-import type { Job } from '../domain/job.js';
-import { nextDeadline } from '../domain/stall-rules.js';
-import { START, type EventStore } from '../event-store/event-store.js';
+import type { EventStore } from '../event-store/event-store.js';
 import type { Leases } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
-import { lastActivityMs, type JobRows } from '../projections/jobs/job-rows.js';
+import type { JobRows } from '../projections/jobs/job-rows.js';
 import { recall, type AnswerBody, type Answers, type StoredAnswer } from './answers.js';
 import type { Contexts } from './contexts.js';
 import type { Entry, MemberVerdict } from './batch.js';
 import { Refused, type Idempotency, type Outcome } from './envelope.js';
 import { IdempotencyKeyReused, JobNotFound } from './errors.js';
 import type { JobStates, KnownJob } from './job-states.js';
+import { seedOf } from './lease-seed.js';
 import type { Refusals } from './refusals.js';
 
 export interface VerificationDependencies {
@@ -134,29 +133,11 @@ export class Verification {
       entry.reject(new Raced(jobId));
       return true;
     }
-    if (known?.job.lease != null) await this.on.leases.seed([await this.seedOf(known.job)]);
+    if (known?.job.lease != null) {
+      const { stored } = await replayJob(this.on.store, jobId);
+      if (stored !== null) await this.on.leases.seed([seedOf(stored, this.on.contexts)]);
+    }
     return false;
-  }
-
-  private async seedOf(job: Job) {
-    const context = this.on.contexts.of(job.spec, START);
-    const stored = (await this.on.rows.load([job.id])).get(job.id);
-    const leaseMs = job.lease?.leaseMs ?? null;
-    const clocks = {
-      leaseExpiresAt: leaseMs === null ? null : context.now + leaseMs,
-      lastBeatAt: null,
-      lastActivityAt: stored === undefined ? context.now : lastActivityMs(stored),
-    };
-    return {
-      jobId: job.id,
-      run: job.run,
-      attempt: job.attempt,
-      workerId: job.lease?.workerId ?? null,
-      leaseMs,
-      deadlineAt: nextDeadline(job, clocks, context.policy)?.at ?? null,
-      directive:
-        job.status === 'cancelling' ? ('cancel' as const) : job.held ? ('pause' as const) : ('continue' as const),
-    };
   }
 
   /** Writes the row that the log says, in place of one that was lost or edited. */

@@ -1,4 +1,5 @@
 /** How an append writes the rows of `leases`. Times are epoch ms. */
+import type { Directive } from '../domain/directive.js';
 import type { BesideTable } from '../event-store/event-store.js';
 
 /** A new lease, or the deadline of a job that nobody holds (`workerId` null). */
@@ -60,9 +61,6 @@ export const LEASES_END: BesideTable<LeaseEnd> = {
     { type: 'int8', value: (row) => row.beats },
   ],
 };
-
-/** What a heartbeat tells the worker to do. */
-export type Directive = 'continue' | 'cancel' | 'pause';
 
 export interface LeaseDirective {
   readonly jobId: string;

@@ -4,7 +4,7 @@
  */
 import type { JobStatus } from '../domain/job-chart.js';
 import type { Position } from '../event-store/event-store.js';
-import type { Directive } from './lease-rows.js';
+import type { Directive } from '../domain/directive.js';
 
 export interface Lease {
   readonly jobId: string;
@@ -56,8 +56,14 @@ export interface Leases {
   find(jobIds: readonly string[]): Promise<ReadonlyMap<string, Lease>>;
   /** Up to `limit` rows whose deadline was before `upTo` (epoch ms), oldest first, after the cursor. */
   due(upTo: number, after: DueCursor | null, limit: number): Promise<readonly DueLease[]>;
-  /** The nearest deadline, epoch ms; null when there is none. */
-  nextDeadline(): Promise<number | null>;
+  /** The nearest deadline after an instant, epoch ms; null when there is none. */
+  nextDeadline(after: number): Promise<number | null>;
+  /** What passed its deadline for certain: nobody holds it, or its lease lapsed. */
+  overdue(now: number): Promise<{ readonly count: number; readonly oldest: number | null }>;
+  /** Deadlines that passed although the lease lives: only the job says whether a rule is due. */
+  silent(now: number, limit: number): Promise<readonly DueLease[]>;
+  /** Makes every deadline due, so that each is judged by the policy in force and armed anew. */
+  rejudge(): Promise<void>;
   /**
    * Moves deadlines that fired without a verdict. A row that was renewed or ended since (another `beats`) is left
    * alone: whoever moved it armed it.

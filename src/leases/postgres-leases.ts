@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { JobStatus } from '../domain/job-chart.js';
-import type { Directive } from './lease-rows.js';
+import type { Directive } from '../domain/directive.js';
 import type { Beat, DueCursor, DueLease, Lease, Leases, Renewed } from './leases.js';
 
 interface LeaseRecord {
@@ -32,6 +32,8 @@ const toLease = (row: LeaseRecord): Lease => ({
   beats: Number(row.beats),
   directive: row.directive,
 });
+
+const toDueLease = (row: LeaseRecord): DueLease => ({ ...toLease(row), deadlineAt: Number(row.deadline_ms) });
 
 /**
  * One renewal per row of the arrays. A row that an append is just changing is passed over, never waited for: a
@@ -141,15 +143,45 @@ export class PostgresLeases implements Leases {
         order by deadline_at, job_id limit $4`,
       values: [upTo, after?.deadlineAt ?? 0, after?.jobId ?? '00000000-0000-0000-0000-000000000000', limit],
     });
-    return rows.map((row) => ({ ...toLease(row), deadlineAt: Number(row.deadline_ms) }));
+    return rows.map(toDueLease);
   }
 
-  async nextDeadline(): Promise<number | null> {
+  async nextDeadline(after: number): Promise<number | null> {
     const { rows } = await this.pool.query<{ at: string | null }>({
       name: 'leases-next',
-      text: 'select (extract(epoch from min(deadline_at)) * 1000)::bigint as at from jobledger.leases',
+      text: `select (extract(epoch from min(deadline_at)) * 1000)::bigint as at from jobledger.leases
+        where deadline_at > to_timestamp($1::bigint / 1000.0)`,
+      values: [after],
     });
     return ms(rows[0]?.at ?? null);
+  }
+
+  async overdue(now: number): Promise<{ readonly count: number; readonly oldest: number | null }> {
+    const { rows } = await this.pool.query<{ count: string; oldest: string | null }>({
+      name: 'leases-overdue',
+      text: `select count(*) as count,
+          (extract(epoch from min(greatest(deadline_at, expires_at))) * 1000)::bigint as oldest
+        from jobledger.leases
+        where deadline_at < to_timestamp($1::bigint / 1000.0)
+          and (worker_id is null or expires_at < to_timestamp($1::bigint / 1000.0))`,
+      values: [now],
+    });
+    return { count: Number(rows[0]?.count ?? 0), oldest: ms(rows[0]?.oldest ?? null) };
+  }
+
+  async silent(now: number, limit: number): Promise<readonly DueLease[]> {
+    const { rows } = await this.pool.query<LeaseRecord>({
+      name: 'leases-silent',
+      text: `select ${COLUMNS} from jobledger.leases
+        where deadline_at < to_timestamp($1::bigint / 1000.0) and expires_at >= to_timestamp($1::bigint / 1000.0)
+        order by deadline_at limit $2`,
+      values: [now, limit],
+    });
+    return rows.map(toDueLease);
+  }
+
+  async rejudge(): Promise<void> {
+    await this.pool.query('update jobledger.leases set deadline_at = least(deadline_at, jobledger.now_ms())');
   }
 
   async rearm(

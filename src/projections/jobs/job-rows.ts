@@ -1,6 +1,6 @@
 /** Rows of `jobs` as commands load them, and their repair from the log. */
 import type { Pool } from 'pg';
-import { hasTag } from '../../domain/job-chart.js';
+import { hasTag, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
 import { progressOf, type StoredJob } from './stored-job.js';
@@ -9,6 +9,8 @@ import type { Progress, SavedProgress } from '../../domain/progress.js';
 export interface JobRows {
   /** Rows that exist, by id. */
   load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>>;
+  /** Jobs in one of the states that have no lease row: operational rows can be lost, their jobs must not be. */
+  withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]>;
   /** Writes the row that the log says; the way back for a row that was lost or edited. */
   repair(stored: StoredJob, facts: readonly string[]): Promise<void>;
 }
@@ -82,6 +84,16 @@ export class PostgresJobRows implements JobRows {
       values: [ids],
     });
     return new Map(rows.map((row) => [row.doc.id, toStoredJob(row)]));
+  }
+
+  async withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]> {
+    const { rows } = await this.pool.query<JobRecord>({
+      name: 'jobs-without-lease',
+      text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.status = any ($1::text[])
+        and not exists (select from jobledger.leases l where l.job_id = j.id) limit $2`,
+      values: [statuses, limit],
+    });
+    return rows.map(toStoredJob);
   }
 
   async repair(stored: StoredJob, facts: readonly string[]): Promise<void> {

@@ -1,0 +1,30 @@
+import { directiveOf } from '../domain/directive.js';
+import { nextDeadline } from '../domain/stall-rules.js';
+import { START } from '../event-store/event-store.js';
+import type { Leases } from '../leases/leases.js';
+import { lastActivityMs } from '../projections/jobs/job-rows.js';
+import type { StoredJob } from '../projections/jobs/stored-job.js';
+import type { Contexts } from './contexts.js';
+
+type Seed = Parameters<Leases['seed']>[0][number];
+
+/** The lease row of a job whose own was lost: the attempt that holds the job gets a full lease of grace. */
+export const seedOf = (stored: StoredJob, contexts: Contexts): Seed => {
+  const { job } = stored;
+  const context = contexts.of(job.spec, START);
+  const leaseMs = job.lease?.leaseMs ?? null;
+  const clocks = {
+    leaseExpiresAt: leaseMs === null ? null : context.now + leaseMs,
+    lastBeatAt: null,
+    lastActivityAt: lastActivityMs(stored),
+  };
+  return {
+    jobId: job.id,
+    run: job.run,
+    attempt: job.attempt,
+    workerId: job.lease?.workerId ?? null,
+    leaseMs,
+    deadlineAt: nextDeadline(job, clocks, context.policy)?.at ?? null,
+    directive: directiveOf(job),
+  };
+};

@@ -1,0 +1,41 @@
+/** What is due, as a pure function: from a lease and its job to a verdict. */
+import { hasTag } from '../domain/job-chart.js';
+import type { Rule } from '../domain/job-events.js';
+import type { Policy } from '../domain/policy.js';
+import { dueRule, nextDeadline, type Clocks } from '../domain/stall-rules.js';
+import type { DueLease, Lease } from '../leases/leases.js';
+import { lastActivityMs } from '../projections/jobs/job-rows.js';
+import type { StoredJob } from '../projections/jobs/stored-job.js';
+
+/** A deadline that fired, and what there is to judge it by. */
+export interface DueWork {
+  readonly lease: DueLease;
+  readonly stored: StoredJob;
+  readonly policy: Policy;
+  /** Epoch ms. */
+  readonly now: number;
+}
+
+export type Judgement =
+  /** Nothing is due: look again at `rearmAt` (epoch ms; null: never). */
+  | { readonly kind: 'live'; readonly rearmAt: number | null }
+  | { readonly kind: 'due'; readonly rule: Rule; readonly clocks: Clocks };
+
+export const clocksOf = (lease: Lease, stored: StoredJob): Clocks => ({
+  leaseExpiresAt: lease.expiresAt,
+  lastBeatAt: lease.lastBeatAt,
+  lastActivityAt: lastActivityMs(stored),
+});
+
+/** A lease row may be left from an attempt that ended: then its clocks say nothing of the job. */
+const isOfJob = (lease: Lease, { job }: StoredJob): boolean =>
+  lease.run === job.run && lease.attempt === job.attempt && (lease.workerId === null) === (job.lease === null);
+
+export const judge = ({ lease, stored, policy, now }: DueWork): Judgement => {
+  const { job } = stored;
+  if (!hasTag(job.status, 'reapable') || !isOfJob(lease, stored)) return { kind: 'live', rearmAt: null };
+  const clocks = clocksOf(lease, stored);
+  const rule = dueRule(job, clocks, policy, now);
+  if (rule !== null) return { kind: 'due', rule, clocks };
+  return { kind: 'live', rearmAt: nextDeadline(job, clocks, policy)?.at ?? null };
+};

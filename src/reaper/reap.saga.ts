@@ -1,0 +1,30 @@
+/**
+ * From due work to commands: a pure function of streams. It carries no durability: the loop that feeds it finds the
+ * same work again after a crash, and an element that throws takes nothing else with it.
+ */
+import { EMPTY, mergeMap, of, type Observable } from 'rxjs';
+import type { Rule } from '../domain/job-events.js';
+import type { CommandOf } from '../domain/job-commands.js';
+import { judge, type DueWork } from './judge.js';
+
+/** Asks the ledger to judge a job, and to act unless the job moved since. */
+export class ReapJob {
+  constructor(
+    readonly jobId: string,
+    readonly rule: Rule,
+    readonly command: CommandOf<'reap'>,
+    /** Accepted calls of the lease when it was judged. */
+    readonly beats: number,
+  ) {}
+}
+
+export const reapSaga = (due: Observable<DueWork>): Observable<ReapJob> =>
+  due.pipe(
+    mergeMap((work) => {
+      const judgement = judge(work);
+      if (judgement.kind === 'live') return EMPTY;
+      const { clocks, rule } = judgement;
+      const { job, lastActivityPosition } = work.stored;
+      return of(new ReapJob(job.id, rule, { name: 'reap', clocks, lastActivityPosition }, work.lease.beats));
+    }),
+  );

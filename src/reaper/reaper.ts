@@ -1,0 +1,173 @@
+/**
+ * The reaper: ends or moves on every job whose stall rule is due. It sweeps every interval (60 s by default), and at
+ * once when the next deadline is nearer. It has no SQL that changes a job: it sends commands like anybody.
+ *
+ * Danger: a reaper that dies unseen leaves dead jobs running. So each sweep is recorded, and whoever is asked computes
+ * the age of the most overdue job from the leases (`ReaperWatch`), not from what the reaper says of itself.
+ *
+ * One instance leads, for a few seconds at a time; a frozen or dead one loses the lead. Two that sweep at once do no
+ * harm: the second finds each job moved.
+ */
+import type { Contexts } from '../commands/contexts.js';
+import { seedOf } from '../commands/lease-seed.js';
+import type { Answers } from '../commands/answers.js';
+import { statusesTagged } from '../domain/job-chart.js';
+import type { EventStore } from '../event-store/event-store.js';
+import type { Clock } from '../leases/clock.js';
+import type { Leases } from '../leases/leases.js';
+import type { JobRows } from '../projections/jobs/job-rows.js';
+import { Sweep, type SweepDependencies, type SweepReport } from './sweep.js';
+import type { Sweeps } from './sweeps.js';
+
+export interface ReaperOptions {
+  /** Longest time between two sweeps, ms, from 100. */
+  readonly intervalMs: number;
+  /** The configured default policy, as text: deadlines are judged anew when it changed. */
+  readonly policy: string;
+  /** How long first answers are kept, ms. */
+  readonly idempotencyMs: number;
+}
+
+export interface ReaperLog {
+  readonly swept: (report: SweepReport) => void;
+  readonly failed: (error: unknown, consecutive: number) => void;
+}
+
+export interface ReaperDependencies extends SweepDependencies {
+  readonly store: EventStore;
+  readonly leases: Leases;
+  readonly rows: JobRows;
+  readonly contexts: Contexts;
+  readonly clock: Clock;
+  readonly sweeps: Sweeps;
+  readonly answers: Answers;
+  readonly forgetReservations: () => Promise<void>;
+  readonly log: ReaperLog;
+}
+
+/** Nearer deadlines are not looked for more often than this. */
+const PEEK_MS = 500;
+/** A sweep by itself follows the last one after this at the earliest. */
+const MIN_GAP_MS = 50;
+/** Lost lease rows are looked for, and old answers forgotten, this often. */
+const HOUSEKEEPING_MS = 60_000;
+const SEED_PAGE = 1_000;
+
+export class Reaper {
+  private stopped = true;
+  private running: Promise<void> | undefined;
+  private wakeUp: (() => void) | undefined;
+  private consecutiveErrors = 0;
+  private housekeptAt = -Infinity;
+  private sweptUpTo = 0;
+
+  constructor(
+    private readonly on: ReaperDependencies,
+    private readonly options: ReaperOptions,
+  ) {}
+
+  /** Handles all that is due now; for an operator, a test, and the loop. */
+  sweep(dryRun = false): Promise<SweepReport> {
+    return new Sweep(this.on, dryRun).run();
+  }
+
+  start(): void {
+    if (!this.stopped) return;
+    this.stopped = false;
+    this.running = this.loop();
+  }
+
+  /** Ends after the sweep in hand; idempotent. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.wakeUp?.();
+    await this.running;
+    this.running = undefined;
+  }
+
+  private async loop(): Promise<void> {
+    const unsubscribe = this.on.store.onAppended(() => (this.news = true));
+    while (!this.stopped) {
+      const began = performance.now();
+      const leads = await this.turn();
+      await this.rest(began, leads);
+    }
+    unsubscribe();
+    await this.on.sweeps.resign().catch(() => undefined);
+  }
+
+  private news = false;
+
+  /** A few seconds of lead, renewed well before they end. */
+  private get leadMs(): number {
+    return Math.min(Math.max(2 * this.options.intervalMs, 2_000), 10_000);
+  }
+
+  private async turn(): Promise<boolean> {
+    try {
+      if (!(await this.on.sweeps.lead(this.leadMs))) return false;
+      if (await this.on.sweeps.policyChanged(this.options.policy)) await this.on.leases.rejudge();
+      await this.keepHouse();
+      this.sweptUpTo = this.on.clock.now();
+      const report = await this.sweep();
+      await this.on.sweeps.record(report, this.options.intervalMs);
+      this.consecutiveErrors = 0;
+      this.on.log.swept(report);
+      return true;
+    } catch (error) {
+      this.consecutiveErrors += 1;
+      this.on.log.failed(error, this.consecutiveErrors);
+      const message = error instanceof Error ? error.message : String(error);
+      await this.on.sweeps.recordError(message, this.consecutiveErrors, this.options.intervalMs).catch(() => undefined);
+      return false;
+    }
+  }
+
+  /** Sleeps until the interval is over or a nearer deadline passes; keeps the lead meanwhile. */
+  private async rest(began: number, leads: boolean): Promise<void> {
+    const until = began + (leads ? this.options.intervalMs : Math.min(this.options.intervalMs, this.leadMs / 2));
+    let nearest = leads ? await this.nearest() : Infinity;
+    let ledAt = performance.now();
+    while (!this.stopped) {
+      const now = performance.now();
+      if (now >= until || this.on.clock.now() > nearest) break;
+      const toDeadline = nearest - this.on.clock.now() + 1;
+      await this.sleep(Math.max(1, Math.min(until - now, toDeadline, PEEK_MS)));
+      if (!leads) continue;
+      if (performance.now() - ledAt > this.leadMs / 3) {
+        ledAt = performance.now();
+        if (!(await this.on.sweeps.lead(this.leadMs).catch(() => true))) return;
+      }
+      if (this.news) {
+        this.news = false;
+        nearest = await this.nearest();
+      }
+    }
+    const gap = MIN_GAP_MS - (performance.now() - began);
+    if (gap > 0 && !this.stopped) await this.sleep(gap);
+  }
+
+  /** What was due at the last sweep and still is waits for the interval: it raced, or it is broken. */
+  private async nearest(): Promise<number> {
+    return (await this.on.leases.nextDeadline(this.sweptUpTo).catch(() => null)) ?? Infinity;
+  }
+
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private async keepHouse(): Promise<void> {
+    if (performance.now() - this.housekeptAt < HOUSEKEEPING_MS) return;
+    this.housekeptAt = performance.now();
+    const lost = await this.on.rows.withoutLease(statusesTagged('reapable'), SEED_PAGE);
+    await this.on.leases.seed(lost.map((stored) => seedOf(stored, this.on.contexts)));
+    await this.on.answers.purge(this.options.idempotencyMs);
+    await this.on.forgetReservations();
+  }
+}
