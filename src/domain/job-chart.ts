@@ -186,12 +186,16 @@ export const jobMachine = chart.createMachine({
     },
     failed: {
       tags: ['terminal'],
-      meta: { meaning: 'ended by failure, timeout or an operator', movedBy: '`retry` starts a new run', bounds: [] },
+      meta: {
+        meaning: 'ended by failure, timeout or an operator',
+        movedBy: 'a client, with `retry`, into a new run',
+        bounds: [],
+      },
       on: { JobDeadLettered: 'failed', JobRetried: 'failed', JobQueued: queuedBecause('retried') },
     },
     cancelled: {
       tags: ['terminal'],
-      meta: { meaning: 'ended by cancel', movedBy: '`retry` starts a new run', bounds: [] },
+      meta: { meaning: 'ended by cancel', movedBy: 'a client, with `retry`, into a new run', bounds: [] },
       on: { JobRetried: 'cancelled', JobQueued: queuedBecause('retried') },
     },
   },
