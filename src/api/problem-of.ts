@@ -1,0 +1,97 @@
+/** What an error means to the caller. The one place that knows the errors of every part. */
+import { HttpException } from '@nestjs/common';
+import {
+  DeadlineExceeded,
+  IdempotencyKeyReused,
+  JobNotFound,
+  Overloaded,
+  PreconditionFailed,
+} from '../commands/errors.js';
+import { Refused } from '../commands/envelope.js';
+import { BrokenHistory, Refusal } from '../domain/errors.js';
+import { StreamDeleted, TooLarge, Unavailable } from '../event-store/event-store.js';
+import { UnreadableEvent } from '../projections/jobs/stored-job.js';
+import {
+  conflict,
+  notFound,
+  payloadTooLarge,
+  Problem,
+  PROBLEM_KINDS,
+  type ProblemCode,
+  unavailable,
+  validationFailed,
+} from './problem.js';
+
+/** Nobody repairs a history within seconds. */
+const DAMAGE_RETRY_SECONDS = 30;
+
+/** Codes of errors that only have an HTTP status: those of the framework. */
+const CODE_OF_STATUS = new Map<number, ProblemCode>([
+  [400, 'validation_failed'],
+  [401, 'unauthenticated'],
+  [403, 'forbidden'],
+  [404, 'not_found'],
+  [405, 'method_not_allowed'],
+  [410, 'gone'],
+  [412, 'precondition_failed'],
+  [413, 'payload_too_large'],
+  [415, 'unsupported_media_type'],
+  [429, 'rate_limited'],
+  [501, 'not_implemented'],
+  [503, 'unavailable'],
+]);
+
+const isClientFault = (status: number): boolean => status >= 400 && status < 500;
+
+const ofStatus = (status: number, message: string, cause: unknown): Problem | undefined => {
+  const code = CODE_OF_STATUS.get(status);
+  if (code !== undefined)
+    return new Problem(code, isClientFault(status) ? message : PROBLEM_KINDS[code].title, { cause });
+  return isClientFault(status) ? validationFailed([{ path: '', message }]) : undefined;
+};
+
+const statusOf = (error: Error): number | undefined => {
+  if (error instanceof HttpException) return error.getStatus();
+  return 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined;
+};
+
+/** Why a command has no answer. */
+const ofCommand = (error: Error): Problem | undefined => {
+  if (error instanceof Refused) {
+    return conflict(error.refusal.code, error.message, error.refusal.command, error.job);
+  }
+  if (error instanceof Refusal) {
+    const { code, command, from } = error;
+    const asked = code === 'illegal_transition' ? { from, command } : {};
+    return new Problem(code, error.message, { members: { ...asked, jobStatus: from } });
+  }
+  if (error instanceof JobNotFound) return notFound(error.message);
+  if (error instanceof PreconditionFailed) {
+    return new Problem('precondition_failed', error.message, { members: { revision: error.actual } });
+  }
+  if (error instanceof IdempotencyKeyReused) return new Problem('idempotency_key_reused', error.message);
+  return error instanceof Overloaded || error instanceof DeadlineExceeded ? unavailable(error.message) : undefined;
+};
+
+/** An event of the job cannot be read, or cannot follow the ones before: somebody has to look. */
+export const isDamaged = (error: unknown): boolean =>
+  error instanceof UnreadableEvent || error instanceof BrokenHistory;
+
+/** What the log says of itself; its own words, with names of streams and hosts, stay inside. */
+const ofStorage = (error: Error): Problem | undefined => {
+  if (isDamaged(error))
+    return unavailable('the history of this job cannot be read at the moment', DAMAGE_RETRY_SECONDS);
+  if (error instanceof Unavailable) return unavailable('the log cannot be reached at the moment');
+  if (error instanceof TooLarge) return payloadTooLarge(`one call may write ${error.limit} bytes`);
+  return error instanceof StreamDeleted ? new Problem('gone', 'the job was deleted') : undefined;
+};
+
+/** The problem that an error means to the caller; undefined when it is a fault of ours. */
+export const problemOf = (error: unknown): Problem | undefined => {
+  if (error instanceof Problem) return error;
+  if (!(error instanceof Error)) return undefined;
+  const known = ofCommand(error) ?? ofStorage(error);
+  if (known !== undefined) return known;
+  const status = statusOf(error);
+  return status === undefined ? undefined : ofStatus(status, error.message, error);
+};

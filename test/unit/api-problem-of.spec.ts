@@ -1,0 +1,65 @@
+import { describe, expect, it } from '@jest/globals';
+import { HttpException, NotFoundException } from '@nestjs/common';
+import { Problem } from '../../src/api/problem.js';
+import { problemOf } from '../../src/api/problem-of.js';
+import { Refused } from '../../src/commands/envelope.js';
+import {
+  DeadlineExceeded,
+  IdempotencyKeyReused,
+  JobNotFound,
+  Overloaded,
+  PreconditionFailed,
+} from '../../src/commands/errors.js';
+import { AlreadyTerminal, BrokenHistory, IllegalTransition, StaleLease } from '../../src/domain/errors.js';
+import type { Job } from '../../src/domain/job.js';
+import { StreamDeleted, TooLarge, Unavailable } from '../../src/event-store/event-store.js';
+import { UnreadableEvent } from '../../src/projections/jobs/stored-job.js';
+
+const job = { status: 'running', run: 2, attempt: 3, revision: 9 } as Job;
+const standing = { jobStatus: 'running', run: 2, attempt: 3, revision: 9 };
+const unreadable = new UnreadableEvent({ stream: 'job-secret', position: '1', type: 'T', version: 9 });
+
+describe('an error becomes a problem', () => {
+  it.each<[Error, number, string, object]>([
+    [new Refused(new StaleLease('fail', 'running'), job), 409, 'stale_lease', standing],
+    [new Refused(new AlreadyTerminal('start', 'running'), job), 409, 'already_terminal', standing],
+    [
+      new Refused(new IllegalTransition('retry', 'running'), job),
+      409,
+      'illegal_transition',
+      { ...standing, from: 'running', command: 'retry' },
+    ],
+    [new JobNotFound('j'), 404, 'not_found', {}],
+    [new PreconditionFailed(4, 9), 412, 'precondition_failed', { revision: 9 }],
+    [new IdempotencyKeyReused(), 422, 'idempotency_key_reused', {}],
+    [new Overloaded('too many commands wait'), 503, 'unavailable', {}],
+    [new DeadlineExceeded(), 503, 'unavailable', {}],
+    [new Unavailable('connection to 10.0.0.1 lost'), 503, 'unavailable', {}],
+    [new TooLarge('job-1', 1_000), 413, 'payload_too_large', {}],
+    [new StreamDeleted('job-1'), 410, 'gone', {}],
+    [unreadable, 503, 'unavailable', {}],
+    [new BrokenHistory('j', 'queued', 'JobStarted'), 503, 'unavailable', {}],
+    [new NotFoundException('Cannot GET /x'), 404, 'not_found', {}],
+    [new HttpException('teapot', 418), 400, 'validation_failed', {}],
+    [Object.assign(new Error('too big'), { statusCode: 413 }), 413, 'payload_too_large', {}],
+  ])('%s', (error, status, code, members) => {
+    const document = problemOf(error)?.toJSON();
+    expect(document).toMatchObject({ status, code, ...members });
+    expect(JSON.stringify(document)).not.toMatch(/10\.0\.0\.1|secret/);
+  });
+
+  it('that already is one stays as it is', () => {
+    const problem = new Problem('gone', 'no longer');
+    expect(problemOf(problem)).toBe(problem);
+  });
+
+  it.each([
+    new Error('bug'),
+    new TypeError('x'),
+    'text',
+    undefined,
+    Object.assign(new Error('e'), { statusCode: 500 }),
+  ])('unless it is a fault of ours: %s', (error) => {
+    expect(problemOf(error)).toBeUndefined();
+  });
+});
