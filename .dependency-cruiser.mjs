@@ -44,7 +44,7 @@ export default {
       name: 'adapters-are-chosen-at-the-root',
       comment: 'Depend on the EventStore port; only the composition roots name an adapter.',
       severity: 'error',
-      from: { path: '^src/', pathNot: ['^src/event-store/', '^src/cli/', rootFile('app.module', 'main')] },
+      from: { path: '^src/', pathNot: ['^src/event-store/', '^src/cli/', rootFile('service', 'app.module', 'main')] },
       to: { path: '^src/event-store/', pathNot: '^src/event-store/event-store[.]ts$' },
     },
     {
@@ -70,7 +70,7 @@ export default {
           '^src/(event-store/postgres|leases|projections|cli)/',
           '^src/commands/(answers|job-logs)[.]ts$',
           '^src/reaper/sweeps[.]ts$',
-          rootFile('app.module', 'main'),
+          rootFile('service', 'app.module', 'main'),
         ],
       },
       to: { path: 'node_modules/(pg|@types/pg)/', dependencyTypesNot: ['type-only'] },

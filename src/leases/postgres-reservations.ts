@@ -5,7 +5,6 @@ import type { ClaimFilter, Reservations } from './leases.js';
 const HOLD_MS = 2_000;
 
 export class PostgresReservations implements Reservations {
-  /** @param pool whose sessions may run with `synchronous_commit = off`: a lost reservation is a lost hint. */
   constructor(private readonly pool: Pool) {}
 
   async reserve(filter: ClaimFilter, limit: number): Promise<readonly string[]> {

@@ -21,11 +21,13 @@ const SILENCE_MS = 2_000;
 
 /**
  * The plans of the log do not depend on the arguments (arrays of any length): planning again at each call would cost
- * more than the statement, and JIT compiles what runs for microseconds. `at` is read as text, so the zone is fixed.
+ * more than the statement, and JIT compiles what runs for microseconds. A plan made while the log is small outlives that,
+ * so a scan of a whole table is never one. `at` is read as text, so the zone is fixed.
  */
 const sessionSettings = (statementTimeoutMs: number): string => `
   set jit = off;
   set plan_cache_mode = force_generic_plan;
+  set enable_seqscan = off;
   set synchronous_commit = on;
   set default_transaction_isolation = 'read committed';
   set timezone = 'UTC';
@@ -59,7 +61,7 @@ export const createLogPool = (config: ConnectionConfig): pg.Pool => {
 const passing = /^(08|53|57|58|40|55P03|25006)/;
 
 /** The error as the port names it: `Unavailable` when the log cannot be reached or did not answer in time. */
-const asPortError = (doing: string, error: unknown): Error => {
+export const asPortError = (doing: string, error: unknown): Error => {
   const isOfServer = error instanceof pg.DatabaseError;
   if (isOfServer && !passing.test(error.code ?? '')) return error;
   const reason = error instanceof Error && error.message !== '' ? error.message : String(error);

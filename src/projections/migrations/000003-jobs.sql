@@ -217,3 +217,7 @@ begin
       where id = j.id;
   end loop;
 end $f$;
+
+-- The lock of `jobledger.append`, for a repair that no append may pass while it reads the log and writes a row.
+create function jobledger.lock_log() returns void language sql volatile as
+  $f$ select pg_advisory_xact_lock(1785686636, 1) $f$;

@@ -1,0 +1,163 @@
+/**
+ * Everything that runs in one process, put together by hand: the log, the write path, claims, the reaper. Nest adds
+ * HTTP on top (`app.module.ts`); benches and tests use it as it is.
+ */
+import type pg from 'pg';
+import { PostgresAnswers, ANSWERS } from './commands/answers.js';
+import { BatchSteps } from './commands/batch.js';
+import { Claims } from './commands/claims.js';
+import { Contexts } from './commands/contexts.js';
+import type { Outcome } from './commands/envelope.js';
+import { Heartbeats } from './commands/heartbeats.js';
+import { JobLogs } from './commands/job-logs.js';
+import { JobStates } from './commands/job-states.js';
+import { Ledger } from './commands/ledger.js';
+import { LeaseTokens } from './commands/lease-token.js';
+import { Pipeline } from './commands/pipeline.js';
+import { Refusals } from './commands/refusals.js';
+import { Verification } from './commands/verification.js';
+import type { Policy } from './domain/policy.js';
+import type { BesideTable } from './event-store/event-store.js';
+import { v7 } from './event-store/uuid.js';
+import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
+import { migrate } from './event-store/postgres/migrate.js';
+import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
+import { DatabaseClock } from './leases/database-clock.js';
+import { installationSecret } from './leases/installation.js';
+import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW } from './leases/lease-rows.js';
+import { PostgresLeases } from './leases/postgres-leases.js';
+import { PostgresReservations } from './leases/postgres-reservations.js';
+import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
+import { PostgresJobRows } from './projections/jobs/job-rows.js';
+import type { ReapJob } from './reaper/reap.saga.js';
+import { Reaper, type ReaperLog } from './reaper/reaper.js';
+import { ReaperWatch } from './reaper/reaper-watch.js';
+import { Sweeps } from './reaper/sweeps.js';
+
+export interface ServiceOptions {
+  readonly databaseUrl: string;
+  readonly poolSize: number;
+  readonly statementTimeoutMs: number;
+  /** The configured default policy. */
+  readonly policy: Policy;
+  readonly maxPending: number;
+  readonly idempotencyMs: number;
+  /** Null: the installation's own, kept in the database. */
+  readonly secret: string | null;
+  readonly reaper: {
+    readonly intervalMs: number;
+    readonly log: ReaperLog & { readonly jobFailed: (jobId: string, error: unknown) => void };
+    /** How its commands are sent; default: straight to the pipeline. */
+    readonly execute?: (command: ReapJob) => Promise<Outcome>;
+  };
+}
+
+/** Order of the tables beside the log: the order in which an append locks their rows. */
+const BESIDE_TABLES = [
+  ANSWERS,
+  JOBS_INSERT,
+  JOBS_UPDATE,
+  JOBS_FACTS,
+  LEASES_PUT,
+  LEASES_RENEW,
+  LEASES_DIRECT,
+  LEASES_END,
+] as BesideTable[];
+
+/** A command that is not appended after this long is refused, and was not done. */
+const COMMAND_TIMEOUT_MS = 10_000;
+
+/** What runs in a process. */
+export interface Service {
+  readonly pool: pg.Pool;
+  readonly store: PostgresEventStore;
+  readonly clock: DatabaseClock;
+  readonly tokens: LeaseTokens;
+  readonly contexts: Contexts;
+  readonly rows: PostgresJobRows;
+  readonly leases: PostgresLeases;
+  readonly logs: JobLogs;
+  readonly ledger: Ledger;
+  readonly claims: Claims;
+  readonly pipeline: Pipeline;
+  readonly reaper: Reaper;
+  readonly watch: ReaperWatch;
+  /** Sends a reap the way of any command; the command bus calls it. */
+  readonly reap: (command: ReapJob) => Promise<Outcome>;
+  /** Claims end with nothing, what is in flight is answered, new commands are refused. */
+  readonly drain: () => Promise<void>;
+  /** Drains, then closes every connection. */
+  readonly close: () => Promise<void>;
+}
+
+const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, contexts: Contexts) => {
+  const rows = new PostgresJobRows(pool);
+  const leases = new PostgresLeases(pool);
+  const reservations = new PostgresReservations(pool);
+  const answers = new PostgresAnswers(pool);
+  const refusals = new Refusals(store);
+  const logs = new JobLogs(pool);
+  const states = new JobStates(store, rows);
+  const verification = new Verification({ store, states, rows, leases, answers, refusals, contexts });
+  const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
+  const claims = new Claims(store, reservations, rows, pipeline, options.maxPending);
+  const heartbeats = new Heartbeats(leases, options.maxPending);
+  const ledger = new Ledger({
+    ...{ store, states, pipeline, claims, heartbeats, leases, answers, refusals, logs },
+    commandTimeoutMs: COMMAND_TIMEOUT_MS,
+  });
+  return { rows, leases, reservations, answers, logs, pipeline, claims, ledger };
+};
+
+/** A reap is appended like any command: with the revision and the number of accepted calls that it judged. */
+const reapWith =
+  (pipeline: Pipeline, instanceId: string) =>
+  async ({ jobId, command, beats }: ReapJob): Promise<Outcome> => {
+    const actor = { type: 'reaper', id: instanceId } as const;
+    const origin = { actor, commandId: v7(), correlationId: null, traceparent: null };
+    const member = { jobId, command, origin, ifMatch: null, leaseMs: null, fenceBeats: beats };
+    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
+    const group = { members: [member], idempotency: null, dropRefused: false, deadline };
+    return (await pipeline.submit(group, 0))[0] as Outcome;
+  };
+
+/** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock. */
+export const openService = async (options: ServiceOptions): Promise<Service> => {
+  const { databaseUrl: connectionString, poolSize, statementTimeoutMs } = options;
+  await migrate(connectionString);
+  const pool = createLedgerPool({ connectionString, poolSize, statementTimeoutMs });
+  const store = new PostgresEventStore({ pool, besideTables: BESIDE_TABLES });
+  const clock = new DatabaseClock(pool);
+  await clock.start();
+  const tokens = new LeaseTokens(options.secret ?? (await installationSecret(pool)));
+  const contexts = new Contexts(clock, options.policy, Math.random);
+  const { reservations, answers, ...commands } = commandsOf(options, pool, store, contexts);
+  const { rows, leases, claims, pipeline } = commands;
+  const sweeps = new Sweeps(pool, v7());
+  const judging = { store, leases, rows, contexts, clock, sweeps };
+  const reap = reapWith(pipeline, sweeps.instanceId);
+  const { intervalMs, log } = options.reaper;
+  const reaper = new Reaper(
+    {
+      ...{ ...judging, answers, log, execute: options.reaper.execute ?? reap },
+      onError: log.jobFailed,
+      forgetReservations: () => reservations.sweep(),
+    },
+    { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
+  );
+  const unsubscribe = store.onAppended(() => claims.wake());
+  const drain = async (): Promise<void> => {
+    claims.drain();
+    await reaper.stop();
+    await pipeline.drain();
+  };
+  const close = async (): Promise<void> => {
+    await drain();
+    unsubscribe();
+    clock.stop();
+    await store.close();
+    await pool.end();
+  };
+  const watch = new ReaperWatch(judging, intervalMs);
+  return { ...{ pool, store, clock, tokens, contexts, ...commands, reaper, watch, reap }, drain, close };
+};
