@@ -5,8 +5,8 @@ import type { Job, Json, LogLevel, RecordProgress } from '../api/contract.js';
 export type ProgressUpdate = Omit<RecordProgress, 'leaseToken' | 'batchId'> & { readonly batchId?: string };
 
 /**
- * The attempt as its handler sees it. No call has to be awaited: what fails unawaited is told to the worker's `error`
- * listener. All of them are delivered before the attempt's end is.
+ * The attempt as its handler sees it. No call has to be awaited: each is delivered before the attempt's end is, or told
+ * to the worker's `error` listener.
  */
 export interface AttemptContext {
   readonly job: Job;

@@ -3,7 +3,7 @@
  * goes wrong is the job's failure, a lost lease, or told to the `error` listener.
  */
 import { setMaxListeners } from 'node:events';
-import type { ClaimedJob, CommandAnswer, Job } from '../api/contract.js';
+import type { ClaimedJob, CommandAnswer, Job, RecordProgress } from '../api/contract.js';
 import type { AttemptContext, ProgressUpdate } from './attempt-context.js';
 import type { JobledgerClient } from './client.js';
 import type { CallOptions } from './transport.js';
@@ -133,32 +133,33 @@ export class Attempt {
       attempt,
       signal: this.#aborted.signal,
       lastCheckpoint: checkpoint,
-      progress: (update) => this.#track(() => this.#progress(update)),
-      checkpoint: (value) => this.#track(() => this.#lease.save({ checkpoint: value })),
-      setState: (state) => this.#track(() => this.#lease.save({ state })),
+      progress: (update) => this.#progress(update),
+      checkpoint: (value) => handled(this.#lease.save({ checkpoint: value })),
+      setState: (state) => handled(this.#lease.save({ state })),
       log: (level, message, fields) => {
         if (!this.#closed) this.#logs.add(level, message, fields);
       },
     };
   }
 
-  async #progress(update: ProgressUpdate): Promise<void> {
+  /** Waited for before the end; a failure that nobody awaits is no unhandled rejection. */
+  #progress(update: ProgressUpdate): Promise<void> {
+    if (this.#closed) return handled(Promise.reject(new Error('the attempt has ended')));
     this.#batches += 1;
-    const batchId = `auto-${this.#batches}`;
-    await this.#options.client.progress(this.#id, { batchId, ...update, ...this.#token }, this.#work);
-    this.#lease.renewed();
+    const call = this.#count({ batchId: `auto-${this.#batches}`, ...update, ...this.#token });
+    this.#calls.add(call);
+    return handled(call.finally(() => this.#calls.delete(call)));
   }
 
-  /** A call of the handler: it is waited for before the end, and a failure nobody awaits is no unhandled rejection. */
-  #track(send: () => Promise<void>): Promise<void> {
-    if (this.#closed) return handled(Promise.reject(new Error('the attempt has ended')));
-    const call = send().catch((error: unknown) => {
+  async #count(body: RecordProgress): Promise<void> {
+    try {
+      await this.#options.client.progress(this.#id, body, this.#work);
+      this.#lease.renewed();
+    } catch (error) {
       if (isLeaseGone(error)) this.#lose(error);
       else this.#report(error);
       throw error;
-    });
-    this.#calls.add(call);
-    return handled(call.finally(() => this.#calls.delete(call)));
+    }
   }
 
   #abort(why: AttemptAbortedError['why'], cause?: unknown): void {

@@ -110,7 +110,6 @@ async function* framesOfConnection(
   } finally {
     watchdog.stop();
     signal?.removeEventListener('abort', onAbort);
-    connection.abort();
   }
 }
 

@@ -25,7 +25,7 @@ export interface ClientOptions {
   /** Where the ledger is, as in `http://127.0.0.1:8080`; a path is kept as a prefix. */
   readonly baseUrl: string | URL;
   /** Sent as `Authorization: Bearer`. */
-  readonly apiKey?: string;
+  readonly apiKey?: string | undefined;
   /** Default the global one. */
   readonly fetch?: typeof globalThis.fetch;
   readonly retry?: RetryOptions;

@@ -15,7 +15,7 @@
  *     const { images } = job.payload as { images: string[] };
  *     for (let done = Number(lastCheckpoint ?? 0); done < images.length; done += 1) {
  *       signal.throwIfAborted(); // cancelled, lease lost, or shutdown
- *       const response = await fetch(images[done], { signal });
+ *       const response = await fetch(images[done]!, { signal });
  *       if (response.status === 429) throw new ThrottleError({ baseMs: 1_000, resource: 'images' });
  *       if (response.status === 404) throw new NonRetryableError(`${images[done]} is gone`);
  *       await progress({ current: done + 1, total: images.length });

@@ -242,6 +242,7 @@ describe('a checkpoint', () => {
     ledger.script(BEAT, problem(413, 'payload_too_large'), beatAnswer());
     const { checkpoint } = await hold();
     await expect(checkpoint('huge')).rejects.toMatchObject({ code: 'payload_too_large' });
+    expect(errors).toMatchObject([{ code: 'payload_too_large' }]);
     await clock.elapse(250);
     await ledger.received(BEAT, 2);
     await end();
@@ -253,11 +254,20 @@ describe('a checkpoint', () => {
     const { checkpoint } = await hold();
     void checkpoint(1);
     void checkpoint(2);
-    const ended = end();
-    await clock.elapse(0);
-    await ended;
+    await end();
     expect(bodies(BEAT)).toEqual([{ checkpoint: 1 }, { checkpoint: 2 }]);
     expect(ledger.calls.at(-2)).toBe(COMPLETE);
+  });
+
+  it('that cannot be saved does not hold up the end', async () => {
+    ledger.script(BEAT, loseAnswer);
+    const { checkpoint } = await hold();
+    const saved = checkpoint(1);
+    await clock.waiting(250);
+    await end();
+    await expect(saved).rejects.toThrow('ended before this was saved');
+    expect(ledger.calls.slice(1, -1)).toEqual([BEAT, BEAT, COMPLETE]);
+    await expect(checkpoint(2)).rejects.toThrow('the attempt has ended');
   });
 });
 
