@@ -18,7 +18,7 @@ import { Refusals } from './commands/refusals.js';
 import { Verification } from './commands/verification.js';
 import type { Policy } from './domain/policy.js';
 import type { BesideTable } from './event-store/event-store.js';
-import { v7 } from './event-store/uuid.js';
+import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';

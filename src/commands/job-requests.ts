@@ -1,5 +1,5 @@
 /** What a decision writes: the events of one stream, and the rows that go in with them. */
-import { v7 } from '../event-store/uuid.js';
+import { v7 } from './uuid.js';
 import { directiveOf } from '../domain/directive.js';
 import { isFact, type Decided } from '../domain/decide.js';
 import { hasTag } from '../domain/job-chart.js';

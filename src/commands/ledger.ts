@@ -4,7 +4,7 @@ import { StaleLease } from '../domain/errors.js';
 import type { JobCommand, Token } from '../domain/job-commands.js';
 import type { JobSpec } from '../domain/job-events.js';
 import type { EventStore } from '../event-store/event-store.js';
-import { v7 } from '../event-store/uuid.js';
+import { v7 } from './uuid.js';
 import { directiveOf, type Directive } from '../domain/directive.js';
 import type { Leases, Renewed } from '../leases/leases.js';
 import { recall, type Answers } from './answers.js';

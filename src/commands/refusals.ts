@@ -7,7 +7,7 @@ import type { Token } from '../domain/job-commands.js';
 import type { Job } from '../domain/job.js';
 import { refusalsStream, type CommandRefused, type EventMetadata } from '../domain/streams.js';
 import { Conflict, type EventStore, type JsonObject, type RecordedEvent } from '../event-store/event-store.js';
-import { v7 } from '../event-store/uuid.js';
+import { v7 } from './uuid.js';
 import { readTransitions } from '../projections/jobs/job-history.js';
 import { metadataOf } from '../projections/jobs/stored-job.js';
 import type { Envelope, Origin } from './envelope.js';

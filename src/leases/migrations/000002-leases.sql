@@ -22,9 +22,11 @@ create table jobledger.leases (
 
 create index leases_deadline on jobledger.leases (deadline_at) where deadline_at is not null;
 
--- A claim's hold on candidates while it is being appended: lost ones are lost hints, no more.
+-- A claim's hold on candidates while it is being appended: lost ones are lost hints, no more. It holds a job as it was
+-- found: one that was claimed and came back is free at once.
 create unlogged table jobledger.reservations (
   job_id uuid primary key,
+  revision bigint not null,
   expires_at timestamptz not null
 ) with (fillfactor = 70);
 
@@ -124,24 +126,27 @@ begin
       select distinct u.queue from unnest(p_queues) as u(queue)
     ), ready as (
       select c.* from wanted w cross join lateral (
-        select j.id, j.priority, j.ready_at as at from jobledger.jobs j
+        select j.id, j.revision, j.priority, j.ready_at as at from jobledger.jobs j
         where j.queue = w.queue and j.ready_at is not null and (p_types is null or j.type = any (p_types))
-          and not exists (select from jobledger.reservations r where r.job_id = j.id and r.expires_at > v_now)
+          and not exists (select from jobledger.reservations r
+                          where r.job_id = j.id and r.revision = j.revision and r.expires_at > v_now)
         order by j.priority desc, j.ready_at, j.id limit p_limit
       ) c
     ), woken as (
-      select j.id, j.priority, j.wake_at as at from jobledger.jobs j
+      select j.id, j.revision, j.priority, j.wake_at as at from jobledger.jobs j
       where j.wake_at <= v_now and (p_queues is null or j.queue = any (p_queues))
         and (p_types is null or j.type = any (p_types))
-        and not exists (select from jobledger.reservations r where r.job_id = j.id and r.expires_at > v_now)
+        and not exists (select from jobledger.reservations r
+                          where r.job_id = j.id and r.revision = j.revision and r.expires_at > v_now)
       order by j.priority desc, j.wake_at, j.id limit p_limit
     ), chosen as (
-      select c.id, c.priority, c.at from (select * from ready union all select * from woken) c
+      select c.id, c.revision, c.priority, c.at from (select * from ready union all select * from woken) c
       order by c.priority desc, c.at, c.id limit p_limit
     ), held as (
-      insert into jobledger.reservations as r (job_id, expires_at)
-      select c.id, v_now + p_ttl_ms * interval '1 ms' from chosen c
-      on conflict (job_id) do update set expires_at = excluded.expires_at where r.expires_at <= v_now
+      insert into jobledger.reservations as r (job_id, revision, expires_at)
+      select c.id, c.revision, v_now + p_ttl_ms * interval '1 ms' from chosen c
+      on conflict (job_id) do update set revision = excluded.revision, expires_at = excluded.expires_at
+        where r.expires_at <= v_now or r.revision <> excluded.revision
       returning r.job_id
     )
     select c.id from chosen c join held h on h.job_id = c.id order by c.priority desc, c.at, c.id;
