@@ -34,12 +34,12 @@ const play = (start: Simulation, sequence: readonly Act[], policy: Policy, see: 
   }, start);
 
 /** The property holds at each step of every sequence. */
-const always = (see: (step: Step, policy: Policy) => void): void =>
+const always = (see: (step: Step, policy: Policy) => void, parameters: { readonly seed?: number } = {}): void =>
   fc.assert(
     fc.property(beginnings, acts, policies, (start, sequence, policy) => {
       play(start, sequence, policy, (step) => see(step, policy));
     }),
-    { numRuns: RUNS },
+    { numRuns: RUNS, ...parameters },
   );
 
 /** The property holds of every history. */
@@ -78,10 +78,14 @@ describe('any sequence of commands', () => {
   it('reaches every state that commands lead to, so the properties below mean something', () => {
     const reached = new Set<string>();
     const refusals = new Set<string>();
-    always(({ after, refusal }) => {
-      reached.add(after.job.status);
-      if (refusal !== null) refusals.add(refusal);
-    });
+    // One seed: this asks the sequences what they cover, not the domain.
+    always(
+      ({ after, refusal }) => {
+        reached.add(after.job.status);
+        if (refusal !== null) refusals.add(refusal);
+      },
+      { seed: 1 },
+    );
     expect([...reached].sort()).toEqual(
       'cancelled cancelling claimed completed created failed queued running scheduled waiting'.split(' '),
     );

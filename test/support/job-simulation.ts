@@ -7,6 +7,7 @@ import { decide, isFact } from '../../src/domain/decide.js';
 import { Refusal, type RefusalCode } from '../../src/domain/errors.js';
 import type { Context, JobCommand, Token } from '../../src/domain/job-commands.js';
 import { toInstant, type RecordedJobEvent, type RecordedJobFact } from '../../src/domain/job-events.js';
+import type { JobStatus } from '../../src/domain/job-chart.js';
 import { evolve, type Job } from '../../src/domain/job.js';
 import { mergePolicy, PRESETS, type Policy } from '../../src/domain/policy.js';
 import { counts, foldFact, foldTransition, NO_PROGRESS, type ProgressFold } from '../../src/domain/progress.js';
@@ -30,7 +31,8 @@ export type TokenChoice = 'current' | 'earlier' | 'later' | 'run before' | 'forg
 
 /** What is asked, with the token still to be chosen, and how long after the last. */
 export interface Act {
-  readonly command: JobCommand;
+  /** A number chooses among what fits the state: most of what is drawn blindly is refused. */
+  readonly command: JobCommand | number;
   readonly token: TokenChoice;
   readonly afterMs: number;
 }
@@ -50,11 +52,40 @@ const tokenOf = ({ run, attempt }: Job, choice: Exclude<TokenChoice, 'as it is'>
   }
 };
 
+const reap: JobCommand = {
+  name: 'reap',
+  clocks: { leaseExpiresAt: null, lastBeatAt: null, lastActivityAt: 0 },
+  lastActivityPosition: null,
+};
+
+const { claim, claimWithoutStart, start, startAsWorker, beat, save, report, resume, retry } = ask;
+/** More often what moves the job on. */
+const underLease: readonly JobCommand[] = [
+  ...[startAsWorker, beat, save, report, ask.complete, ask.complete, ask.fail, ask.fail, ask.failForGood],
+  ...[ask.throttle, ask.throttleByBase, ask.wait, ask.release, ask.requeue, ask.hold, ask.cancel, ask.forceFail, reap],
+];
+const FITTING: Readonly<Record<JobStatus, readonly JobCommand[]>> = {
+  created: [start, start, ask.reschedule, ask.priority, ask.cancel],
+  blocked: [ask.cancel],
+  scheduled: [claim, claim, reap, ask.hold, ask.reschedule],
+  queued: [claim, claim, claim, claimWithoutStart, ask.hold, ask.reschedule, ask.cancel],
+  claimed: underLease,
+  running: underLease,
+  waiting: [resume, resume, resume, reap, ask.cancel],
+  finalizing: [ask.complete],
+  cancelling: [beat, report, ask.complete, ask.release, reap, ask.cancelByForce, ask.emergencyStop],
+  completed: [ask.complete, retry],
+  failed: [retry, retry, ask.requeue, ask.fail],
+  cancelled: [retry, ask.cancel, ask.release],
+};
+
 /** The command with the token and the clocks of the moment. */
 export const commandOf = (act: Act, { job, clocks }: Simulation): JobCommand => {
-  if (act.command.name === 'reap') return { ...act.command, clocks };
-  if (!('token' in act.command) || act.command.token === undefined || act.token === 'as it is') return act.command;
-  return { ...act.command, token: tokenOf(job, act.token) };
+  const fitting = FITTING[job.status];
+  const command = typeof act.command === 'number' ? (fitting[act.command % fitting.length] ?? reap) : act.command;
+  if (command.name === 'reap') return { ...command, clocks };
+  if (!('token' in command) || command.token === undefined || act.token === 'as it is') return command;
+  return { ...command, token: tokenOf(job, act.token) };
 };
 
 const deepFreeze = <T>(value: T): T => {
@@ -149,12 +180,6 @@ export const begin = (autostart: boolean, delayMs: number): Simulation => {
 
 // ------------------------------------------------------------------------------------------------------- arbitraries
 
-const reap: JobCommand = {
-  name: 'reap',
-  clocks: { leaseExpiresAt: null, lastBeatAt: null, lastActivityAt: 0 },
-  lastActivityPosition: null,
-};
-
 const { create: _create, draft: _draft, delayed: _delayed, ...fixed } = ask;
 
 const batchId = fc.integer({ min: 1, max: 4 }).map((n) => `b-${n}`);
@@ -174,11 +199,11 @@ const varied: readonly fc.Arbitrary<JobCommand>[] = [
   fc.integer({ min: 0, max: 900_000 }).map((ms) => ({ ...ask.wait, until: toInstant(START + ms) })),
 ];
 
-const command: fc.Arbitrary<JobCommand> = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom<JobCommand>(ask.claim, ask.claim, ask.claimWithoutStart) },
-  { weight: 8, arbitrary: fc.constantFrom<JobCommand>(...Object.values(fixed)) },
-  { weight: 4, arbitrary: fc.oneof(...varied) },
-  { weight: 4, arbitrary: fc.constant(reap) },
+const command: fc.Arbitrary<JobCommand | number> = fc.oneof(
+  { weight: 8, arbitrary: fc.nat(100) },
+  { weight: 4, arbitrary: fc.constantFrom<JobCommand>(...Object.values(fixed)) },
+  { weight: 3, arbitrary: fc.oneof(...varied) },
+  { weight: 1, arbitrary: fc.constant(reap) },
 );
 
 /** Mostly the holder's own token: the rest is refused, and teaches little. */
