@@ -10,10 +10,24 @@ export class NotCanonical extends Error {}
 /** Deeper is a cycle, or somebody trying the stack. */
 const MAX_DEPTH = 200;
 
-const unstorable = /\0|\p{Surrogate}/u;
+/** Why, and the way to where, from the inside out: paths are only put together when something is wrong. */
+class Fault extends Error {
+  readonly path: string[] = [];
+}
 
-const text = (value: string, path: string): string => {
-  if (unstorable.test(value)) throw new NotCanonical(`${path} holds \\u0000 or half of a surrogate pair`);
+const within = (error: unknown, step: string): unknown => {
+  if (error instanceof Fault) error.path.push(step);
+  return error;
+};
+
+/** ES2024; in every supported Node. */
+const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed();
+
+/** Whether the text comes back from a log as it went in: no `\u0000`, no half of a surrogate pair. */
+export const isStorable = (text: string): boolean => isWellFormed(text) && !text.includes('\0');
+
+const string = (value: string): string => {
+  if (!isStorable(value)) throw new Fault('holds \\u0000 or half of a surrogate pair');
   return JSON.stringify(value);
 };
 
@@ -23,42 +37,66 @@ const isPlain = (value: object): boolean => {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 };
 
-const serialize = (value: unknown, path: string, depth: number): string => {
+const serialize = (value: unknown, depth: number): string => {
   switch (typeof value) {
     case 'string':
-      return text(value, path);
+      return string(value);
     case 'number':
-      if (!Number.isFinite(value)) throw new NotCanonical(`${path} is ${value}`);
+      if (!Number.isFinite(value)) throw new Fault(`is ${value}`);
       return JSON.stringify(value);
     case 'boolean':
       return value ? 'true' : 'false';
+    case 'undefined':
+      throw new Fault('is undefined');
     case 'object':
-      break;
+      if (value === null) return 'null';
+      if (depth === MAX_DEPTH) throw new Fault(`is nested deeper than ${MAX_DEPTH} levels`);
+      return Array.isArray(value) ? array(value, depth + 1) : object(value, depth + 1);
     default:
-      throw new NotCanonical(`${path} is ${typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`}`);
+      throw new Fault(`is a ${typeof value}`);
   }
-  if (value === null) return 'null';
-  if (depth === MAX_DEPTH) throw new NotCanonical(`${path.slice(0, 60)}… is nested deeper than ${MAX_DEPTH} levels`);
-  if (Array.isArray(value)) {
-    return `[${Array.from(value, (item, index) => serialize(item, `${path}[${index}]`, depth + 1)).join(',')}]`;
-  }
-  if (!isPlain(value)) throw new NotCanonical(`${path} is not a plain object`);
-  return object(value as Record<string, unknown>, path, depth);
 };
 
-const object = (value: Record<string, unknown>, path: string, depth: number): string => {
-  let members = '';
+const array = (items: readonly unknown[], depth: number): string => {
+  let text = '[';
+  for (let index = 0; index < items.length; index += 1) {
+    try {
+      text += (index === 0 ? '' : ',') + serialize(items[index], depth);
+    } catch (error) {
+      throw within(error, `[${index}]`);
+    }
+  }
+  return `${text}]`;
+};
+
+const object = (value: object, depth: number): string => {
+  if (!isPlain(value)) throw new Fault('is not a plain object');
+  let text = '{';
   // The default order of sort is by UTF-16 code units, which is the order that RFC 8785 asks for.
   for (const key of Object.keys(value).sort()) {
-    const member = `${text(key, `a key of ${path}`)}:${serialize(value[key], `${path}.${key}`, depth + 1)}`;
-    members += members === '' ? member : `,${member}`;
+    try {
+      text += `${text === '{' ? '' : ','}${string(key)}:${serialize((value as Record<string, unknown>)[key], depth)}`;
+    } catch (error) {
+      throw within(error, `.${isStorable(key) ? key : JSON.stringify(key)}`);
+    }
   }
-  return `{${members}}`;
+  return `${text}}`;
 };
+
+/** Longest way that a message shows. */
+const MAX_PATH = 100;
 
 /**
  * @param name what to call the value in a message
  * @throws NotCanonical for undefined (members too), a non-finite number, bigint, function, symbol, an object that is
  *   not plain, `\u0000`, a lone surrogate, or more than 200 levels
  */
-export const canonicalJson = (value: unknown, name = 'value'): string => serialize(value, name, 0);
+export const canonicalJson = (value: unknown, name = 'value'): string => {
+  try {
+    return serialize(value, 0);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const path = name + error.path.reverse().join('');
+    throw new NotCanonical(`${path.length > MAX_PATH ? `${path.slice(0, MAX_PATH)}…` : path} ${error.message}`);
+  }
+};

@@ -1,5 +1,5 @@
 /** A request as a log stores it: checked and canonical before anything is sent, so a bad one costs the others nothing. */
-import { canonicalJson, NotCanonical } from './canonical-json.js';
+import { canonicalJson, isStorable, NotCanonical } from './canonical-json.js';
 import type { AppendRequest, Beside, ExpectedRevision, NewEvent } from './event-store.js';
 import { InvalidAppend, TooLarge } from './event-store.js';
 import { contentHash } from './hash-chain.js';
@@ -31,10 +31,8 @@ export const MAX_APPEND_BYTES = 1_048_576;
 const MAX_NAME_BYTES = 255;
 const MAX_REVISION = 2_147_483_647;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const unstorable = /\0|\p{Surrogate}/u;
 
-const isName = (text: string): boolean =>
-  text !== '' && Buffer.byteLength(text) <= MAX_NAME_BYTES && !unstorable.test(text);
+const isName = (text: string): boolean => text !== '' && Buffer.byteLength(text) <= MAX_NAME_BYTES && isStorable(text);
 
 const isCount = (value: number, least: number): boolean =>
   Number.isInteger(value) && value >= least && value <= MAX_REVISION;

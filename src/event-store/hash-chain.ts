@@ -12,7 +12,10 @@
  *
  * Who owns the database can compute the whole chain anew: it is evidence against a head that is kept elsewhere.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+
+/** In one call: with a `Hash` object it takes twice as long. */
+const sha256 = (bytes: Uint8Array): Buffer => hash('sha256', bytes, 'buffer');
 
 /** The hash before the first batch. */
 export const GENESIS: Buffer = Buffer.alloc(32);
@@ -44,7 +47,7 @@ export const contentHash = (event: EventContent): Buffer => {
   end = bytes.writeInt32BE(event.version, end);
   writeText(2);
   writeText(3);
-  return createHash('sha256').update(bytes).digest();
+  return sha256(bytes);
 };
 
 export const eventLeaf = (position: bigint, revision: number, content: Uint8Array): Buffer => {
@@ -53,7 +56,7 @@ export const eventLeaf = (position: bigint, revision: number, content: Uint8Arra
   bytes.writeBigInt64BE(position, 1);
   bytes.writeInt32BE(revision, 9);
   bytes.set(content, 13);
-  return createHash('sha256').update(bytes).digest();
+  return sha256(bytes);
 };
 
 export interface BatchContent {
@@ -75,7 +78,5 @@ export const batchHash = ({ previous, batch, at, first, leaves }: BatchContent):
   header.writeBigInt64BE(batch, 33);
   header.writeBigInt64BE(BigInt(at), 41);
   header.writeBigInt64BE(first, 49);
-  const hash = createHash('sha256').update(header);
-  for (const leaf of leaves) hash.update(leaf);
-  return hash.digest();
+  return sha256(Buffer.concat([header, ...leaves]));
 };

@@ -59,7 +59,7 @@ describe('canonical JSON', () => {
     ['\\u0000', { a: 'x\0' }, 'data.a holds \\u0000 or half of a surrogate pair'],
     ['a lone high surrogate', '\ud83d', 'data holds \\u0000 or half of a surrogate pair'],
     ['a lone low surrogate', '\ude00x', 'data holds \\u0000 or half of a surrogate pair'],
-    ['\\u0000 in a key', { a: { '\0': 1 } }, 'a key of data.a holds \\u0000 or half of a surrogate pair'],
+    ['\\u0000 in a key', { a: { '\0': 1 } }, 'data.a."\\u0000" holds \\u0000 or half of a surrogate pair'],
   ])('refuses %s and says where', (_, value, message) => {
     expect(() => canonicalJson(value, 'data')).toThrow(new NotCanonical(message));
   });

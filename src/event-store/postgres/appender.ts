@@ -119,9 +119,9 @@ const REPLAYS = `
   cross join lateral (
     select e.id, e.position, e.revision, e.at from jobledger.events e
     where e.stream = r.stream and e.revision > r.base and e.revision <= r.base + r.length
-    order by e.position limit r.length
+    order by e.revision
   ) e
-  order by r.n, e.position`;
+  order by r.n, e.revision`;
 
 const settleWritten = (
   requests: readonly EncodedRequest[],

@@ -92,6 +92,10 @@ const windowQuery = (bound: Position, limit: number, filter: EventFilter, direct
 /** A page of given streams goes through the index of each: no window, whatever else is in the log. */
 const streamsQuery = (bound: Position, limit: number, filter: EventFilter, direction: Direction): PageQuery => {
   const forwards = direction === 'forwards';
+  const order = forwards ? '' : 'desc';
+  const range = forwards
+    ? 'e.revision >= jobledger.revision_after(s.s, $1::bigint)'
+    : 'e.revision < jobledger.revision_after(s.s, $1::bigint - 1)';
   const text = `
     select ${COLUMNS}, h.position
     from (select coalesce((select last_position from jobledger.batches order by batch desc limit 1), 0)) h(position)
@@ -99,14 +103,14 @@ const streamsQuery = (bound: Position, limit: number, filter: EventFilter, direc
       select ${COLUMNS} from (select distinct s from unnest($3::text[]) s) s
       cross join lateral (
         select ${COLUMNS} from jobledger.events e
-        where e.stream = s.s and e.position ${forwards ? '>' : '<'} $1::bigint
+        where e.stream = s.s and ${range}
           and ($4::text[] is null or e.type = any($4::text[]))
           and ($5::text[] is null or e.stream ^@ any($5::text[]))
-        order by e.position ${forwards ? '' : 'desc'} limit $2
+        order by e.revision ${order} limit $2
       ) e
-      order by e.position ${forwards ? '' : 'desc'} limit $2
+      order by e.position ${order} limit $2
     ) e on true
-    order by e.position ${forwards ? '' : 'desc'}`;
+    order by e.position ${order}`;
   const values = [bound, limit, filter.streams, filter.types ?? null, filter.streamPrefixes ?? null];
   return { name: `page_${direction}_streams`, text, values };
 };
@@ -119,16 +123,17 @@ export class EventReader {
   }
 
   async readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {
-    const { limit = null, direction = 'forwards', upTo = MAX_POSITION } = options;
+    const { limit = null, direction = 'forwards', upTo } = options;
     const forwards = direction === 'forwards';
     const { from = forwards ? 0 : MAX_REVISION } = options;
     const rows = await execute(this.#pool, `reading stream ${stream}`, {
-      name: `stream_${direction}`,
+      name: `stream_${direction}${upTo === undefined ? '' : '_up_to'}`,
       text: `
         select ${COLUMNS} from jobledger.events e
-        where e.stream = $1 and e.revision ${forwards ? '>=' : '<='} $2::int and e.position <= $3::bigint
-        order by e.position ${forwards ? '' : 'desc'} limit $4`,
-      values: [stream, from, checked(upTo), limit],
+        where e.stream = $1 and e.revision ${forwards ? '>=' : '<='} $2::int
+          ${upTo === undefined ? '' : 'and e.revision < jobledger.revision_after($1, $4::bigint)'}
+        order by e.revision ${forwards ? '' : 'desc'} limit $3`,
+      values: [stream, from, limit, ...(upTo === undefined ? [] : [checked(upTo)])],
       rowMode: 'array',
       types: asText,
     });

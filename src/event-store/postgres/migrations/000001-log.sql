@@ -19,10 +19,10 @@ create table jobledger.events (
   primary key (position)
 ) partition by range (position);
 
--- By position, not by revision: both rise together in a stream, and only by position does the search for the last
--- event of a stream stop at the first partition that has one. That (stream, revision) is unique rests on the check
--- under the lock; no index over several partitions can say it.
-create index events_stream_position on jobledger.events (stream, position) include (revision);
+-- By revision: no other index gives this order, so no estimate can tempt the planner to walk the log for a stream, as
+-- (stream, position) would beside the primary key. Position rises with it, so a place by position is found by halving.
+-- That (stream, revision) is unique rests on the check under the lock: no index over several partitions can say it.
+create index events_stream_revision on jobledger.events (stream, revision);
 
 create table jobledger.batches (
   batch bigint primary key,
@@ -100,6 +100,26 @@ begin
   end loop;
 end $$;
 
+-- The first revision of a stream whose event is after a position; past its last one when there is none.
+create function jobledger.revision_after(p_stream text, p_position bigint) returns integer
+language plpgsql stable as $$
+declare
+  v_low integer := 0;
+  v_high integer := 1 + coalesce(
+    (select e.revision from jobledger.events e where e.stream = p_stream order by e.revision desc limit 1), -1);
+  v_middle integer;
+begin
+  while v_low < v_high loop
+    v_middle := (v_low + v_high) / 2;
+    if p_position < (select e.position from jobledger.events e where e.stream = p_stream and e.revision = v_middle) then
+      v_high := v_middle;
+    else
+      v_low := v_middle + 1;
+    end if;
+  end loop;
+  return v_low;
+end $$;
+
 -- Appends a batch, or nothing.
 --
 -- Per request: r_stream, and r_expected, the revision that the stream must have before the first request of the call
@@ -141,7 +161,7 @@ begin
     into revisions, accepted
     from unnest(r_stream, r_expected) with ordinality as r(stream, expected, n)
     left join lateral (
-      select e.revision from jobledger.events e where e.stream = r.stream order by e.position desc limit 1
+      select e.revision from jobledger.events e where e.stream = r.stream order by e.revision desc limit 1
     ) l on true;
   if not accepted then
     return;
