@@ -100,7 +100,7 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   const states = new JobStates(store, rows);
   const verification = new Verification({ store, states, rows, leases, answers, refusals, contexts });
   const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
-  const claims = new Claims(store, reservations, rows, pipeline, options.maxPending);
+  const claims = new Claims(store, answers, reservations, rows, pipeline, options.maxPending);
   const heartbeats = new Heartbeats(leases, options.maxPending);
   const ledger = new Ledger({
     ...{ store, states, pipeline, claims, heartbeats, leases, answers, refusals, logs },

@@ -8,6 +8,7 @@ import { jobIdOf } from '../domain/streams.js';
 import type { BesideTable, EventStore, Position, RecordedEvent } from '../event-store/event-store.js';
 import { metadataOf } from '../projections/jobs/stored-job.js';
 import type { Idempotency, Outcome } from './envelope.js';
+import { IdempotencyKeyReused } from './errors.js';
 
 /** A row of `answers`, appended with the last request of its group. */
 export interface AnswerRow extends Idempotency {
@@ -53,8 +54,7 @@ export type AnswerBody = readonly {
   readonly position: Position | null;
 }[];
 
-/** Makes the first answer again. */
-export const recall = async (store: EventStore, answer: StoredAnswer): Promise<readonly Outcome[]> => {
+const recall = async (store: EventStore, answer: StoredAnswer): Promise<readonly Outcome[]> => {
   const body = answer.body === null ? [] : (JSON.parse(answer.body) as AnswerBody);
   const recorded = await eventsOf(store, answer);
   if (body.length > 0) {
@@ -87,6 +87,21 @@ export const recall = async (store: EventStore, answer: StoredAnswer): Promise<r
       replayed: true,
     };
   });
+};
+
+/**
+ * The first answer of a key, made again; undefined when the key is new.
+ * @throws IdempotencyKeyReused when it was another request's.
+ */
+export const firstAnswer = async (
+  store: EventStore,
+  answers: Answers,
+  idempotency: Idempotency,
+): Promise<readonly Outcome[] | undefined> => {
+  const stored = await answers.find(idempotency.key);
+  if (stored === undefined) return undefined;
+  if (!stored.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
+  return recall(store, stored);
 };
 
 const eventsOf = async (store: EventStore, answer: StoredAnswer): Promise<readonly RecordedEvent[]> => {

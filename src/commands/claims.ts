@@ -11,6 +11,7 @@ import type { ClaimFilter, Reservations } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { applyTransitions, type StoredJob } from '../projections/jobs/stored-job.js';
+import { firstAnswer, type Answers } from './answers.js';
 import type { Idempotency, MemberRefused, Origin, Outcome } from './envelope.js';
 import { Overloaded } from './errors.js';
 import type { Pipeline } from './pipeline.js';
@@ -47,14 +48,17 @@ interface Waiting {
   readonly until: number;
   readonly resolve: (claimed: readonly ClaimedJob[]) => void;
   readonly reject: (error: unknown) => void;
+  readonly onAbort: () => void;
   settled: boolean;
+  /** Its key is known to have no answer. */
+  isNew: boolean;
 }
 
 const keyOf = ({ filter }: ClaimRequest): string =>
   JSON.stringify([filter.queues === undefined ? null : [...filter.queues].sort(), filter.types ?? null]);
 
 export class Claims {
-  private waiting: Waiting[] = [];
+  private readonly waiting = new Set<Waiting>();
   private searching = false;
   /** Rises with every sign that there may be something to claim. */
   private wakes = 0;
@@ -63,6 +67,7 @@ export class Claims {
 
   constructor(
     private readonly store: EventStore,
+    private readonly answers: Answers,
     private readonly reservations: Reservations,
     private readonly rows: JobRows,
     private readonly pipeline: Pipeline,
@@ -72,12 +77,14 @@ export class Claims {
   /** Claims up to `max` jobs; returns as soon as it has one, empty when there was none in time. */
   claim(request: ClaimRequest): Promise<readonly ClaimedJob[]> {
     if (this.draining) return Promise.resolve([]);
-    if (this.waiting.length >= this.maxWaiting) return Promise.reject(new Overloaded('too many claims wait'));
+    if (this.waiting.size >= this.maxWaiting) return Promise.reject(new Overloaded('too many claims wait'));
     return new Promise((resolve, reject) => {
       const until = performance.now() + request.waitMs;
-      const waiting: Waiting = { request, until, resolve, reject, settled: false };
-      request.signal.addEventListener('abort', () => this.settle(waiting, []), { once: true });
-      this.waiting.push(waiting);
+      const onAbort = (): void => this.settle(waiting, []);
+      const isNew = request.idempotency === null;
+      const waiting: Waiting = { request, until, resolve, reject, onAbort, settled: false, isNew };
+      request.signal.addEventListener('abort', onAbort, { once: true });
+      this.waiting.add(waiting);
       this.wake();
     });
   }
@@ -85,7 +92,7 @@ export class Claims {
   /** Something may have become claimable. */
   wake(): void {
     this.wakes += 1;
-    if (!this.searching && this.waiting.length > 0) void this.search();
+    if (!this.searching && this.waiting.size > 0) void this.search();
   }
 
   /** Long polls end with nothing. */
@@ -95,10 +102,16 @@ export class Claims {
   }
 
   private settle(waiting: Waiting, claimed: readonly ClaimedJob[]): void {
-    if (waiting.settled) return;
+    if (this.leave(waiting)) waiting.resolve(claimed);
+  }
+
+  /** False when it was answered before. */
+  private leave(waiting: Waiting): boolean {
+    if (waiting.settled) return false;
     waiting.settled = true;
-    this.waiting = this.waiting.filter((other) => other !== waiting);
-    waiting.resolve(claimed);
+    waiting.request.signal.removeEventListener('abort', waiting.onAbort);
+    this.waiting.delete(waiting);
+    return true;
   }
 
   private async search(): Promise<void> {
@@ -114,7 +127,7 @@ export class Claims {
       }
       await Promise.all([...groups.values()].map((group) => this.serve(group)));
       this.expire();
-    } while (this.waiting.length > 0 && seen !== this.wakes);
+    } while (this.waiting.size > 0 && seen !== this.wakes);
     this.searching = false;
     this.schedule();
   }
@@ -122,12 +135,13 @@ export class Claims {
   /** Those whose time is up go home with nothing. */
   private expire(): void {
     const now = performance.now();
-    for (const waiting of this.waiting.filter(({ until }) => until <= now)) this.settle(waiting, []);
+    for (const waiting of [...this.waiting].filter(({ until }) => until <= now)) this.settle(waiting, []);
   }
 
   private schedule(): void {
-    if (this.waiting.length === 0) return;
-    const nearest = Math.min(...this.waiting.map(({ until }) => until)) - performance.now();
+    if (this.waiting.size === 0) return;
+    const nearest =
+      [...this.waiting].reduce((least, { until }) => Math.min(least, until), Infinity) - performance.now();
     this.timer = setTimeout(() => this.wake(), Math.max(1, Math.min(nearest, POLL_MS)));
   }
 
@@ -141,7 +155,10 @@ export class Claims {
         group.reduce((sum, { request }) => sum + request.max, 0),
       );
       const found = [...(await this.reservations.reserve(first.request.filter, wanted))];
-      if (found.length === 0) return;
+      if (found.length === 0) {
+        await Promise.all(group.map((waiting) => this.recallKey(waiting)));
+        return;
+      }
       const stored = await this.rows.load(found);
       const served: Promise<void>[] = [];
       for (const waiting of group) {
@@ -156,11 +173,21 @@ export class Claims {
     }
   }
 
+  /** There is nothing new to claim: a repeated key may have claimed it before. */
+  private async recallKey(waiting: Waiting): Promise<void> {
+    const { idempotency } = waiting.request;
+    if (waiting.isNew || idempotency === null) return;
+    try {
+      const first = await firstAnswer(this.store, this.answers, idempotency);
+      waiting.isNew = true;
+      if (first !== undefined) this.settle(waiting, await this.recalled(first));
+    } catch (error) {
+      this.fail(waiting, error);
+    }
+  }
+
   private fail(waiting: Waiting, error: unknown): void {
-    if (waiting.settled) return;
-    waiting.settled = true;
-    this.waiting = this.waiting.filter((other) => other !== waiting);
-    waiting.reject(error);
+    if (this.leave(waiting)) waiting.reject(error);
   }
 
   private async take(waiting: Waiting, ids: readonly string[], stored: ReadonlyMap<string, StoredJob>): Promise<void> {
@@ -210,7 +237,7 @@ export class Claims {
   }
 
   /** The jobs of a first answer that is given again: each as it was then. */
-  recalled(outcomes: readonly Outcome[]): Promise<readonly ClaimedJob[]> {
+  private recalled(outcomes: readonly Outcome[]): Promise<readonly ClaimedJob[]> {
     return Promise.all(
       outcomes.map(async (outcome) => ({ stored: await this.asOf(outcome.jobId, outcome.position), outcome })),
     );

@@ -7,7 +7,7 @@ import type { Context } from '../domain/job-commands.js';
 import { EVENT_VERSION, toEpochMs, toInstant, type JobEvent, type JobFact } from '../domain/job-events.js';
 import { evolve, type Job } from '../domain/job.js';
 import { nextDeadline } from '../domain/stall-rules.js';
-import { jobStream, workStream, type EventMetadata } from '../domain/streams.js';
+import { jobStream, workStream, type Actor, type EventMetadata } from '../domain/streams.js';
 import { beside, type AppendRequest, type Beside, type JsonObject, type NewEvent } from '../event-store/event-store.js';
 import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW, type LeasePut } from '../leases/lease-rows.js';
 import { AT, JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE, jobRow } from '../projections/jobs/job-row.js';
@@ -15,14 +15,19 @@ import type { Envelope } from './envelope.js';
 
 type Request = Omit<AppendRequest, 'group'>;
 
+/** A worker is who holds the lease: the token that was accepted is that lease's. */
+const actorOf = ({ origin }: Envelope, before: Job | null): Actor =>
+  origin.actor.type === 'worker' && before?.lease != null ? { type: 'worker', id: before.lease.workerId } : origin.actor;
+
 const metadata = (
   envelope: Envelope,
+  before: Job | null,
   correlationId: string,
   place: Pick<EventMetadata, 'run' | 'attempt' | 'from' | 'to'>,
 ): JsonObject => {
-  const { actor, commandId, traceparent } = envelope.origin;
+  const { commandId, traceparent } = envelope.origin;
   const full: EventMetadata = {
-    actor,
+    actor: actorOf(envelope, before),
     command: envelope.command.name,
     commandId,
     correlationId,
@@ -107,7 +112,7 @@ const factRequest = (job: Job, facts: readonly JobFact[], envelope: Envelope): R
   return {
     stream: workStream(job.id),
     expected: 'any',
-    events: facts.map((fact) => newEvent(fact.type, fact.data, metadata(envelope, correlationId, place))),
+    events: facts.map((fact) => newEvent(fact.type, fact.data, metadata(envelope, job, correlationId, place))),
     beside: [
       ...facts.map((fact, index) => beside(JOBS_FACTS, { ...owner, fact }, index)),
       beside(LEASES_RENEW, { ...owner, leaseMs: envelope.leaseMs }),
@@ -131,7 +136,7 @@ const transitionRequest = (
     estimated = evolve(envelope.jobId, estimated, { ...event, at: estimate, command });
     const { run, attempt, status, spec } = marked;
     const correlationId = envelope.origin.correlationId ?? spec.correlationId;
-    return newEvent(event.type, event.data, metadata(envelope, correlationId, { run, attempt, from, to: status }));
+    return newEvent(event.type, event.data, metadata(envelope, before, correlationId, { run, attempt, from, to: status }));
   });
   if (marked === null || estimated === null) throw new Error('a decision without events is not appended');
   const row = jobRow(marked, events);

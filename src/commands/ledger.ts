@@ -7,10 +7,10 @@ import type { EventStore } from '../event-store/event-store.js';
 import { v7 } from './uuid.js';
 import { directiveOf, type Directive } from '../domain/directive.js';
 import type { Leases, Renewed } from '../leases/leases.js';
-import { recall, type Answers } from './answers.js';
+import { firstAnswer, type AnswerBody, type Answers } from './answers.js';
 import type { ClaimedJob, ClaimRequest, Claims } from './claims.js';
 import { Refused, type Envelope, type Idempotency, type Origin, type Outcome } from './envelope.js';
-import { IdempotencyKeyReused, JobNotFound } from './errors.js';
+import { IdempotencyKeyReused, JobNotFound, PreconditionFailed } from './errors.js';
 import type { Heartbeats } from './heartbeats.js';
 import type { JobLogs, LogLine } from './job-logs.js';
 import type { JobStates } from './job-states.js';
@@ -86,13 +86,7 @@ export class Ledger {
 
   /** Claims; the same key again gives the same leases, an empty claim is not kept. */
   claim(request: ClaimRequest): Promise<readonly ClaimedJob[]> {
-    const { idempotency } = request;
-    return this.once(idempotency, async () => {
-      const stored = idempotency === null ? undefined : await this.on.answers.find(idempotency.key);
-      if (stored === undefined || idempotency === null) return this.on.claims.claim(request);
-      if (!stored.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
-      return this.on.claims.recalled(await recall(this.on.store, stored));
-    });
+    return this.once(request.idempotency, () => this.on.claims.claim(request));
   }
 
   /** Renews the lease; a checkpoint or state that changed is an event, a bare beat is none. */
@@ -110,19 +104,40 @@ export class Ledger {
     return { ...outcome, ...(await this.leaseAfter(outcome, leaseMs)) };
   }
 
-  /** Keeps log lines of a job. A token that is not its current attempt's is refused. */
-  async log(jobId: string, token: Token | undefined, lines: readonly LogLine[], call: Call): Promise<void> {
+  /** Keeps log lines of a job, and says where it stands. A token that is not its current attempt's is refused. */
+  log(jobId: string, token: Token | undefined, lines: readonly LogLine[], call: Call): Promise<Outcome> {
+    const { idempotency } = call;
+    return this.once(idempotency, async () => {
+      if (idempotency === null) return this.writeLog(jobId, token, lines, call);
+      const { store, answers } = this.on;
+      const first = await firstAnswer(store, answers, idempotency);
+      if (first !== undefined) return first[0]!;
+      const outcome = await this.writeLog(jobId, token, lines, call);
+      await answers.keep(idempotency, JSON.stringify([standingOf(outcome)]));
+      return outcome;
+    });
+  }
+
+  private async writeLog(
+    jobId: string,
+    token: Token | undefined,
+    lines: readonly LogLine[],
+    { origin, ifMatch }: Call,
+  ): Promise<Outcome> {
     const known = await this.on.states.reload(jobId);
     if (known === undefined) throw new JobNotFound(jobId);
-    const { job } = known;
+    const { job, position } = known;
+    if (ifMatch !== null && ifMatch !== job.revision) throw new PreconditionFailed(ifMatch, job.revision);
     if (token !== undefined && (token === null || token.run !== job.run || token.attempt !== job.attempt)) {
       const refusal = new StaleLease('logs', job.status);
-      await this.on.refusals.recordCall({ jobId, name: 'logs', token, origin: call.origin }, refusal, job);
+      await this.on.refusals.recordCall({ jobId, name: 'logs', token, origin }, refusal, job);
       throw new Refused(refusal, job);
     }
     const workerId = token == null ? null : await this.on.refusals.workerOf(jobId, token);
     const writer = { run: token?.run ?? null, attempt: token?.attempt ?? null, workerId };
     await this.on.logs.write(jobId, writer, lines);
+    const { status, run, attempt, revision } = job;
+    return { jobId, status, run, attempt, revision, position, events: [], recorded: [], job, replayed: false };
   }
 
   private renew(jobId: string, token: NonNullable<Token>, leaseMs: number | null): Promise<Renewed | null> {
@@ -163,6 +178,11 @@ export class Ledger {
     return done.finally(() => this.inFlight.delete(key));
   }
 }
+
+/** What is kept of an answer without events. */
+const standingOf = ({ jobId, status, run, attempt, revision, position }: Outcome): AnswerBody[number] => ({
+  ...{ jobId, status, run, attempt, revision, position },
+});
 
 /** What an accepted beat answers: it is no event. */
 const beatOutcome = (jobId: string, token: NonNullable<Token>, renewed: Renewed): HeartbeatOutcome => ({

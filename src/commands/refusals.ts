@@ -55,7 +55,7 @@ export class Refusals {
         type: 'CommandRefused',
         version: 1,
         data: refused as unknown as JsonObject,
-        metadata: refusalMetadata(call, job),
+        metadata: refusalMetadata(call, refused, job),
       };
       const expected = before.length === 0 ? 'noStream' : before.length - 1;
       const [result] = await this.store.append([{ stream, expected, events: [event] }]);
@@ -100,10 +100,10 @@ export class Refusals {
   }
 }
 
-const refusalMetadata = (call: RefusedCall, job: Job): JsonObject => {
+const refusalMetadata = (call: RefusedCall, { workerId }: CommandRefused, job: Job): JsonObject => {
   const { actor, commandId, correlationId, traceparent } = call.origin;
   const metadata: EventMetadata = {
-    actor,
+    actor: actor.type === 'worker' && workerId !== null ? { type: 'worker', id: workerId } : actor,
     command: call.name,
     commandId,
     correlationId: correlationId ?? job.spec.correlationId,

@@ -7,11 +7,11 @@ import type { EventStore } from '../event-store/event-store.js';
 import type { Leases } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
-import { recall, type AnswerBody, type Answers, type StoredAnswer } from './answers.js';
+import { firstAnswer, type AnswerBody, type Answers } from './answers.js';
 import type { Contexts } from './contexts.js';
 import type { Entry, MemberVerdict } from './batch.js';
 import { Refused, type Idempotency, type Outcome } from './envelope.js';
-import { IdempotencyKeyReused, JobNotFound } from './errors.js';
+import { JobNotFound } from './errors.js';
 import type { JobStates, KnownJob } from './job-states.js';
 import { seedOf } from './lease-seed.js';
 import type { Refusals } from './refusals.js';
@@ -94,15 +94,9 @@ export class Verification {
   private async replayed(entry: Entry): Promise<boolean> {
     const { idempotency } = entry.group;
     if (idempotency === null) return false;
-    const stored = await this.on.answers.find(idempotency.key);
-    if (stored === undefined) return false;
-    entry.resolve(await this.first(stored, idempotency));
-    return true;
-  }
-
-  private first(stored: StoredAnswer, idempotency: Idempotency): Promise<readonly Outcome[]> {
-    if (!stored.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
-    return recall(this.on.store, stored);
+    const first = await firstAnswer(this.on.store, this.on.answers, idempotency);
+    if (first !== undefined) entry.resolve(first);
+    return first !== undefined;
   }
 
   /** The key was taken by another append: its answer is this entry's. */
