@@ -1,0 +1,276 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Config, ConfigError, describeConfig, loadConfig } from '../../src/config.js';
+import { defaultDataDir } from '../../src/config/data-dir.js';
+import { POLICY_FIELDS, PRESETS } from '../../src/domain/policy.js';
+
+let cwd: string;
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'jobledger-config-'));
+});
+afterEach(() => rmSync(cwd, { recursive: true, force: true }));
+
+const load = (env: NodeJS.ProcessEnv): Config => loadConfig(env, cwd);
+const file = (content: string, name = 'jobledger.yaml'): void => writeFileSync(join(cwd, name), content);
+const described = (config: Config, name: string) => describeConfig(config).settings.find((row) => row.name === name);
+
+/** The message of the refusal, which is always one line. */
+const refusal = (env: NodeJS.ProcessEnv): string => {
+  try {
+    load(env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as Error).message).not.toContain('\n');
+    return (error as Error).message;
+  }
+  throw new Error('the configuration was accepted');
+};
+
+describe('a configuration with nothing set', () => {
+  it('listens on loopback, runs everything, keeps the embedded database in the project', () => {
+    const { described: _, ...config } = load({});
+    expect(config).toEqual({
+      host: '127.0.0.1',
+      port: 8080,
+      databaseUrl: null,
+      databasePoolSize: 10,
+      statementTimeoutMs: 10_000,
+      dataDir: join(process.cwd(), '.data/postgres'),
+      run: ['api', 'projections', 'reaper'],
+      reaperIntervalMs: 60_000,
+      preset: 'protea',
+      policy: PRESETS.protea,
+      secret: null,
+      maxPending: 10_000,
+      idempotencyMs: 86_400_000,
+      logLevel: 'info',
+    });
+  });
+
+  it('says that each value is a default', () => {
+    const { settings } = describeConfig(load({}));
+    expect(new Set(settings.map(({ source }) => source))).toEqual(new Set(['default']));
+    expect(settings.find(({ name }) => name === 'JOBLEDGER_POLICY_RETRY_INITIAL_MS')).toEqual({
+      name: 'JOBLEDGER_POLICY_RETRY_INITIAL_MS',
+      value: 1000,
+      source: 'default',
+    });
+    expect(settings.filter(({ name }) => name.startsWith('JOBLEDGER_POLICY_'))).toHaveLength(
+      Object.keys(POLICY_FIELDS).length,
+    );
+  });
+});
+
+describe('precedence', () => {
+  it('is defaults, then the file, then the environment, setting by setting', () => {
+    file('port: 9000\nmax_pending: 7\npolicy: { stallMs: 5000, retry: { initialMs: 700, factor: 3 } }');
+    const config = load({ JOBLEDGER_PORT: '9001', JOBLEDGER_POLICY_RETRY_FACTOR: '4.5' });
+    expect(config).toMatchObject({ port: 9001, maxPending: 7, host: '127.0.0.1' });
+    expect(config.policy).toEqual({
+      ...PRESETS.protea,
+      stallMs: 5000,
+      retry: { ...PRESETS.protea.retry, initialMs: 700, factor: 4.5 },
+    });
+    expect(described(config, 'JOBLEDGER_PORT')).toMatchObject({ value: 9001, source: 'env' });
+    expect(described(config, 'JOBLEDGER_MAX_PENDING')).toMatchObject({ value: 7, source: 'file' });
+    expect(described(config, 'JOBLEDGER_POLICY_RETRY_FACTOR')).toMatchObject({ value: 4.5, source: 'env' });
+    expect(described(config, 'JOBLEDGER_POLICY_RETRY_INITIAL_MS')).toMatchObject({ value: 700, source: 'file' });
+    expect(described(config, 'JOBLEDGER_HOST')).toMatchObject({ value: '127.0.0.1', source: 'default' });
+  });
+
+  it('puts a field of the policy before its preset', () => {
+    const { policy } = load({ JOBLEDGER_PRESET: 'antenna', JOBLEDGER_POLICY_MAX_ATTEMPTS: '9' });
+    expect(policy).toEqual({ ...PRESETS.antenna, maxAttempts: 9 });
+  });
+
+  it('reads the file that JOBLEDGER_CONFIG names instead, which must be there', () => {
+    file('port: 1');
+    file('PORT: 2', 'other.yaml');
+    const config = load({ JOBLEDGER_CONFIG: 'other.yaml' });
+    expect(config.port).toBe(2);
+    expect(described(config, 'JOBLEDGER_CONFIG')).toMatchObject({ value: join(cwd, 'other.yaml'), source: 'env' });
+    expect(refusal({ JOBLEDGER_CONFIG: 'missing.yaml' })).toMatch(
+      /^JOBLEDGER_CONFIG: expected a file that can be read/,
+    );
+  });
+
+  it.each(['JOBLEDGER_PORT: 5', 'port: "5"', 'Port: 5', 'reaper: { intervalMs: 500 }\nport: 5'])(
+    'takes the file as %j',
+    (content) => {
+      file(content);
+      expect(load({}).port).toBe(5);
+    },
+  );
+
+  it.each(['', '# nothing\n', 'port:\n', 'port: ""'])('takes an empty file or value, %j, for unset', (content) => {
+    file(content);
+    expect(load({}).port).toBe(8080);
+  });
+});
+
+describe('names and values', () => {
+  it('takes names in any case, and a value that is empty or blank for unset', () => {
+    expect(load({ jobledger_port: '5', JOBLEDGER_HOST: '', JobLedger_Max_Pending: '  ' })).toMatchObject({
+      port: 5,
+      host: '127.0.0.1',
+      maxPending: 10_000,
+    });
+  });
+
+  it('leaves the names of others alone', () => {
+    expect(load({ PORT: '5', MY_JOBLEDGER_PORT: '6' }).port).toBe(8080);
+  });
+
+  it('takes a part of what a process can run, in any order', () => {
+    expect(load({ JOBLEDGER_RUN: 'Reaper, api' }).run).toEqual(['api', 'reaper']);
+    file('run: [projections]');
+    expect(load({}).run).toEqual(['projections']);
+  });
+
+  it('takes a relative data folder from the working directory', () => {
+    expect(load({ JOBLEDGER_DATA_DIR: 'data' }).dataDir).toBe(join(cwd, 'data'));
+  });
+
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('listens on %s', (host) => {
+    expect(load({ JOBLEDGER_HOST: host }).host).toBe(host);
+  });
+});
+
+describe('a start is refused', () => {
+  it.each([
+    [{ JOBLEDGER_PROT: '1' }, 'JOBLEDGER_PROT: no such setting, did you mean JOBLEDGER_PORT?'],
+    [
+      { JOBLEDGER_POLICY_STALMS: '1' },
+      'JOBLEDGER_POLICY_STALMS: no such setting, did you mean JOBLEDGER_POLICY_STALL_MS?',
+    ],
+    [{ JOBLEDGER_ZEBRA_CROSSING: '1' }, 'JOBLEDGER_ZEBRA_CROSSING: no such setting'],
+    [{ JOBLEDGER_PORT: 'abc' }, 'JOBLEDGER_PORT: expected a whole number from 0 to 65535, not "abc"'],
+    [{ JOBLEDGER_PORT: '65536' }, 'JOBLEDGER_PORT: expected a whole number from 0 to 65535, not "65536"'],
+    [{ JOBLEDGER_PORT: '8e3' }, 'JOBLEDGER_PORT: expected a whole number from 0 to 65535, not "8e3"'],
+    [{ JOBLEDGER_PORT: '-1' }, 'JOBLEDGER_PORT: expected a whole number from 0 to 65535, not "-1"'],
+    [{ JOBLEDGER_PORT: '1\n2' }, 'JOBLEDGER_PORT: expected a whole number from 0 to 65535, not "1\\n2"'],
+    [
+      { JOBLEDGER_REAPER_INTERVAL_MS: '99' },
+      'JOBLEDGER_REAPER_INTERVAL_MS: expected whole milliseconds from 100 to 86400000, not "99"',
+    ],
+    [
+      { JOBLEDGER_IDEMPOTENCY_MS: '86399999' },
+      'JOBLEDGER_IDEMPOTENCY_MS: expected whole milliseconds from 86400000 to 315360000000, not "86399999"',
+    ],
+    [{ JOBLEDGER_PRESET: 'lynx' }, 'JOBLEDGER_PRESET: expected one of protea, antenna, beacon, not "lynx"'],
+    [{ JOBLEDGER_RUN: 'api,web' }, 'JOBLEDGER_RUN: expected one or more of api,projections,reaper, not "api,web"'],
+    [{ JOBLEDGER_RUN: ',' }, 'JOBLEDGER_RUN: expected one or more of api,projections,reaper, not ","'],
+    [{ JOBLEDGER_LOG_LEVEL: 'loud' }, /^JOBLEDGER_LOG_LEVEL: expected one of trace, debug, /],
+    [
+      { JOBLEDGER_POLICY_TIMEOUT_MS: '50' },
+      'JOBLEDGER_POLICY_TIMEOUT_MS: expected 0 or whole milliseconds from 100 to 315360000000, not "50"',
+    ],
+    [
+      { JOBLEDGER_POLICY_LEASE_MS: '0' },
+      /^JOBLEDGER_POLICY_LEASE_MS: expected whole milliseconds from 100 to 86400000/,
+    ],
+    [
+      { JOBLEDGER_POLICY_RETRY_JITTER: '1.1' },
+      /^JOBLEDGER_POLICY_RETRY_JITTER: expected a number from 0 to 1, not "1.1"$/,
+    ],
+    [{ JOBLEDGER_POLICY_ON_STALE: 'hope' }, /^JOBLEDGER_POLICY_ON_STALE: expected one of fail, requeue, cancel/],
+    [{ JOBLEDGER_POLICY_COMPLETION_COMPARATOR: '<' }, /^JOBLEDGER_POLICY_COMPLETION_COMPARATOR: expected one of >=, >/],
+    [{ JOBLEDGER_EVENT_STORE: 'mysql' }, 'JOBLEDGER_EVENT_STORE: expected one of postgres, eventstoredb, not "mysql"'],
+  ])('when %j', (env, message) => {
+    const said = refusal(env);
+    if (typeof message === 'string') expect(said).toBe(message);
+    else expect(said).toMatch(message);
+  });
+
+  it.each([
+    [
+      { JOBLEDGER_EVENT_STORE: 'eventstoredb' },
+      'JOBLEDGER_EVENT_STORE: "eventstoredb" is not built yet, expected "postgres"',
+    ],
+    [{ JOBLEDGER_EVENTSTOREDB_URL: 'esdb://a' }, 'JOBLEDGER_EVENTSTOREDB_URL: is not built yet, unset it'],
+    [{ JOBLEDGER_API_KEYS: 'keys.yaml' }, 'JOBLEDGER_API_KEYS: is not built yet, unset it'],
+    [{ JOBLEDGER_HOST: '0.0.0.0' }, /^JOBLEDGER_HOST: expected a loopback address, not "0.0.0.0": without API keys/],
+    [{ JOBLEDGER_HOST: '127.0.0.1.example.org' }, /^JOBLEDGER_HOST: expected a loopback address/],
+  ])('when a part that is not built is asked for: %j', (env, message) => {
+    const said = refusal(env);
+    if (typeof message === 'string') expect(said).toBe(message);
+    else expect(said).toMatch(message);
+  });
+
+  it('when two spellings of a name disagree', () => {
+    expect(refusal({ JOBLEDGER_PORT: '1', jobledger_port: '2' })).toMatch(/is also given as .* with another value$/);
+    expect(load({ JOBLEDGER_PORT: '1', jobledger_port: '1' }).port).toBe(1);
+  });
+
+  it.each([
+    ['prot: 1', /^JOBLEDGER_PROT \(in .*jobledger\.yaml\): no such setting, did you mean JOBLEDGER_PORT\?$/],
+    [
+      'policy: { retry: { initial: 5 } }',
+      /^JOBLEDGER_POLICY_RETRY_INITIAL .*did you mean JOBLEDGER_POLICY_RETRY_INITIAL_MS\?$/,
+    ],
+    ['port: many', /^JOBLEDGER_PORT \(in .*\): expected a whole number from 0 to 65535, not "many"$/],
+    ['port: 1.5', /^JOBLEDGER_PORT \(in /],
+    ['- port', /: expected settings by name$/],
+    ['port: [', /: not YAML: /],
+    ['config: other.yaml', /^JOBLEDGER_CONFIG \(in .*\): no such setting/],
+  ])('when the file says %j', (content, message) => {
+    file(content);
+    expect(refusal({})).toMatch(message);
+  });
+});
+
+describe('secrets', () => {
+  const env = {
+    JOBLEDGER_SECRET: 'correct horse battery',
+    JOBLEDGER_DATABASE_URL: 'postgres://app:hunter2@db:5432/ledger?password=hunter3&sslmode=require',
+  };
+
+  it('reach the service and not its description', () => {
+    const config = load(env);
+    expect(config.secret).toBe('correct horse battery');
+    expect(config.databaseUrl).toContain('hunter2');
+    const shown = JSON.stringify(describeConfig(config));
+    expect(shown).not.toMatch(/correct horse|hunter/);
+    expect(described(config, 'JOBLEDGER_DATABASE_URL')).toMatchObject({
+      value: 'postgres://app:***@db:5432/ledger?password=***&sslmode=require',
+      source: 'env',
+    });
+    expect(described(config, 'JOBLEDGER_SECRET')).toMatchObject({ value: '***', source: 'env' });
+  });
+
+  it('are not repeated by a refusal', () => {
+    expect(refusal({ JOBLEDGER_SECRET: 'hunter2' })).toBe('JOBLEDGER_SECRET: expected at least 16 characters');
+    expect(refusal({ JOBLEDGER_DATABASE_URL: 'mysql://app:hunter2@db/x' })).toBe(
+      'JOBLEDGER_DATABASE_URL: expected a URL like postgresql://user:password@host:5432/database',
+    );
+  });
+});
+
+describe('the default data folder', () => {
+  it('is in the project when it is a clone', () => {
+    expect(defaultDataDir({}, cwd)).toBe(join(cwd, '.data/postgres'));
+  });
+
+  it('is one of the user when the project is installed as a dependency', () => {
+    const installed = join(cwd, 'node_modules/jobledger');
+    mkdirSync(installed, { recursive: true });
+    expect(defaultDataDir({ XDG_DATA_HOME: '/data' }, installed, 'linux')).toBe('/data/jobledger/postgres');
+    expect(defaultDataDir({ XDG_DATA_HOME: 'data' }, installed, 'linux')).toMatch(
+      /^\/.*\/\.local\/share\/jobledger\/postgres$/,
+    );
+    expect(defaultDataDir({}, installed, 'darwin')).toMatch(/\/Library\/Application Support\/jobledger\/postgres$/);
+    expect(defaultDataDir({ LOCALAPPDATA: '/local' }, installed, 'win32')).toBe('/local/jobledger/postgres');
+  });
+
+  it('is one of the user when the project cannot be written', () => {
+    // Root may write anywhere; what no longer is there, nobody may.
+    const closed = join(cwd, 'closed');
+    if (process.getuid?.() !== 0) {
+      mkdirSync(closed);
+      chmodSync(closed, 0o500);
+    }
+    expect(defaultDataDir({ XDG_DATA_HOME: '/data' }, closed, 'linux')).toBe('/data/jobledger/postgres');
+  });
+});
