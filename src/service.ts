@@ -12,6 +12,7 @@ import { Heartbeats } from './commands/heartbeats.js';
 import { JobLogs } from './commands/job-logs.js';
 import { JobStates } from './commands/job-states.js';
 import { Ledger } from './commands/ledger.js';
+import { LostLeases } from './commands/lease-seed.js';
 import { LeaseTokens } from './commands/lease-token.js';
 import { Pipeline } from './commands/pipeline.js';
 import { Refusals } from './commands/refusals.js';
@@ -98,12 +99,13 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
   const states = new JobStates(store, rows);
-  const verification = new Verification({ store, states, rows, leases, answers, refusals, contexts });
+  const lostLeases = new LostLeases(store, leases, contexts);
+  const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
   const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
   const claims = new Claims(store, answers, reservations, rows, pipeline, options.maxPending);
   const heartbeats = new Heartbeats(leases, options.maxPending);
   const ledger = new Ledger({
-    ...{ store, states, pipeline, claims, heartbeats, leases, answers, refusals, logs },
+    ...{ store, states, pipeline, claims, heartbeats, leases, lostLeases, answers, refusals, logs },
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
   });
   return { rows, leases, reservations, answers, logs, pipeline, claims, ledger };

@@ -17,7 +17,9 @@ type Request = Omit<AppendRequest, 'group'>;
 
 /** A worker is who holds the lease: the token that was accepted is that lease's. */
 const actorOf = ({ origin }: Envelope, before: Job | null): Actor =>
-  origin.actor.type === 'worker' && before?.lease != null ? { type: 'worker', id: before.lease.workerId } : origin.actor;
+  origin.actor.type === 'worker' && before?.lease != null
+    ? { type: 'worker', id: before.lease.workerId }
+    : origin.actor;
 
 const metadata = (
   envelope: Envelope,
@@ -136,7 +138,11 @@ const transitionRequest = (
     estimated = evolve(envelope.jobId, estimated, { ...event, at: estimate, command });
     const { run, attempt, status, spec } = marked;
     const correlationId = envelope.origin.correlationId ?? spec.correlationId;
-    return newEvent(event.type, event.data, metadata(envelope, before, correlationId, { run, attempt, from, to: status }));
+    return newEvent(
+      event.type,
+      event.data,
+      metadata(envelope, before, correlationId, { run, attempt, from, to: status }),
+    );
   });
   if (marked === null || estimated === null) throw new Error('a decision without events is not appended');
   const row = jobRow(marked, events);

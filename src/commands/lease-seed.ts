@@ -1,8 +1,9 @@
 import { directiveOf } from '../domain/directive.js';
 import { nextDeadline } from '../domain/stall-rules.js';
-import { START } from '../event-store/event-store.js';
+import { START, type EventStore } from '../event-store/event-store.js';
 import type { Leases } from '../leases/leases.js';
 import { lastActivityMs } from '../projections/jobs/job-rows.js';
+import { replayJob } from '../projections/jobs/job-history.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
 import type { Contexts } from './contexts.js';
 
@@ -28,3 +29,18 @@ export const seedOf = (stored: StoredJob, contexts: Contexts): Seed => {
     directive: directiveOf(job),
   };
 };
+
+/** Lease rows are operational: one that was lost is made again from the log. */
+export class LostLeases {
+  constructor(
+    private readonly store: EventStore,
+    private readonly leases: Leases,
+    private readonly contexts: Contexts,
+  ) {}
+
+  /** Makes the row again if the log says that an attempt holds the job; a row that is there stays. */
+  async seed(jobId: string): Promise<void> {
+    const { stored } = await replayJob(this.store, jobId);
+    if (stored !== null && stored.job.lease !== null) await this.leases.seed([seedOf(stored, this.contexts)]);
+  }
+}

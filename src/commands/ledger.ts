@@ -14,6 +14,7 @@ import { IdempotencyKeyReused, JobNotFound, PreconditionFailed } from './errors.
 import type { Heartbeats } from './heartbeats.js';
 import type { JobLogs, LogLine } from './job-logs.js';
 import type { JobStates } from './job-states.js';
+import type { LostLeases } from './lease-seed.js';
 import type { Pipeline } from './pipeline.js';
 import type { Refusals } from './refusals.js';
 
@@ -42,6 +43,7 @@ export interface LedgerDependencies {
   readonly claims: Claims;
   readonly heartbeats: Heartbeats;
   readonly leases: Leases;
+  readonly lostLeases: LostLeases;
   readonly answers: Answers;
   readonly refusals: Refusals;
   readonly logs: JobLogs;
@@ -100,6 +102,8 @@ export class Ledger {
     if (outcome.events.length === 0 && !outcome.replayed && command.token !== null) {
       const renewed = await this.renew(jobId, command.token, leaseMs);
       if (renewed !== null) return { ...outcome, ...leaseOf(renewed) };
+      // The log says that the lease is the caller's: its row was lost.
+      await this.on.lostLeases.seed(jobId);
     }
     return { ...outcome, ...(await this.leaseAfter(outcome, leaseMs)) };
   }

@@ -4,26 +4,23 @@
  */
 import { Refusal } from '../domain/errors.js';
 import type { EventStore } from '../event-store/event-store.js';
-import type { Leases } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { firstAnswer, type AnswerBody, type Answers } from './answers.js';
-import type { Contexts } from './contexts.js';
 import type { Entry, MemberVerdict } from './batch.js';
 import { Refused, type Idempotency, type Outcome } from './envelope.js';
 import { JobNotFound } from './errors.js';
 import type { JobStates, KnownJob } from './job-states.js';
-import { seedOf } from './lease-seed.js';
+import type { LostLeases } from './lease-seed.js';
 import type { Refusals } from './refusals.js';
 
 export interface VerificationDependencies {
   readonly store: EventStore;
   readonly states: JobStates;
   readonly rows: JobRows;
-  readonly leases: Leases;
   readonly answers: Answers;
   readonly refusals: Refusals;
-  readonly contexts: Contexts;
+  readonly lostLeases: LostLeases;
 }
 
 export class Verification {
@@ -127,10 +124,7 @@ export class Verification {
       entry.reject(new Raced(jobId));
       return true;
     }
-    if (known?.job.lease != null) {
-      const { stored } = await replayJob(this.on.store, jobId);
-      if (stored !== null) await this.on.leases.seed([seedOf(stored, this.on.contexts)]);
-    }
+    if (known?.job.lease != null) await this.on.lostLeases.seed(jobId);
     return false;
   }
 

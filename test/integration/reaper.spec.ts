@@ -1,0 +1,220 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Service } from '../../src/service.js';
+import { ReapJob } from '../../src/reaper/reap.saga.js';
+import type { SweepReport, SweptJob } from '../../src/reaper/sweep.js';
+import { call, claim, create, execute, TestLedger, tokenOf } from '../support/ledger.js';
+
+/** Sweeps until the job is acted on: deadlines are real, and short. */
+const sweepUntil = async (service: Service, jobId: string): Promise<SweptJob & { report: SweepReport }> => {
+  for (;;) {
+    const report = await service.reaper.sweep();
+    const swept = report.jobs.find((job) => job.jobId === jobId && job.verdict !== 'live');
+    if (swept !== undefined) return { ...swept, report };
+  }
+};
+
+const eventsOf = async (service: Service, jobId: string): Promise<readonly { type: string; data: unknown }[]> =>
+  (await service.store.readStream(`job-${jobId}`)).map(({ type, data }) => ({ type, data }));
+
+/** A deadline that passed in the database, as time would have it. */
+const lapse = (service: Service, jobId: string): Promise<unknown> =>
+  service.pool.query(
+    `update jobledger.leases set expires_at = jobledger.now_ms() - interval '1 s',
+       deadline_at = jobledger.now_ms() - interval '1 s' where job_id = $1`,
+    [jobId],
+  );
+
+describe('the reaper on PostgreSQL', () => {
+  let ledger: TestLedger;
+  let service: Service;
+  beforeAll(async () => {
+    ledger = await TestLedger.open();
+    service = ledger.service;
+  });
+  afterAll(() => ledger.close());
+
+  const runningJob = async (over: Parameters<typeof create>[1] = {}, leaseMs: number | null = null) => {
+    const { jobId } = await create(service, { queue: `q-${Math.random().toString(36).slice(2)}`, ...over });
+    const queue = (await service.rows.load([jobId])).get(jobId)!.job.spec.queue;
+    const [claimed] = await claim(service, { filter: { queues: [queue] }, leaseMs });
+    return { jobId, queue, token: tokenOf(claimed!) };
+  };
+
+  it('fails a job that is over age and silent, with both thresholds in the message and in the evidence', async () => {
+    const { jobId } = await runningJob({ policy: { timeoutMs: 100, stallMs: 150 } });
+    await service.pool.query('update jobledger.leases set deadline_at = jobledger.now_ms() where job_id = $1', [jobId]);
+    const swept = await sweepUntil(service, jobId);
+    expect(swept).toMatchObject({ rule: 'stalled', verdict: 'failed' });
+    const timedOut = (await eventsOf(service, jobId)).at(-1);
+    expect(timedOut).toMatchObject({
+      type: 'JobTimedOut',
+      data: {
+        rule: 'stalled',
+        error: { code: 'JobTimeout', message: expect.stringMatching(/150 ms.*100 ms/) },
+        evidence: { rule: 'stalled', thresholds: { timeoutMs: 100, stallMs: 150 }, ruleVersion: 1 },
+      },
+    });
+    expect((await service.leases.find([jobId])).size).toBe(0);
+  });
+
+  it('requeues or cancels a stale job where its policy says so', async () => {
+    const requeued = await runningJob({ policy: { timeoutMs: 100, stallMs: 100, onStale: 'requeue' } });
+    expect(await sweepUntil(service, requeued.jobId)).toMatchObject({ rule: 'stalled', verdict: 'requeued' });
+    const cancelled = await runningJob({ policy: { timeoutMs: 100, stallMs: 100, onStale: 'cancel' } });
+    expect(await sweepUntil(service, cancelled.jobId)).toMatchObject({ rule: 'stalled', verdict: 'cancelled' });
+    expect((await eventsOf(service, cancelled.jobId)).at(-1)).toMatchObject({
+      type: 'JobCancelled',
+      data: { reason: 'stale', forced: true, rule: 'stalled' },
+    });
+  });
+
+  it('never acts on a job that a beat renewed after it was judged', async () => {
+    const { jobId, token } = await runningJob();
+    await lapse(service, jobId);
+    const before = (await service.leases.find([jobId])).get(jobId)!;
+    expect(await service.leases.renew([{ jobId, ...token, leaseMs: null }])).toEqual([
+      expect.objectContaining({ directive: 'continue' }),
+    ]);
+    const { stored } = { stored: (await service.rows.load([jobId])).get(jobId)! };
+    const clocks = { leaseExpiresAt: before.expiresAt, lastBeatAt: before.lastBeatAt, lastActivityAt: 0 };
+    const command = { name: 'reap', clocks, lastActivityPosition: stored.lastActivityPosition } as const;
+    const late = new ReapJob(jobId, 'lease_expired', command, before.beats);
+    await expect(service.reap(late)).rejects.toThrow('moved while it was judged');
+    expect((await eventsOf(service, jobId)).map(({ type }) => type)).toEqual([
+      'JobCreated',
+      'JobQueued',
+      'JobClaimed',
+      'JobStarted',
+    ]);
+    const report = await service.reaper.sweep();
+    expect(report.jobs.filter((job) => job.jobId === jobId).map(({ verdict }) => verdict)).toEqual(['live']);
+  });
+
+  it('acts once when two sweep at the same time', async () => {
+    const other = await ledger.another();
+    const jobs: string[] = [];
+    for (let i = 0; i < 50; i += 1) jobs.push((await runningJob()).jobId);
+    for (const jobId of jobs) await lapse(service, jobId);
+    await Promise.all([service.reaper.sweep(), other.reaper.sweep(), service.reaper.sweep()]);
+    for (const jobId of jobs) {
+      const expired = (await eventsOf(service, jobId)).filter(({ type }) => type === 'LeaseExpired');
+      expect(expired).toEqual([expect.objectContaining({ data: expect.objectContaining({ lostLeases: 1 }) })]);
+    }
+    await other.close();
+  });
+
+  it('moves a due retry, and a claim takes one without any reaper', async () => {
+    const policy = { retry: { initialMs: 100, factor: 1, maxMs: 100, jitter: 0 } };
+    const first = await runningJob({ policy });
+    await execute(service, first.jobId, 'fail', { token: first.token });
+    expect(await sweepUntil(service, first.jobId)).toMatchObject({ rule: 'due', verdict: 'moved' });
+    const second = await runningJob({ policy });
+    await execute(service, second.jobId, 'fail', { token: second.token });
+    const [claimed] = await claim(service, { filter: { queues: [second.queue] }, waitMs: 10_000 });
+    expect(claimed?.outcome).toMatchObject({ jobId: second.jobId, attempt: 2 });
+    expect((await eventsOf(service, second.jobId)).map(({ type }) => type).slice(-3)).toEqual([
+      'JobQueued',
+      'JobClaimed',
+      'JobStarted',
+    ]);
+  });
+
+  it('forces the end of a cancel that its worker ignores, and ends it at once when the lease lapses', async () => {
+    const forced = await runningJob({ policy: { cancelLimitMs: 100 } });
+    await execute(service, forced.jobId, 'cancel', { reason: 'enough' });
+    expect(await sweepUntil(service, forced.jobId)).toMatchObject({ rule: 'cancel_forced', verdict: 'cancelled' });
+    const lapsed = await runningJob({}, 100);
+    await execute(service, lapsed.jobId, 'cancel', { reason: 'enough' });
+    expect(await sweepUntil(service, lapsed.jobId)).toMatchObject({ rule: 'lease_expired', verdict: 'cancelled' });
+  });
+
+  it('expires a wait by its own limit', async () => {
+    const { jobId, token } = await runningJob({ policy: { waitLimitMs: 100 } });
+    await execute(service, jobId, 'wait', { token, reason: 'approval' });
+    expect(await sweepUntil(service, jobId)).toMatchObject({ rule: 'wait_expired', verdict: 'failed' });
+    const { job } = (await service.rows.load([jobId])).get(jobId)!;
+    expect(job.error?.code).toBe('WaitExpired');
+    expect(job.failures).toHaveLength(1);
+  });
+
+  it('says what it would do in a dry run, and does nothing', async () => {
+    const { jobId } = await runningJob();
+    await lapse(service, jobId);
+    const report = await service.reaper.sweep(true);
+    expect(report.dryRun).toBe(true);
+    expect(report.jobs).toContainEqual({ jobId, rule: 'lease_expired', verdict: 'requeued' });
+    expect((await eventsOf(service, jobId)).at(-1)?.type).toBe('JobStarted');
+    await service.reaper.sweep();
+  });
+
+  describe('with a job that cannot be read', () => {
+    const broken = '00000000-0000-7000-8000-000000000000';
+    afterEach(() => service.pool.query('delete from jobledger.leases where job_id = $1', [broken]));
+
+    it('reaps the nine others and counts one error', async () => {
+      const jobs: string[] = [];
+      for (let i = 0; i < 9; i += 1) jobs.push((await runningJob()).jobId);
+      for (const jobId of jobs) await lapse(service, jobId);
+      await service.pool.query(
+        `insert into jobledger.leases (job_id, run, attempt, worker_id, expires_at, deadline_at)
+         values ($1, 1, 1, 'w', jobledger.now_ms() - interval '2 s', jobledger.now_ms() - interval '2 s')`,
+        [broken],
+      );
+      const report = await service.reaper.sweep();
+      expect(report).toMatchObject({ requeued: 9, errors: 1 });
+      expect(report.due).toBe(report.requeued + report.errors + report.skippedLive + report.moved);
+    });
+  });
+
+  it('makes a lost lease row again, with a full lease of grace', async () => {
+    const { jobId, token } = await runningJob();
+    await service.pool.query('delete from jobledger.leases where job_id = $1', [jobId]);
+    const beat = await service.ledger.heartbeat(
+      jobId,
+      { name: 'heartbeat', token, checkpoint: null, state: 'working' },
+      {
+        origin: { actor: { type: 'worker', id: 'w1' }, commandId: 'c', correlationId: null, traceparent: null },
+        idempotency: null,
+        ifMatch: null,
+        bytes: 0,
+      },
+      null,
+    );
+    expect(beat.events).toEqual(['WorkerStateReported']);
+    expect((await service.leases.find([jobId])).get(jobId)).toMatchObject({ run: 1, attempt: 1, workerId: 'w1' });
+  });
+
+  it('makes it again for a bare beat too', async () => {
+    const { jobId, token } = await runningJob();
+    await service.pool.query('delete from jobledger.leases where job_id = $1', [jobId]);
+    const beat = { name: 'heartbeat', token, checkpoint: null, state: null } as const;
+    const answer = await service.ledger.heartbeat(jobId, beat, call(), null);
+    expect(answer.leaseExpiresAt).toBeGreaterThan(service.clock.now());
+    expect((await service.leases.find([jobId])).get(jobId)).toMatchObject({ workerId: 'w1' });
+  });
+
+  it('lets anybody see how overdue the most overdue job is', async () => {
+    const { jobId } = await runningJob();
+    await lapse(service, jobId);
+    const status = await service.watch.status();
+    expect(status.overdue).toBeGreaterThanOrEqual(1);
+    expect(status.mostOverdueMs).toBeGreaterThanOrEqual(1_000);
+    await service.reaper.sweep();
+    expect((await service.watch.status()).overdue).toBe(0);
+  });
+
+  it('sweeps by itself when a deadline passes, and leads alone', async () => {
+    const other = await ledger.another();
+    service.reaper.start();
+    const { jobId } = await runningJob({}, 100);
+    for (;;) {
+      const { job } = (await service.rows.load([jobId])).get(jobId)!;
+      if (job.lostLeases === 1) break;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const status = await other.watch.status();
+    expect(status).toMatchObject({ alive: true, leader: (await service.watch.status()).instanceId });
+    await service.reaper.stop();
+    await other.close();
+  });
+});
