@@ -379,7 +379,8 @@ export const eventStoreConformance = (name: string, makeHarness: () => Promise<E
         const [taken, free] = [randomUUID(), randomUUID()];
         await append(keyed(newStream(), 'noStream', taken));
         const [bad, good, plain] = [newStream(), newStream(), newStream()];
-        const results = await append(
+        const [, ...results] = await append(
+          request(newStream(), 'streamExists'),
           keyed(good, 'noStream', free),
           keyed(bad, 'noStream', randomUUID(), taken),
           request(plain, 'noStream'),

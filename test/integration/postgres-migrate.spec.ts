@@ -97,6 +97,14 @@ describe('migrations', () => {
     expect((await client.query(`select to_regclass('jobledger.two') as two`)).rows).toEqual([{ two: null }]);
   });
 
+  it('stand in the table of migrations exactly when they were applied', async () => {
+    const impostor = `create table jobledger.two (n int); insert into jobledger.migrations values (2, 'x', 'y');`;
+    const failed = migrate(database.url, [await folder({ ...one, '000002-two.sql': impostor })]);
+    await expect(failed).rejects.toMatchObject({ cause: { code: '23505' } });
+    expect(await applied()).toEqual(['one']);
+    expect((await client.query(`select to_regclass('jobledger.two') as two`)).rows).toEqual([{ two: null }]);
+  });
+
   it('with one number twice, or a name out of form, or of an empty program are refused', async () => {
     const twice = [await folder(one), await folder({ '000001-uno.sql': 'select 1' })];
     await expect(migrate(database.url, twice)).rejects.toThrow('two migrations have number 000001');

@@ -80,6 +80,11 @@ describe('verifying the log', () => {
     ['content and leaf changed together', '11', [changeEvent(`data = '{}'`), leafOf(13)]],
     ['a changed time of a batch and its events', '11', [changeBatch(`at = at + interval '1 ms'`), changeTimes(11, 15)]],
     ['a batch moved in time by less than is shown', '11', [changeBatch(`at = at + interval '1 us'`)]],
+    [
+      'a batch and its events moved in time by less than is shown',
+      '11',
+      [changeBatch(`at = at + interval '1 us'`), changeTimes(11, 15, '1 us')],
+    ],
     ['a changed hash', '11', [changeBatch(`hash = sha256('')`)]],
     [
       'batches joined into one',
@@ -152,6 +157,6 @@ function timesOfBatch4(first: number, last: number): string {
     where position between ${first} and ${last}`;
 }
 
-function changeTimes(first: number, last: number): string {
-  return `update jobledger.events set at = at + interval '1 ms' where position between ${first} and ${last}`;
+function changeTimes(first: number, last: number, by = '1 ms'): string {
+  return `update jobledger.events set at = at + interval '${by}' where position between ${first} and ${last}`;
 }

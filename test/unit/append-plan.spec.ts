@@ -1,45 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { AppendRequest, ExpectedRevision } from '../../src/event-store/event-store.js';
-import { beside } from '../../src/event-store/event-store.js';
 import { MemoryEventStore } from '../../src/event-store/memory/memory-event-store.js';
-import { keyTable, memoryKeys } from '../support/key-table.js';
-
-interface Draft {
-  readonly stream: string;
-  readonly expected: ExpectedRevision;
-  readonly length: number;
-  readonly key: string | undefined;
-  /** Repeats the events of the request before. */
-  readonly repeats: boolean;
-}
-
-const draft: fc.Arbitrary<Draft> = fc.record({
-  stream: fc.constantFrom('a', 'b'),
-  expected: fc.oneof(
-    fc.integer({ min: 0, max: 5 }),
-    fc.constantFrom<ExpectedRevision>('noStream', 'streamExists', 'any'),
-  ),
-  length: fc.integer({ min: 1, max: 2 }),
-  key: fc.option(fc.constantFrom('x', 'y', 'z'), { nil: undefined }),
-  repeats: fc.boolean(),
-});
-
-const toRequests = (drafts: readonly Draft[]): AppendRequest[] => {
-  const requests: AppendRequest[] = [];
-  for (const { stream, expected, length, key, repeats } of drafts) {
-    const before = requests.at(-1);
-    const fresh = Array.from({ length }, () => ({ id: randomUUID(), type: 'T', version: 1, data: {}, metadata: {} }));
-    requests.push({
-      stream,
-      expected,
-      events: repeats && before ? before.events : fresh,
-      ...(key !== undefined && { beside: [beside(keyTable, { key })] }),
-    });
-  }
-  return requests;
-};
+import { draft, toRequests, verdict } from '../support/append-drafts.js';
+import { memoryKeys } from '../support/key-table.js';
 
 const newStore = () => {
   const { applier, keys } = memoryKeys();
@@ -53,12 +16,6 @@ const contents = async ({ store, keys }: ReturnType<typeof newStore>) => {
     keys: [...keys.keys()].sort(),
   };
 };
-
-/** Without what depends on how the calls are cut: positions. */
-const verdict = (result: Awaited<ReturnType<MemoryEventStore['append']>>[number]) =>
-  result.ok
-    ? { revision: result.revision, replayed: result.replayed }
-    : { name: result.error.constructor.name, message: result.error.message };
 
 /** Keys make a request's fate depend on others of other streams: whose key comes first in a call is asked first. */
 const withoutKeys = draft.map((one) => ({ ...one, key: undefined }));
@@ -76,6 +33,27 @@ describe('a call of several requests', () => {
         expect(await contents(together)).toEqual(await contents(apart));
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it('of groups gives what a call for each group gives', async () => {
+    const groups = fc.array(fc.array(withoutKeys, { minLength: 1, maxLength: 3 }), { maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(groups, fc.boolean(), async (drafts, repeatLast) => {
+        const units = drafts.map(toRequests);
+        // A group with events of one before it: some of it stands in the log, some does not.
+        if (repeatLast && units.length > 1) units.push([...units[0]!, ...units.at(-1)!], toRequests(drafts[0]!));
+        const [together, apart] = [newStore(), newStore()];
+        const results = await together.store.append(
+          units.flatMap((unit, n) => unit.map((one) => ({ ...one, group: n }))),
+        );
+        const expected = [];
+        for (const unit of units)
+          expected.push(...(await apart.store.append(unit.map((one) => ({ ...one, group: 0 })))));
+        expect(results.map(verdict)).toEqual(expected.map(verdict));
+        expect(await contents(together)).toEqual(await contents(apart));
+      }),
+      { numRuns: 1_000 },
     );
   });
 
