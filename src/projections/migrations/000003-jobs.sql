@@ -49,16 +49,19 @@ create table jobledger.job_facts (
 create function jobledger.instant(at timestamptz) returns text language sql stable parallel safe as
   $f$ select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $f$;
 
--- Times that are only known under the lock stand in a document as chr(1), which JSON text never holds.
-create function jobledger.with_instant(doc text, at timestamptz) returns json language sql stable as
-  $f$ select replace(doc, chr(1), '"' || jobledger.instant(at) || '"')::json $f$;
+-- Times that are only known under the lock stand in a document as chr(1), which JSON text never holds: this goes there.
+create function jobledger.quoted_instant(at timestamptz) returns text language sql stable parallel safe as
+  $f$ select '"' || jobledger.instant(at) || '"' $f$;
 
 create function jobledger.jobs_insert(
   p_base bigint, p_at timestamptz, p_request int[], p_event int[],
   p_id uuid[], p_type text[], p_queue text[], p_status text[], p_priority int[], p_tags text[],
   p_revision bigint[], p_ready boolean[], p_wakes boolean[], p_available_at timestamptz[],
   p_doc text[], p_payload text[], p_progress text[]
-) returns void language sql volatile as $f$
+) returns void language plpgsql volatile as $f$
+declare
+  v_instant constant text := jobledger.quoted_instant(p_at);
+begin
   insert into jobledger.jobs (
     id, type, queue, status, priority, tags, run, attempt, leased, dead_lettered, revision, position, created_at,
     status_since, ready_at, wake_at, last_event_at, doc, payload, progress)
@@ -66,11 +69,11 @@ create function jobledger.jobs_insert(
     p_base + r.event, p_at, p_at,
     case when r.ready then coalesce(r.available_at, p_at) end,
     case when r.wakes then r.available_at end,
-    p_at, jobledger.with_instant(r.doc, p_at), r.payload::json, r.progress::jsonb
+    p_at, replace(r.doc, chr(1), v_instant)::json, r.payload::json, r.progress::jsonb
   from unnest(p_event, p_id, p_type, p_queue, p_status, p_priority, p_tags, p_revision, p_ready, p_wakes,
     p_available_at, p_doc, p_payload, p_progress)
-    as r(event, id, type, queue, status, priority, tags, revision, ready, wakes, available_at, doc, payload, progress)
-$f$;
+    as r(event, id, type, queue, status, priority, tags, revision, ready, wakes, available_at, doc, payload, progress);
+end $f$;
 
 -- Where an attempt starts: the counts of the checkpoint it is handed, else zero; totals stay.
 create function jobledger.progress_restore(progress jsonb, saved jsonb) returns jsonb language plpgsql immutable as $f$
@@ -105,6 +108,7 @@ create function jobledger.jobs_update(
   p_progress int[], p_initial text[]
 ) returns void language plpgsql volatile as $f$
 declare
+  v_instant constant text := jobledger.quoted_instant(p_at);
   v_rows int;
   v_missing jsonb;
 begin
@@ -117,7 +121,7 @@ begin
     last_event_at = p_at,
     last_activity_at = case when r.activity then p_at else j.last_activity_at end,
     last_activity_position = case when r.activity then p_base + r.event else j.last_activity_position end,
-    doc = jobledger.with_instant(r.doc, p_at),
+    doc = replace(r.doc, chr(1), v_instant)::json,
     payload = case when r.set & 1 > 0 then r.payload::json else j.payload end,
     result = case when r.set & 2 > 0 then r.result::json else j.result end,
     checkpoint = case when r.set & 4 > 0 then r.checkpoint::json else j.checkpoint end,
