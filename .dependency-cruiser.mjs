@@ -45,7 +45,7 @@ export default {
       comment: 'Depend on the EventStore port; only the composition roots name an adapter.',
       severity: 'error',
       from: { path: '^src/', pathNot: ['^src/event-store/', '^src/cli/', rootFile('service', 'app.module', 'main')] },
-      to: { path: '^src/event-store/', pathNot: '^src/event-store/event-store[.]ts$' },
+      to: { path: '^src/event-store/', pathNot: '^src/event-store/(event-store|event-filter|canonical-json)[.]ts$' },
     },
     {
       name: 'contract-is-types-only-outside-the-api',

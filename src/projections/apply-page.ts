@@ -1,0 +1,84 @@
+/**
+ * One page of the log on its way into a projection: tables, parked streams and checkpoint in one transaction, or
+ * nothing.
+ *
+ * When the page cannot be applied because of an event in it, halves of it are tried until that event stands alone: its
+ * stream is parked, and everything else of the page is applied, in order.
+ */
+import type pg from 'pg';
+import type { Position, RecordedEvent } from '../event-store/event-store.js';
+import type { Checkpoint, Checkpoints } from './checkpoint.js';
+import { describeError, park, type ParkedStream } from './parked.js';
+import type { Projection } from './projection.js';
+import { inTransaction, StatementFailed, type Tx } from './transaction.js';
+
+export interface PageStep {
+  readonly from: Position;
+  readonly to: Checkpoint;
+  readonly events: readonly RecordedEvent[];
+  /** How long the lead is renewed for, ms; also the longest time the transaction may stand idle. */
+  readonly leadMs: number;
+}
+
+/** What lies in an event and not in the database: data exceptions, broken constraints, a row that is too large. */
+const ofTheData = /^(22|23|54)/;
+
+const isUnreadable = (error: unknown): boolean =>
+  !(error instanceof StatementFailed) || (error.code !== null && ofTheData.test(error.code));
+
+/** @returns the streams whose event could not be applied */
+const applyParts = async (
+  projection: Projection,
+  events: readonly RecordedEvent[],
+  tx: Tx,
+): Promise<readonly ParkedStream[]> => {
+  if (events.length === 0) return [];
+  await tx.query({ text: 'savepoint part' });
+  try {
+    await projection.apply(events, tx);
+    await tx.query({ text: 'release savepoint part' });
+    return [];
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    await tx.query({ text: 'rollback to savepoint part; release savepoint part' });
+    if (events.length === 1) {
+      const { stream, position } = events[0]!;
+      return [{ stream, position, error: describeError(error) }];
+    }
+  }
+  const middle = Math.ceil(events.length / 2);
+  const before = await applyParts(projection, events.slice(0, middle), tx);
+  const skipped = new Set(before.map(({ stream }) => stream));
+  const rest = events.slice(middle).filter(({ stream }) => !skipped.has(stream));
+  return [...before, ...(await applyParts(projection, rest, tx))];
+};
+
+/** Nothing was written: the checkpoint is elsewhere, so another process applied the page. */
+class Superseded extends Error {}
+
+/** @returns the streams that were parked; undefined when another process had moved the checkpoint: nothing was written */
+export const applyPage = async (
+  on: { readonly pool: pg.Pool; readonly checkpoints: Checkpoints; readonly projection: Projection },
+  { from, to, events, leadMs }: PageStep,
+): Promise<readonly ParkedStream[] | undefined> => {
+  const { pool, checkpoints, projection } = on;
+  const streams = [...new Set(events.map(({ stream }) => stream))];
+  try {
+    return await inTransaction(pool, leadMs, async (tx) => {
+      // First: its row lock makes everybody else who applies this page wait here, and then find it done.
+      const skipped = await checkpoints.advance(tx, projection, { from, to, leadMs }, streams);
+      if (skipped === undefined) throw new Superseded();
+      const skips = new Set(skipped);
+      const parked = await applyParts(
+        projection,
+        skips.size === 0 ? events : events.filter(({ stream }) => !skips.has(stream)),
+        tx,
+      );
+      await park(tx, projection.name, parked);
+      return parked;
+    });
+  } catch (error) {
+    if (error instanceof Superseded) return undefined;
+    throw error;
+  }
+};

@@ -1,0 +1,184 @@
+/**
+ * Drives one projection along the log: reads a page, applies it, goes on; without news it rests.
+ *
+ * Of several processes one leads. The others look only when there is news, and take over when the checkpoint stands
+ * still behind the head and the lead has run out. Whatever goes wrong, the loop lets go of what it knew, waits longer
+ * from time to time, and begins again from the checkpoint that the database has.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Pool } from 'pg';
+import { comparePositions, type EventStore, type Page } from '../event-store/event-store.js';
+import { applyPage } from './apply-page.js';
+import { checkpointAt, VersionMismatch, verifyCheckpoint, type Checkpoint, type Checkpoints } from './checkpoint.js';
+import { describeError, type ParkedStream } from './parked.js';
+import type { Projection } from './projection.js';
+import { Wake } from './wake.js';
+
+export interface ProjectionLog {
+  /** `consecutive` failures of the projection, from 1; it is tried again. */
+  readonly failed: (projection: string, error: unknown, consecutive: number) => void;
+  readonly parked: (projection: string, parked: ParkedStream) => void;
+}
+
+export interface LoopOptions {
+  /** Most events that are applied in one transaction. */
+  readonly pageSize: number;
+  /** How long a lead lasts without progress, ms: bounds how long a frozen leader holds up the others. */
+  readonly leadMs: number;
+  /** Between two pages that were not full, ms: gathers events, where each page alone would cost a commit. */
+  readonly gapMs: number;
+}
+
+export interface LoopDependencies {
+  readonly store: EventStore;
+  readonly pool: Pool;
+  readonly checkpoints: Checkpoints;
+  readonly log: ProjectionLog;
+}
+
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5_000;
+
+export class ProjectionLoop {
+  /** Where this process goes on while it leads. */
+  private held: Checkpoint | undefined;
+  private failures = 0;
+  private running: Promise<void> | undefined;
+  private stopped = true;
+  /** Until then a lead that has run out is taken though there is no news: its leader may be what was started anew. */
+  private eagerUntil = 0;
+  private readonly news = new Wake();
+  private readonly pause = new Wake();
+
+  constructor(
+    private readonly on: LoopDependencies,
+    readonly projection: Projection,
+    private readonly options: LoopOptions,
+  ) {}
+
+  /** Whether this process applied last, as far as it knows. */
+  get leads(): boolean {
+    return this.held !== undefined;
+  }
+
+  start(): void {
+    if (!this.stopped) return;
+    this.stopped = false;
+    this.eagerUntil = performance.now() + 1.5 * this.options.leadMs;
+    this.pause.clear();
+    this.running = this.run(this.running);
+  }
+
+  wake(): void {
+    this.news.wake();
+  }
+
+  /** Ends after the page in hand. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.news.wake();
+    this.pause.wake();
+    await this.running;
+  }
+
+  private async run(before: Promise<void> | undefined): Promise<void> {
+    await before;
+    await this.ensured();
+    while (!this.stopped) {
+      try {
+        await this.turn();
+        this.failures = 0;
+      } catch (error) {
+        await this.recover(error);
+      }
+    }
+    this.held = undefined;
+    await this.on.checkpoints.resign(this.projection.name).catch(() => undefined);
+  }
+
+  private async ensured(): Promise<void> {
+    while (!this.stopped) {
+      try {
+        await this.on.checkpoints.ensure(this.projection);
+        return;
+      } catch (error) {
+        await this.recover(error);
+      }
+    }
+  }
+
+  private async turn(): Promise<void> {
+    const from = this.held ?? (await this.takeLead());
+    if (from === undefined) return;
+    const began = performance.now();
+    this.news.clear();
+    const { types } = this.projection;
+    const page = await this.on.store.readAll({
+      after: from.position,
+      limit: this.options.pageSize,
+      ...(types && { filter: { types } }),
+    });
+    // Each time: a log may be restored from a backup while this process sleeps, and no statement of it fails.
+    await verifyCheckpoint(this.on.store, this.projection.name, from);
+    if (page.next === from.position) {
+      if (!this.stopped) await this.news.wait();
+      return;
+    }
+    this.held = await this.apply(from, page);
+    const rest = this.options.gapMs - (performance.now() - began);
+    if (page.events.length < this.options.pageSize && rest > 0) await this.pause.wait(rest);
+  }
+
+  /** @returns undefined when another process applied the page. */
+  private async apply(from: Checkpoint, page: Page): Promise<Checkpoint | undefined> {
+    const { projection, options, on } = this;
+    const to = await checkpointAt(on.store, page, from);
+    const step = { from: from.position, to, events: page.events, leadMs: options.leadMs };
+    const parked = await applyPage({ ...on, projection }, step);
+    parked?.forEach((stream) => on.log.parked(projection.name, stream));
+    return parked === undefined ? undefined : to;
+  }
+
+  /**
+   * Takes the lead where nobody has it.
+   * @returns undefined when another process leads: then some time has passed.
+   */
+  private async takeLead(): Promise<Checkpoint | undefined> {
+    const { checkpoints, store } = this.on;
+    const { name, version } = this.projection;
+    this.news.clear();
+    const [row] = await checkpoints.read([name]);
+    if (row === undefined) throw new Error(`projection ${name} has no row`);
+    if (row.version !== version) throw new VersionMismatch(name, row.version, version);
+    if (row.leader !== null && row.leader !== checkpoints.instanceId) {
+      if (performance.now() > this.eagerUntil) {
+        const head = await store.head();
+        if (comparePositions(row.position, head.position) >= 0) {
+          if (!this.stopped) await this.news.wait();
+          // Who led last goes first.
+          await this.pause.wait(this.options.leadMs / 2);
+          return undefined;
+        }
+      }
+      if (row.leadsForMs > 0) {
+        await this.pause.wait(row.leadsForMs);
+        return undefined;
+      }
+    }
+    const taken = await checkpoints.lead(name, this.options.leadMs);
+    if (taken === undefined) return undefined;
+    await verifyCheckpoint(store, name, taken);
+    if (taken.lastError !== null) await checkpoints.note(name, null);
+    this.held = taken;
+    return taken;
+  }
+
+  private async recover(error: unknown): Promise<void> {
+    const { name } = this.projection;
+    this.held = undefined;
+    this.failures += 1;
+    this.on.log.failed(name, error, this.failures);
+    await this.on.checkpoints.note(name, describeError(error)).catch(() => undefined);
+    await this.pause.wait(Math.min(FIRST_RETRY_MS * 2 ** (this.failures - 1), LAST_RETRY_MS));
+  }
+}

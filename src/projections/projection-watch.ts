@@ -1,0 +1,132 @@
+/**
+ * How the projections do, and whether one is as fresh as somebody needs it: read from the database, so in any process,
+ * whether projections run in it or not.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Pool } from 'pg';
+import { comparePositions, type EventStore, type Position } from '../event-store/event-store.js';
+import { Checkpoints, type CheckpointRow } from './checkpoint.js';
+import { Wake } from './wake.js';
+
+export interface ProjectionStatus {
+  readonly name: string;
+  readonly version: number;
+  readonly position: Position;
+  /** Between its position and the head: events on PostgreSQL, whose positions are dense. */
+  readonly lagEvents: number;
+  /** Age of the first event that it has not applied, ms; 0 when it is at the head. */
+  readonly lagMs: number;
+  /** The instance that leads, or led last. Null: none, or it has stopped. */
+  readonly leader: string | null;
+  /** Streams that it skips. */
+  readonly parked: number;
+  /** Why it stands still. */
+  readonly lastError: string | null;
+}
+
+/** Between looks at the checkpoints while somebody waits, ms. */
+const LOOK_MS = 25;
+
+interface Waiter {
+  readonly name: string;
+  readonly position: Position;
+  readonly settle: (reached: boolean) => void;
+}
+
+export class ProjectionWatch {
+  private readonly checkpoints: Checkpoints;
+  private readonly waiters = new Set<Waiter>();
+  private readonly pause = new Wake();
+  private looking = false;
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly pool: Pool,
+    /** Of the projections that are looked at. */
+    private readonly names: readonly string[],
+  ) {
+    this.checkpoints = new Checkpoints(pool, '');
+  }
+
+  /** In order of name. A projection that never ran is not listed. */
+  async status(): Promise<readonly ProjectionStatus[]> {
+    const [rows, { parked, now }, head] = await Promise.all([
+      this.checkpoints.read(this.names),
+      this.parkedAndNow(),
+      this.store.head(),
+    ]);
+    const sorted = [...rows].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return Promise.all(
+      sorted.map(async (row) => ({
+        name: row.name,
+        version: row.version,
+        position: row.position,
+        // Positions of a log are numbers; how far apart two are is all that is asked of them here.
+        lagEvents: Math.max(0, Number(BigInt(head.position) - BigInt(row.position))),
+        lagMs: await this.lagMs(row, head.position, now),
+        leader: row.leader,
+        parked: parked[row.name] ?? 0,
+        lastError: row.lastError,
+      })),
+    );
+  }
+
+  /**
+   * Waits until a projection has applied everything up to a position.
+   * @param timeoutMs longest wait
+   * @returns false when it has not by then; a database that is away counts as that.
+   */
+  async waitFor(name: string, position: Position, timeoutMs: number): Promise<boolean> {
+    const reached = new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => waiter.settle(false), timeoutMs);
+      const waiter: Waiter = {
+        name,
+        position,
+        settle: (answer) => {
+          clearTimeout(timer);
+          this.waiters.delete(waiter);
+          resolve(answer);
+        },
+      };
+      this.waiters.add(waiter);
+    });
+    this.pause.wake();
+    if (!this.looking) void this.look();
+    return reached;
+  }
+
+  /** One loop for all who wait. */
+  private async look(): Promise<void> {
+    this.looking = true;
+    while (this.waiters.size > 0) {
+      this.pause.clear();
+      const began = performance.now();
+      const rows = await this.checkpoints.read(this.names).catch(() => []);
+      const positions = new Map(rows.map((row) => [row.name, row.position]));
+      for (const waiter of this.waiters) {
+        const position = positions.get(waiter.name);
+        if (position !== undefined && comparePositions(position, waiter.position) >= 0) waiter.settle(true);
+      }
+      if (this.waiters.size > 0) await this.pause.wait(Math.max(1, LOOK_MS - (performance.now() - began)));
+    }
+    this.looking = false;
+  }
+
+  private async parkedAndNow(): Promise<{ parked: Readonly<Record<string, number>>; now: number }> {
+    const { rows } = await this.pool.query<{ parked: Record<string, number> | null; now: number }>({
+      name: 'projections-parked',
+      text: `select extract(epoch from clock_timestamp())::float8 * 1000 as now,
+        (select json_object_agg(projection, n) from (
+          select projection, count(*) as n from jobledger.parked group by projection) p) as parked`,
+    });
+    const { parked, now } = rows[0]!;
+    return { parked: parked ?? {}, now };
+  }
+
+  private async lagMs(row: CheckpointRow, head: Position, now: number): Promise<number> {
+    if (comparePositions(row.position, head) >= 0) return 0;
+    const { events } = await this.store.readAll({ after: row.position, limit: 1 });
+    const oldest = events[0];
+    return oldest === undefined ? 0 : Math.max(0, Math.floor(now - Date.parse(oldest.at)));
+  }
+}

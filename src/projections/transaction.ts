@@ -1,0 +1,64 @@
+/**
+ * Transactions of projections. A process that freezes in one must not hold its locks: PostgreSQL ends a session that
+ * stays idle in a transaction, and the others go on.
+ */
+import pg from 'pg';
+
+export interface Statement {
+  /** Prepared under this name once a connection. */
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: readonly unknown[];
+}
+
+/** @throws StatementFailed */
+export interface Tx {
+  query<Row extends object>(statement: Statement): Promise<readonly Row[]>;
+}
+
+/** A statement failed, or the connection. Tells the database's errors from those of reading an event. */
+export class StatementFailed extends Error {
+  /** SQLSTATE; null when the connection failed. */
+  readonly code: string | null;
+
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.code = cause instanceof pg.DatabaseError ? (cause.code ?? null) : null;
+  }
+}
+
+const wrapped = (client: pg.PoolClient): Tx => ({
+  query: async <Row extends object>({ values, ...statement }: Statement) => {
+    try {
+      const result = await client.query<Row>({
+        ...statement,
+        ...(values === undefined ? {} : { values: [...values] }),
+      });
+      return result.rows;
+    } catch (error) {
+      throw new StatementFailed(error);
+    }
+  },
+});
+
+/**
+ * Commits what `work` did, or nothing.
+ * @param idleMs longest time between two statements: then the server ends the session.
+ */
+export const inTransaction = async <T>(pool: pg.Pool, idleMs: number, work: (tx: Tx) => Promise<T>): Promise<T> => {
+  const client = await pool.connect();
+  let broken = false;
+  try {
+    await client.query(`begin; set local idle_in_transaction_session_timeout = ${Math.trunc(idleMs)}`);
+    const result = await work(wrapped(client));
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch(() => {
+      broken = true;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+};
