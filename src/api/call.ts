@@ -1,0 +1,67 @@
+/** What comes with a call beside its body: who asks, under which key, and what ties it to other calls. */
+import { createHash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Idempotency, Origin, Outcome } from '../commands/envelope.js';
+import type { Call } from '../commands/ledger.js';
+import { v7 } from '../commands/uuid.js';
+import type { ActorType } from '../domain/streams.js';
+import { canonicalJson } from '../event-store/canonical-json.js';
+import type * as wire from './contract.js';
+import { idempotencyKey, ifMatch, traceparent } from './requests/headers.js';
+import { RequestBody } from './request-body.js';
+
+/** Who asks when nobody needs a key: then all callers share one scope of idempotency keys. */
+export const ANONYMOUS = 'anonymous';
+
+/** Stands for the worker until the job says who holds the lease. */
+const UNKNOWN_WORKER = 'unknown';
+
+const sha256 = (...parts: readonly string[]): Buffer => createHash('sha256').update(parts.join('\0')).digest();
+
+const bodyOf = ({ body }: FastifyRequest): RequestBody | undefined => (body instanceof RequestBody ? body : undefined);
+
+const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] ?? '';
+
+/** Bodies are compared as JSON values: neither spaces nor the order of names make another request. */
+const idempotencyOf = (request: FastifyRequest): Idempotency | null => {
+  const key = idempotencyKey(request.headers);
+  if (key === undefined) return null;
+  const body = canonicalJson(bodyOf(request)?.value ?? {});
+  return { key: sha256(ANONYMOUS, key), fingerprint: sha256(request.method, pathOf(request), body) };
+};
+
+const originOf = (request: FastifyRequest, type: ActorType): Origin => ({
+  actor: { type, id: type === 'worker' ? UNKNOWN_WORKER : ANONYMOUS },
+  commandId: idempotencyKey(request.headers) ?? v7(),
+  correlationId: null,
+  traceparent: traceparent(request.headers),
+});
+
+/** @throws Problem `validation_failed` on a header that is none of its kind. */
+export const callOf = (request: FastifyRequest, type: ActorType = 'client'): Call => ({
+  origin: originOf(request, type),
+  idempotency: idempotencyOf(request),
+  ifMatch: ifMatch(request.headers) ?? null,
+  bytes: bodyOf(request)?.bytes.length ?? 0,
+});
+
+/** Says on the answer that it is the first one again. */
+export const markReplayed = (reply: FastifyReply, replayed: boolean): void => {
+  if (replayed) void reply.header('idempotent-replayed', 'true');
+};
+
+export const answerOf = (outcome: Outcome): wire.CommandAnswer => ({
+  jobId: outcome.jobId,
+  status: outcome.status,
+  run: outcome.run,
+  attempt: outcome.attempt,
+  revision: outcome.revision,
+  position: outcome.position,
+  events: outcome.events,
+});
+
+/** The answer of one command, with its headers. */
+export const answer = (reply: FastifyReply, outcome: Outcome): wire.CommandAnswer => {
+  markReplayed(reply, outcome.replayed);
+  return answerOf(outcome);
+};

@@ -1,0 +1,49 @@
+import { Body, Controller, Inject, Post, Req, Res } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { CreateJob } from '../../commands/bus-commands.js';
+import { Ledger } from '../../commands/ledger.js';
+import { v7 } from '../../commands/uuid.js';
+import type { Clock } from '../../leases/clock.js';
+import { answer, answerOf, callOf, markReplayed } from '../call.js';
+import type * as wire from '../contract.js';
+import { newJob } from '../new-job.js';
+import { CLOCK } from '../ports.js';
+import { createJob, type CreateJobBody, createJobs, type CreateJobsBody } from '../requests/create.js';
+
+@Controller('v1/jobs')
+export class CreateController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly ledger: Ledger,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  @Post()
+  async create(
+    @Body({ schema: createJob }) body: CreateJobBody,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<wire.CommandAnswer> {
+    const job = newJob(body, this.clock.now(), v7());
+    return answer(reply, await this.commands.execute(new CreateJob(job, callOf(request))));
+  }
+
+  /** Straight to the ledger: a thousand jobs are one call of it, not a thousand commands. */
+  @Post('batch')
+  async createAll(
+    @Body({ schema: createJobs }) { jobs, reason }: CreateJobsBody,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<wire.CreateJobsAnswer> {
+    const now = this.clock.now();
+    const correlationId = v7();
+    const made = jobs.map((body) => newJob({ ...body, reason: body.reason ?? reason ?? null }, now, correlationId));
+    const outcomes = await this.ledger.create(made, callOf(request));
+    markReplayed(
+      reply,
+      outcomes.some((outcome) => outcome.replayed),
+    );
+    return { items: outcomes.map(answerOf) };
+  }
+}

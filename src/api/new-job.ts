@@ -1,0 +1,31 @@
+import { toInstant } from '../domain/job-events.js';
+import type { NewJob } from '../commands/bus-commands.js';
+import { ANONYMOUS } from './call.js';
+import type { CreateJobBody } from './requests/create.js';
+
+/**
+ * What a creator said, as the domain has it.
+ * @param now epoch ms, from which a delay counts.
+ * @param correlationId of the request: for a job that names none.
+ */
+export const newJob = (body: CreateJobBody, now: number, correlationId: string): NewJob => {
+  const { reason, delayMs, availableAt, correlationId: own, ...spec } = body;
+  return {
+    reason,
+    spec: {
+      type: spec.type,
+      queue: spec.queue,
+      payload: spec.payload,
+      priority: spec.priority,
+      tags: spec.tags,
+      autostart: spec.autostart,
+      availableAt: delayMs === null ? availableAt : toInstant(now + delayMs),
+      maxAttempts: spec.maxAttempts,
+      total: spec.total,
+      policy: spec.policy,
+      preset: spec.preset,
+      correlationId: own ?? correlationId,
+      createdBy: ANONYMOUS,
+    },
+  };
+};

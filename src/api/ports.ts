@@ -1,0 +1,5 @@
+/** What the API asks of the rest by interface; `app.module.ts` says who answers. */
+export const EVENT_STORE = Symbol('EventStore');
+export const CLOCK = Symbol('Clock');
+export const JOB_ROWS = Symbol('JobRows');
+export const LEASES = Symbol('Leases');

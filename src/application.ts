@@ -1,0 +1,35 @@
+/** The HTTP application over an opened database, as `main.ts` and the tests of the API start it. */
+import type { LoggerService } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createHttpAdapter } from './api/http-server.js';
+import { NOT_BUILT } from './api/not-built.js';
+import { serveOpenApi } from './api/openapi.js';
+import { AppModule, type AppOptions } from './app.module.js';
+
+export interface ApplicationOptions extends AppOptions {
+  /** Of the program, for its OpenAPI document. */
+  readonly version: string;
+  readonly logger: LoggerService;
+}
+
+/**
+ * Opens everything and prepares to serve; nothing is served before it listens.
+ * @throws whatever keeps the process from starting: the database, its schema.
+ */
+export const createApplication = async (options: ApplicationOptions): Promise<NestFastifyApplication> => {
+  const { version, logger, shutdown, run } = options;
+  const servesApi = run.includes('api');
+  const adapter = createHttpAdapter({
+    isDraining: () => shutdown.begun,
+    // Another process of the installation has the paths, so nothing is planned here.
+    notBuilt: servesApi ? NOT_BUILT : [],
+  });
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its options as a class.
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.for(options), adapter, {
+    abortOnError: false,
+    logger,
+  });
+  if (servesApi) serveOpenApi(app, version);
+  return app;
+};

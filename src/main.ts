@@ -1,0 +1,85 @@
+/** The process: reads the configuration, starts what it says, and stops it in order. */
+import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Shutdown } from './api/shutdown.js';
+import { createApplication } from './application.js';
+import { type Config, loadConfig } from './config.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
+import { createLogger, type Logger, nestLogger, reaperLog } from './process-log.js';
+
+const versionOf = (): string => {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+};
+
+/** The server of those who run none; null when a database is configured. */
+const openDatabase = async ({ databaseUrl, dataDir }: Config, log: Logger): Promise<EmbeddedPostgres | null> => {
+  if (databaseUrl !== null) return null;
+  const serverLog = { info: (text: string) => log.debug(text), warn: (text: string) => log.warn(text) };
+  return startEmbeddedPostgres({ dataDir, log: serverLog });
+};
+
+const openApplication = (
+  config: Config,
+  databaseUrl: string,
+  shutdown: Shutdown,
+  log: Logger,
+): Promise<NestFastifyApplication> =>
+  createApplication({
+    service: {
+      databaseUrl,
+      poolSize: config.databasePoolSize,
+      statementTimeoutMs: config.statementTimeoutMs,
+      policy: config.policy,
+      maxPending: config.maxPending,
+      idempotencyMs: config.idempotencyMs,
+      secret: config.secret,
+      reaper: { intervalMs: config.reaperIntervalMs, log: reaperLog(log) },
+    },
+    run: config.run,
+    shutdown,
+    version: versionOf(),
+    logger: nestLogger(log),
+  });
+
+/** Resolves at the first signal to stop; further ones change nothing. */
+const untilSignalled = (): Promise<NodeJS.Signals> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
+  });
+
+const run = async (): Promise<void> => {
+  const signalled = untilSignalled();
+  const config = loadConfig(process.env, process.cwd());
+  const log = createLogger(config.logLevel);
+  const embedded = await openDatabase(config, log);
+  try {
+    const shutdown = new Shutdown();
+    void signalled.then(() => shutdown.begin());
+    const app = await openApplication(config, embedded?.url ?? config.databaseUrl ?? '', shutdown, log);
+    try {
+      await app.listen(config.port, config.host);
+      const { address, port, family } = app.getHttpServer().address() as AddressInfo;
+      const host = family === 'IPv6' ? `[${address}]` : address;
+      process.stdout.write(
+        `Jobledger is ready at http://${host}:${port} (no API keys: loopback only, every role granted)\n`,
+      );
+      log.info(`stopping: ${await signalled}`);
+    } finally {
+      await app.close();
+    }
+  } finally {
+    await embedded?.stop();
+  }
+};
+
+run().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
+    process.stderr.write(`jobledger did not start: ${line}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,36 @@
+/** What the process says of itself: JSON lines on stderr, so that stdout holds the one line with the address. */
+import type { LoggerService } from '@nestjs/common';
+import { type Logger, pino } from 'pino';
+import type { ReaperLog } from './reaper/reaper.js';
+
+export type { Logger } from 'pino';
+
+export const createLogger = (level: string): Logger =>
+  pino({ level, base: null }, pino.destination({ fd: 2, sync: true }));
+
+const textOf = (message: unknown): string => (message instanceof Error ? message.message : String(message));
+
+/** Nest's own: what it says of its start is of interest to nobody who does not debug it. */
+export const nestLogger = (log: Logger): LoggerService => ({
+  log: (message: unknown) => log.debug(textOf(message)),
+  debug: (message: unknown) => log.debug(textOf(message)),
+  verbose: (message: unknown) => log.trace(textOf(message)),
+  warn: (message: unknown) => log.warn(textOf(message)),
+  error: (message: unknown, stack?: unknown) => log.error({ stack }, textOf(message)),
+  fatal: (message: unknown) => log.fatal(textOf(message)),
+});
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+export const reaperLog = (
+  log: Logger,
+): ReaperLog & { readonly jobFailed: (jobId: string, error: unknown) => void } => ({
+  swept: ({ reaped, jobs, jobs: _jobs, ...report }) => {
+    if (reaped > 0) log.info({ ...report, reaped }, `Reaped ${reaped} stale job(s).`);
+    for (const { jobId, verdict } of jobs) {
+      if (verdict === 'live') log.debug({ jobId }, 'Reaper skipped live job.');
+    }
+  },
+  failed: (error, consecutive) => log.error({ err: asError(error), consecutive }, 'A sweep failed.'),
+  jobFailed: (jobId, error) => log.error({ err: asError(error), jobId }, 'A job could not be reaped.'),
+});
