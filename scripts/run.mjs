@@ -1,0 +1,96 @@
+/**
+ * Runs a command of the project from a bare clone: installs what is missing, builds what is stale, then becomes the
+ * program itself, in this process, so that signals and the exit code are its own. Needs nothing that is installed.
+ */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build, install } from './prepare.mjs';
+
+const MINIMUM_NODE = [20, 19];
+const project = resolve(import.meta.dirname, '..');
+
+const COMMANDS = {
+  start: {
+    program: 'dist/main.js',
+    help: `npm start
+
+Runs the service. With nothing set it listens on http://127.0.0.1:8080 and brings a PostgreSQL server of its own.
+Ctrl-C or SIGTERM drains it and stops it.
+
+Settings come from jobledger.yaml in the working directory (or the file that JOBLEDGER_CONFIG names) and from the
+environment, which wins. The ones that are set most:
+  JOBLEDGER_HOST, JOBLEDGER_PORT     where to listen (127.0.0.1, 8080; port 0: a free one)
+  JOBLEDGER_DATABASE_URL             a PostgreSQL server of yours instead of the embedded one
+  JOBLEDGER_DATA_DIR                 where the embedded one keeps its data
+  JOBLEDGER_RUN                      a part of api,projections,reaper (all)
+  JOBLEDGER_PRESET                   protea, antenna or beacon: the default policy
+  JOBLEDGER_LOG_LEVEL                trace, debug, info, warn, error, fatal, silent (info)`,
+  },
+  db: {
+    program: 'dist/cli/db.js',
+    help: `npm run db
+
+Runs the embedded PostgreSQL alone and prints its URL, for several services on one database:
+  npm run db
+  JOBLEDGER_DATABASE_URL=<the URL> npm start        (in other terminals, each with its JOBLEDGER_PORT)
+JOBLEDGER_DATA_DIR says where the data is kept. Ctrl-C or SIGTERM stops it.`,
+  },
+  demo: {
+    program: 'dist/cli/demo.js',
+    help: `npm run demo
+
+Shows the service at work: jobs that are claimed, beat, stall and are reaped. Ctrl-C ends it.`,
+  },
+  bench: {
+    program: 'bench/run.mjs',
+    packages: 'bench',
+    help: `npm run bench [-- <name> …]
+
+Measures against baselines in the same run and prints the ratios. Without a name: every bench.`,
+  },
+  test: {
+    program: 'scripts/test.mjs',
+    help: `npm test [-- <what Jest takes> …]
+
+Checks (types, lint, import graph, format, promises), then every test. The last line is "N passed, N failed".`,
+  },
+};
+
+const usage = `usage: node scripts/run.mjs <${Object.keys(COMMANDS).join(' | ')}> [arguments]`;
+
+const stop = (message) => {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+};
+
+const [name, ...args] = process.argv.slice(2);
+if (name === undefined || name === '--help') {
+  console.log([usage, ...Object.values(COMMANDS).map(({ help }) => help)].join('\n\n'));
+  process.exit(0);
+}
+if (!Object.hasOwn(COMMANDS, name)) stop(`no such command: ${name}\n${usage}`);
+const command = COMMANDS[name];
+if (args.includes('--help')) {
+  console.log(command.help);
+  process.exit(0);
+}
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor < MINIMUM_NODE[1])) {
+  stop(`Jobledger needs Node.js ${MINIMUM_NODE.join('.')} or newer, and this is ${process.versions.node}.`);
+}
+
+try {
+  await install(project);
+  await build(project);
+  if (command.packages !== undefined) await install(join(project, command.packages));
+} catch (error) {
+  stop(error.message);
+}
+
+const program = join(project, command.program);
+if (!existsSync(program)) stop(`${command.program} is missing.`);
+process.setSourceMapsEnabled(true);
+process.argv.splice(1, 2, program);
+await import(pathToFileURL(program).href);
