@@ -50,6 +50,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
   readonly onAbort: () => void;
   settled: boolean;
+  /** Candidates of it are being appended: it is not searched for meanwhile. */
+  taking: boolean;
   /** Its key is known to have no answer. */
   isNew: boolean;
 }
@@ -82,7 +84,7 @@ export class Claims {
       const until = performance.now() + request.waitMs;
       const onAbort = (): void => this.settle(waiting, []);
       const isNew = request.idempotency === null;
-      const waiting: Waiting = { request, until, resolve, reject, onAbort, settled: false, isNew };
+      const waiting: Waiting = { request, until, resolve, reject, onAbort, settled: false, taking: false, isNew };
       request.signal.addEventListener('abort', onAbort, { once: true });
       this.waiting.add(waiting);
       this.wake();
@@ -121,28 +123,32 @@ export class Claims {
     do {
       seen = this.wakes;
       const groups = new Map<string, Waiting[]>();
-      for (const waiting of this.waiting) {
+      for (const waiting of this.idle()) {
         const key = keyOf(waiting.request);
         groups.set(key, [...(groups.get(key) ?? []), waiting]);
       }
       await Promise.all([...groups.values()].map((group) => this.serve(group)));
       this.expire();
-    } while (this.waiting.size > 0 && seen !== this.wakes);
+    } while (seen !== this.wakes && this.idle().length > 0);
     this.searching = false;
     this.schedule();
+  }
+
+  /** Claims that wait for a candidate. */
+  private idle(): Waiting[] {
+    return [...this.waiting].filter(({ taking }) => !taking);
   }
 
   /** Those whose time is up go home with nothing. */
   private expire(): void {
     const now = performance.now();
-    for (const waiting of [...this.waiting].filter(({ until }) => until <= now)) this.settle(waiting, []);
+    for (const waiting of this.idle()) if (waiting.until <= now) this.settle(waiting, []);
   }
 
   private schedule(): void {
-    if (this.waiting.size === 0) return;
-    const nearest =
-      [...this.waiting].reduce((least, { until }) => Math.min(least, until), Infinity) - performance.now();
-    this.timer = setTimeout(() => this.wake(), Math.max(1, Math.min(nearest, POLL_MS)));
+    const nearest = this.idle().reduce((least, { until }) => Math.min(least, until), Infinity);
+    if (nearest === Infinity) return;
+    this.timer = setTimeout(() => this.wake(), Math.max(1, Math.min(nearest - performance.now(), POLL_MS)));
   }
 
   /** One search for claims of the same filter, handed out in the order of their arrival. */
@@ -160,14 +166,13 @@ export class Claims {
         return;
       }
       const stored = await this.rows.load(found);
-      const served: Promise<void>[] = [];
       for (const waiting of group) {
         if (found.length === 0) break;
-        if (waiting.settled) continue;
-        served.push(this.take(waiting, found.splice(0, waiting.request.max), stored));
+        if (waiting.settled || waiting.taking) continue;
+        // Not awaited: who asks next searches while this is appended.
+        void this.take(waiting, found.splice(0, waiting.request.max), stored);
       }
-      if (found.length > 0) served.push(this.reservations.release(found));
-      await Promise.all(served);
+      if (found.length > 0) await this.reservations.release(found);
     } catch (error) {
       for (const waiting of group) this.fail(waiting, error);
     }
@@ -193,6 +198,7 @@ export class Claims {
   private async take(waiting: Waiting, ids: readonly string[], stored: ReadonlyMap<string, StoredJob>): Promise<void> {
     const { request } = waiting;
     const { workerId, leaseMs, start, origin, idempotency, signal } = request;
+    waiting.taking = true;
     try {
       const outcomes = await this.pipeline.submit(
         {
@@ -216,8 +222,11 @@ export class Claims {
       await this.reservations.release(lost);
       if (waiting.settled && idempotency === null) await this.giveBack(claimed, origin);
       else if (claimed.length > 0) this.settle(waiting, claimed);
-      // Every candidate was lost to somebody else: there may be a next one.
-      else this.wakes += 1;
+      else {
+        // Every candidate was lost to somebody else: there may be a next one.
+        waiting.taking = false;
+        this.wake();
+      }
     } catch (error) {
       await this.reservations.release(ids).catch(() => undefined);
       if (signal.aborted) this.settle(waiting, []);

@@ -187,6 +187,7 @@ const changes = (job: Job, event: RecordedJobEvent): Partial<Job> => {
         throttles: 0,
         lostLeases: 0,
         checkpointDigest: null,
+        availableAt: null,
         error: null,
         deadLettered: false,
         endedBy: null,

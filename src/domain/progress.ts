@@ -187,7 +187,8 @@ export const foldFact = (fold: ProgressFold, fact: RecordedJobFact): ProgressFol
       }
     : fold;
 
-const twoDecimals = (ratio: number): number => Math.round(Math.min(ratio, 1) * 10_000) / 100;
+/** What is not done never reads as 100. */
+const twoDecimals = (ratio: number): number => (ratio >= 1 ? 100 : Math.min(Math.round(ratio * 10_000) / 100, 99.99));
 const ratio = (line: StageProgress): number | null =>
   line.total === null ? null : line.total === 0 ? 1 : line.processed / line.total;
 
