@@ -30,11 +30,18 @@ const idempotencyOf = (request: FastifyRequest): Idempotency | null => {
   return { key: sha256(ANONYMOUS, key), fingerprint: sha256(request.method, pathOf(request), body) };
 };
 
+/** Free text that any command may give. */
+const reasonOf = (request: FastifyRequest): string | null => {
+  const value = bodyOf(request)?.value as { reason?: unknown } | null | undefined;
+  return typeof value?.reason === 'string' ? value.reason : null;
+};
+
 const originOf = (request: FastifyRequest, type: ActorType): Origin => ({
   actor: { type, id: type === 'worker' ? UNKNOWN_WORKER : ANONYMOUS },
   commandId: idempotencyKey(request.headers) ?? v7(),
   correlationId: null,
   traceparent: traceparent(request.headers),
+  reason: reasonOf(request),
 });
 
 /** @throws Problem `validation_failed` on a header that is none of its kind. */

@@ -512,6 +512,8 @@ export interface LedgerEvent {
   readonly correlationId: string | null;
   readonly causationId: string | null;
   readonly traceparent: string | null;
+  /** Why, in the caller's words: the `reason` of the command. */
+  readonly reason: string | null;
 }
 
 export type StatusCounts = Readonly<Partial<Record<JobStatus, number>>>;

@@ -5,7 +5,8 @@ import { metadataOf } from '../projections/jobs/stored-job.js';
 import type * as wire from './contract.js';
 
 export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
-  const { run, attempt, from, to, actor, commandId, correlationId, causationId, traceparent } = metadataOf(event);
+  const { run, attempt, from, to, actor, commandId, correlationId, causationId, traceparent, reason } =
+    metadataOf(event);
   return {
     position: event.position,
     stream: event.stream,
@@ -25,5 +26,6 @@ export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
     correlationId,
     causationId,
     traceparent,
+    reason,
   };
 };

@@ -22,6 +22,8 @@ export interface Origin {
   /** Null: the job's own. */
   readonly correlationId: string | null;
   readonly traceparent: string | null;
+  /** Why, in the caller's words: kept in the events. */
+  readonly reason?: string | null;
 }
 
 export interface Envelope {

@@ -27,7 +27,7 @@ const metadata = (
   correlationId: string,
   place: Pick<EventMetadata, 'run' | 'attempt' | 'from' | 'to'>,
 ): JsonObject => {
-  const { commandId, traceparent } = envelope.origin;
+  const { commandId, traceparent, reason = null } = envelope.origin;
   const full: EventMetadata = {
     actor: actorOf(envelope, before),
     command: envelope.command.name,
@@ -35,6 +35,7 @@ const metadata = (
     correlationId,
     causationId: null,
     traceparent,
+    reason,
     ...place,
   };
   return full as unknown as JsonObject;

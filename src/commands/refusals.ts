@@ -101,7 +101,7 @@ export class Refusals {
 }
 
 const refusalMetadata = (call: RefusedCall, { workerId }: CommandRefused, job: Job): JsonObject => {
-  const { actor, commandId, correlationId, traceparent } = call.origin;
+  const { actor, commandId, correlationId, traceparent, reason = null } = call.origin;
   const metadata: EventMetadata = {
     actor: actor.type === 'worker' && workerId !== null ? { type: 'worker', id: workerId } : actor,
     command: call.name,
@@ -109,6 +109,7 @@ const refusalMetadata = (call: RefusedCall, { workerId }: CommandRefused, job: J
     correlationId: correlationId ?? job.spec.correlationId,
     causationId: null,
     traceparent,
+    reason,
     run: job.run,
     attempt: job.attempt,
     from: null,

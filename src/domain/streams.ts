@@ -29,6 +29,8 @@ export interface EventMetadata {
   readonly correlationId: string;
   readonly causationId: string | null;
   readonly traceparent: string | null;
+  /** Why, in the caller's words. */
+  readonly reason: string | null;
   /** Of the job after the event; of the reporter, on facts. */
   readonly run: number;
   readonly attempt: number;
