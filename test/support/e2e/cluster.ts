@@ -1,0 +1,129 @@
+/**
+ * Several processes of the service on one database, for tests that kill, freeze and cut them. Everything is ended when
+ * the test file is over, whatever happened; what the processes printed is shown only when a test failed.
+ */
+import { afterAll, beforeAll, it } from '@jest/globals';
+import { buildService } from './build.js';
+import { type ClusterDatabase, ownServerDatabase, sharedServerDatabase, type StoppableDatabase } from './database.js';
+import { checkHistory } from './history-checker.js';
+import { readLedger } from './read-ledger.js';
+import { Recorder } from './recorder.js';
+import { type Environment, ServiceProcess } from './service-process.js';
+
+export interface ClusterOptions<Database extends ClusterDatabase> {
+  /** Settings of every process. */
+  readonly environment?: Environment;
+  /** One process each, with settings of its own. Default: two that run everything. */
+  readonly nodes?: readonly Environment[];
+  /** Default: one on the server of the run, which cannot be stopped. */
+  readonly database?: () => Promise<Database>;
+}
+
+const NAMES = 'abcdefgh';
+
+export class Cluster<Database extends ClusterDatabase = ClusterDatabase> {
+  private constructor(
+    readonly database: Database,
+    readonly nodes: readonly ServiceProcess[],
+    /** Every call of the test file. */
+    readonly recorder: Recorder,
+  ) {}
+
+  static async start<Database extends ClusterDatabase>(
+    options: ClusterOptions<Database> & { readonly database: () => Promise<Database> },
+  ): Promise<Cluster<Database>> {
+    await buildService();
+    const database = await options.database();
+    const common = { JOBLEDGER_DATABASE_URL: database.url, JOBLEDGER_LOG_LEVEL: 'info', ...options.environment };
+    const nodes = await Promise.all(
+      (options.nodes ?? [{}, {}]).map((own, index) => ServiceProcess.create(NAMES[index]!, { ...common, ...own })),
+    );
+    const cluster = new Cluster(database, nodes, new Recorder(nodes));
+    try {
+      await Promise.all(nodes.map((node) => node.start()));
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return cluster;
+  }
+
+  node(index: number): ServiceProcess {
+    const node = this.nodes[index];
+    if (node === undefined) throw new Error(`the cluster has no process ${index}`);
+    return node;
+  }
+
+  /** Judges everything that was called and recorded so far. Call it at rest: nothing in flight, nothing due. */
+  async violations(): Promise<readonly string[]> {
+    return checkHistory({ calls: this.recorder.calls, ...(await readLedger(this.recorder)) });
+  }
+
+  report(): string {
+    return this.nodes.map((node) => node.report()).join('\n');
+  }
+
+  async stop(): Promise<void> {
+    this.recorder.close();
+    await Promise.all(this.nodes.map((node) => node.kill()));
+    await this.database.remove();
+  }
+}
+
+export interface ClusterTests<Database extends ClusterDatabase> {
+  /** A test on the running cluster. Afterwards every process is resumed or restarted, and the history is judged. */
+  readonly scenario: (title: string, body: (cluster: Cluster<Database>) => Promise<void>) => void;
+}
+
+const START_LIMIT_MS = 240_000;
+const SCENARIO_LIMIT_MS = 180_000;
+
+const makeWhole = async (cluster: Cluster): Promise<void> => {
+  for (const node of cluster.nodes) {
+    if (node.isRunning) node.signal('SIGCONT');
+    else await node.start();
+  }
+};
+
+const judge = async (cluster: Cluster): Promise<void> => {
+  const violations = await cluster.violations();
+  if (violations.length === 0) return;
+  const shown = violations.slice(0, 40);
+  throw new Error(`the history is broken in ${violations.length} places:\n${shown.join('\n')}`);
+};
+
+/** Starts a cluster for the tests of this file. */
+export const useCluster = <Database extends ClusterDatabase = ClusterDatabase>(
+  options: ClusterOptions<Database> = {},
+): ClusterTests<Database> => {
+  let cluster: Cluster<Database> | undefined;
+  const database = options.database ?? (sharedServerDatabase as unknown as () => Promise<Database>);
+  beforeAll(async () => {
+    cluster = await Cluster.start({ ...options, database });
+  }, START_LIMIT_MS);
+  afterAll(async () => {
+    await cluster?.stop();
+  }, START_LIMIT_MS);
+  const scenario = (title: string, body: (cluster: Cluster<Database>) => Promise<void>): void => {
+    it(
+      title,
+      async () => {
+        if (cluster === undefined) throw new Error('the cluster did not start');
+        try {
+          await body(cluster);
+          await makeWhole(cluster);
+          await judge(cluster);
+        } catch (error) {
+          process.stderr.write(`${cluster.report()}\n`);
+          throw error;
+        }
+      },
+      SCENARIO_LIMIT_MS,
+    );
+  };
+  return { scenario };
+};
+
+export const useStoppableCluster = (
+  options: Omit<ClusterOptions<StoppableDatabase>, 'database'> = {},
+): ClusterTests<StoppableDatabase> => useCluster({ ...options, database: ownServerDatabase });

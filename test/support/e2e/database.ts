@@ -1,0 +1,71 @@
+/** The database of a cluster: one on the server of the run, or a server of its own that may be stopped. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import {
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../../../src/event-store/postgres/embedded/embedded-postgres.js';
+import { createTestDatabase } from '../test-database.js';
+
+export interface ClusterDatabase {
+  readonly url: string;
+  /** Ends every session but the caller's, as a failover or an operator would. Returns how many there were. */
+  cutConnections(): Promise<number>;
+  remove(): Promise<void>;
+}
+
+/** A server of its own. Its port stays the same. */
+export interface StoppableDatabase extends ClusterDatabase {
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+const quiet = { info: () => undefined, warn: () => undefined };
+
+const cut = async (url: string): Promise<number> => {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rowCount } = await client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and pid <> pg_backend_pid()`,
+    );
+    return rowCount ?? 0;
+  } finally {
+    await client.end();
+  }
+};
+
+/** A database on the server of the run: other test files go on whatever happens to it. */
+export const sharedServerDatabase = async (): Promise<ClusterDatabase> => {
+  const database = await createTestDatabase();
+  const { url } = database;
+  return { url, cutConnections: () => cut(url), remove: () => database.drop() };
+};
+
+/** A PostgreSQL server in a fresh folder, which goes with it. */
+export const ownServerDatabase = async (): Promise<StoppableDatabase> => {
+  // Named as the servers of runs, so that one that is left behind by a killed run is found and removed.
+  const dataDir = await mkdtemp(join(tmpdir(), `jobledger-jest-${process.pid}-`));
+  let server: EmbeddedPostgres | undefined = await startEmbeddedPostgres({ dataDir, log: quiet });
+  const { url } = server;
+  const port = Number(new URL(url).port);
+  const stop = async (): Promise<void> => {
+    await server?.stop();
+    server = undefined;
+  };
+  return {
+    url,
+    cutConnections: () => cut(url),
+    stop,
+    start: async () => {
+      server ??= await startEmbeddedPostgres({ dataDir, port, log: quiet });
+    },
+    remove: async () => {
+      await stop();
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+};

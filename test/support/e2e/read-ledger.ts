@@ -1,0 +1,61 @@
+/** Everything that the ledger says of itself at rest, read over HTTP from every process. */
+import type { Counters, Job, LedgerEvent, Page } from '../../../src/api/contract.js';
+import type { History } from './history.js';
+import type { Answer, Lane, Recorder } from './recorder.js';
+import type { ServiceProcess } from './service-process.js';
+
+const PAGE = 200;
+
+/** The log after a position, to its end. */
+export const readLog = async (lane: Lane, node: ServiceProcess, from = '0'): Promise<readonly LedgerEvent[]> => {
+  const events: LedgerEvent[] = [];
+  for (let after = from; ;) {
+    const path: string = `/v1/events?after=${after}&limit=${PAGE}`;
+    const { status, body }: Answer<Page<LedgerEvent>> = await lane.ask(node, 'GET', path);
+    if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
+    events.push(...body.items);
+    const last = body.items.at(-1);
+    if (last === undefined || body.items.length < PAGE) return events;
+    after = last.position;
+  }
+};
+
+const readJobs = async (lane: Lane, node: ServiceProcess): Promise<readonly Job[]> => {
+  const jobs: Job[] = [];
+  let cursor: string | null = '';
+  while (cursor !== null) {
+    const path: string = `/v1/jobs?sort=createdAt&limit=${PAGE}${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+    const { status, body }: Answer<Page<Job>> = await lane.ask(node, 'GET', path);
+    if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
+    jobs.push(...body.items);
+    cursor = body.nextCursor;
+  }
+  return jobs;
+};
+
+const readCounters = async (lane: Lane, node: ServiceProcess, position: string): Promise<Counters> => {
+  const headers = { 'x-min-position': position };
+  const { status, body } = await lane.ask<Counters>(node, 'GET', '/v1/counters', { headers });
+  if (status !== 200) throw new Error(`GET /v1/counters: ${status} ${JSON.stringify(body)}`);
+  return body;
+};
+
+/** @throws Error when a process does not answer: they all have to run. */
+export const readLedger = async (recorder: Recorder): Promise<Omit<History, 'calls'>> => {
+  const lane = recorder.lane('judge');
+  const [first] = recorder.nodes;
+  if (first === undefined) throw new Error('the cluster has no processes');
+  const events = await readLog(lane, first);
+  const head = events.at(-1)?.position ?? '0';
+  const perNode = await Promise.all(
+    recorder.nodes.map(async (node) => ({
+      jobs: await readJobs(lane, node),
+      counters: await readCounters(lane, node, head),
+    })),
+  );
+  return {
+    events,
+    jobs: perNode.flatMap(({ jobs }) => jobs),
+    counters: perNode.map(({ counters }) => counters),
+  };
+};

@@ -1,0 +1,186 @@
+/**
+ * A raw HTTP client that keeps what it did: every call with when it was invoked, when it returned, and what it was
+ * answered, or that nobody knows. It repeats nothing by itself, so it hides no fault.
+ */
+import { randomUUID } from 'node:crypto';
+import { Agent, type IncomingHttpHeaders, request as httpRequest } from 'node:http';
+import type { ServiceProcess } from './service-process.js';
+
+export type Outcome =
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly headers: IncomingHttpHeaders;
+      readonly body: unknown;
+    }
+  /** The connection broke or the time was up: it may have happened, now or later. */
+  | { readonly kind: 'unknown'; readonly cause: string }
+  /** Nothing listened: it did not happen. */
+  | { readonly kind: 'not_sent'; readonly cause: string };
+
+export interface RecordedCall {
+  /** Order of invocation. */
+  readonly id: number;
+  /** Who called: calls of one lane come one after another, unless the test says otherwise. */
+  readonly lane: string;
+  readonly node: string;
+  readonly method: string;
+  /** With its query. */
+  readonly path: string;
+  readonly body: unknown;
+  readonly key: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Ticks of the recorder: of two calls, one that returned at a lower tick than the other was invoked came first. */
+  readonly invokedAt: number;
+  /** Null while it is in flight. */
+  returnedAt: number | null;
+  /** Null while it is in flight. */
+  outcome: Outcome | null;
+}
+
+export interface CallOptions {
+  readonly body?: unknown;
+  /** Idempotency key. Absent: one of its own; null: none. */
+  readonly key?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Default 15 s; beyond it the outcome is unknown. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Answer<Body = unknown> {
+  readonly status: number;
+  readonly body: Body;
+  readonly headers: IncomingHttpHeaders;
+}
+
+const TIMEOUT_MS = 15_000;
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+};
+
+const causeOf = (error: unknown): string =>
+  error instanceof Error ? `${(error as NodeJS.ErrnoException).code ?? error.name}: ${error.message}` : String(error);
+
+export class Recorder {
+  readonly calls: RecordedCall[] = [];
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: Infinity });
+  private tick = 0;
+
+  constructor(readonly nodes: readonly ServiceProcess[]) {}
+
+  lane(name: string): Lane {
+    return new Lane(this, name);
+  }
+
+  /** Sends one request and keeps what came of it; never rejects. */
+  async send(lane: string, node: ServiceProcess, method: string, path: string, options: CallOptions = {}) {
+    const isCommand = method !== 'GET';
+    const key = options.key === undefined ? (isCommand ? randomUUID() : null) : options.key;
+    const call: RecordedCall = {
+      id: this.calls.length,
+      ...{ lane, method, path, key, node: node.name, body: options.body ?? null, headers: options.headers ?? {} },
+      invokedAt: (this.tick += 1),
+      returnedAt: null,
+      outcome: null,
+    };
+    this.calls.push(call);
+    call.outcome = await this.exchange(node, call, options);
+    call.returnedAt = this.tick += 1;
+    return call;
+  }
+
+  /** Breaks the connections that idle. */
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private exchange(node: ServiceProcess, call: RecordedCall, options: CallOptions): Promise<Outcome> {
+    const isCommand = call.method !== 'GET';
+    const payload = isCommand ? JSON.stringify(call.body ?? {}) : undefined;
+    return new Promise((resolve) => {
+      const lost = (error: unknown): void => {
+        const refused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+        resolve({ kind: refused ? 'not_sent' : 'unknown', cause: causeOf(error) });
+      };
+      const request = httpRequest(
+        {
+          ...{ agent: this.agent, host: '127.0.0.1', port: node.port, method: call.method, path: call.path },
+          signal: AbortSignal.any([
+            AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS),
+            ...(options.signal === undefined ? [] : [options.signal]),
+          ]),
+          headers: {
+            ...call.headers,
+            ...(call.key === null ? {} : { 'idempotency-key': call.key }),
+            ...(payload === undefined
+              ? {}
+              : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+          },
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('error', lost);
+          response.on('end', () => {
+            if (!response.complete) {
+              lost(new Error('the answer was cut'));
+              return;
+            }
+            const body = parse(Buffer.concat(chunks).toString('utf8'));
+            resolve({ kind: 'answered', status: response.statusCode ?? 0, headers: response.headers, body });
+          });
+        },
+      );
+      request.on('error', lost);
+      request.end(payload);
+    });
+  }
+}
+
+/** One client among many, that remembers where it asks. */
+export class Lane {
+  constructor(
+    private readonly recorder: Recorder,
+    readonly name: string,
+  ) {}
+
+  /** One try. */
+  send(node: ServiceProcess, method: string, path: string, options?: CallOptions): Promise<RecordedCall> {
+    return this.recorder.send(this.name, node, method, path, options);
+  }
+
+  /** One try that must be answered, with whatever status. */
+  async ask<Body = unknown>(
+    node: ServiceProcess,
+    method: string,
+    path: string,
+    options?: CallOptions,
+  ): Promise<Answer<Body>> {
+    const { outcome } = await this.send(node, method, path, options);
+    if (outcome?.kind !== 'answered') throw new Error(`${method} ${path} on ${node.name}: ${outcome?.cause}`);
+    return outcome as Answer<Body>;
+  }
+
+  /**
+   * Tries until there is an answer that is none of the server's faults, with the same key, on one process after the
+   * other, as a careful client would.
+   */
+  async insist<Body = unknown>(method: string, path: string, options: CallOptions = {}): Promise<Answer<Body>> {
+    const { nodes } = this.recorder;
+    const key = options.key === undefined && method !== 'GET' ? randomUUID() : (options.key ?? null);
+    let node = Math.floor(Math.random() * nodes.length);
+    for (let tries = 0; ; tries += 1) {
+      const { outcome } = await this.send(nodes[node % nodes.length]!, method, path, { ...options, key });
+      if (outcome?.kind === 'answered' && outcome.status < 500) return outcome as Answer<Body>;
+      if (options.signal?.aborted === true) throw new Error(`${method} ${path}: gave up`);
+      node += 1;
+      if (tries >= nodes.length - 1) await new Promise((resolve) => setTimeout(resolve, Math.min(50 * tries, 250)));
+    }
+  }
+}
