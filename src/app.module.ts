@@ -12,27 +12,48 @@ import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { CommandBus, CqrsModule } from '@nestjs/cqrs';
 import { ClaimsController } from './api/controllers/claims.controller.js';
 import { CreateController } from './api/controllers/create.controller.js';
+import { CountersController } from './api/controllers/counters.controller.js';
+import { EventsController } from './api/controllers/events.controller.js';
+import { HealthController } from './api/controllers/health.controller.js';
 import { JobCommandsController } from './api/controllers/job-commands.controller.js';
 import { JobHistoryController } from './api/controllers/job-history.controller.js';
 import { JobsController } from './api/controllers/jobs.controller.js';
+import { MetricsController } from './api/controllers/metrics.controller.js';
+import { OperationsController } from './api/controllers/operations.controller.js';
+import { StreamsController } from './api/controllers/streams.controller.js';
 import { WorkerCallsController } from './api/controllers/worker-calls.controller.js';
+import type * as wire from './api/contract.js';
+import { EndOfRun } from './api/end-of-run.js';
 import { Freshness } from './api/freshness.js';
+import { JobList } from './api/job-list.js';
 import { JobReader } from './api/job-reader.js';
-import { CLOCK, EVENT_STORE, JOB_ROWS, LEASES } from './api/ports.js';
+import { LedgerMetrics } from './api/ledger-metrics.js';
+import { CLOCK, EVENT_STORE, JOB_ROWS, LEASES, SETTINGS } from './api/ports.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { QueryGuard } from './api/query.guard.js';
+import { Readiness } from './api/readiness.js';
 import { RequestPipe } from './api/request.pipe.js';
 import { Shutdown } from './api/shutdown.js';
 import { SseStreams } from './api/sse-streams.js';
+import { CounterStream } from './api/streams/counter-stream.js';
+import { JobStreams } from './api/streams/job-streams.js';
+import { LogStreams } from './api/streams/log-streams.js';
+import { CommandMeter } from './commands/command-meter.js';
 import { Contexts } from './commands/contexts.js';
 import { COMMAND_HANDLERS } from './commands/handlers.js';
 import { JobLogs } from './commands/job-logs.js';
 import { LeaseTokens } from './commands/lease-token.js';
 import { Ledger } from './commands/ledger.js';
 import type { Duty } from './config.js';
+import { CounterQueries } from './projections/counters/counter-queries.js';
+import { QueueQueries } from './projections/counters/queue-queries.js';
+import { JobQueries } from './projections/jobs/job-queries.js';
+import { LogTail } from './projections/log-tail.js';
+import { ProjectionWatch } from './projections/projection-watch.js';
 import { REAP, ReapJobHandler } from './reaper/reap.handler.js';
 import { Reaper } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
+import { Telemetry } from './telemetry.js';
 import { openService, type Service, type ServiceOptions } from './service.js';
 
 /** The parts of the process, opened before anything is served. */
@@ -45,7 +66,14 @@ const API_CONTROLLERS = [
   WorkerCallsController,
   ClaimsController,
   JobHistoryController,
+  EventsController,
+  CountersController,
+  OperationsController,
+  StreamsController,
 ];
+
+/** Of every process, whatever it runs. */
+const PROCESS_CONTROLLERS = [HealthController, MetricsController];
 
 /** Each part under the name that it is asked for by. */
 const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) => unknown])[] = [
@@ -59,6 +87,11 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [Ledger, ({ ledger }) => ledger],
   [Reaper, ({ reaper }) => reaper],
   [ReaperWatch, ({ watch }) => watch],
+  [JobQueries, ({ jobs }) => jobs],
+  [CounterQueries, ({ counters }) => counters],
+  [QueueQueries, ({ queues }) => queues],
+  [ProjectionWatch, ({ projectionWatch }) => projectionWatch],
+  [LogTail, ({ tail }) => tail],
   [REAP, ({ reap }) => reap],
 ];
 
@@ -69,6 +102,8 @@ export interface AppOptions {
   /** What the process runs. */
   readonly run: readonly Duty[];
   readonly shutdown: Shutdown;
+  /** As `GET /v1/config` shows them. */
+  readonly settings: wire.ConfigView;
 }
 
 @Module({})
@@ -79,11 +114,11 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
     private readonly shutdown: Shutdown,
   ) {}
 
-  static for({ service, run, shutdown }: AppOptions): DynamicModule {
+  static for({ service, run, shutdown, settings }: AppOptions): DynamicModule {
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
-      controllers: run.includes('api') ? API_CONTROLLERS : [],
+      controllers: [...PROCESS_CONTROLLERS, ...(run.includes('api') ? API_CONTROLLERS : [])],
       providers: [
         {
           provide: SERVICE,
@@ -96,8 +131,11 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
         },
         { provide: RUN, useValue: run },
         { provide: Shutdown, useValue: shutdown },
+        { provide: SETTINGS, useValue: settings },
         ...PARTS.map(([provide, part]) => ({ provide, inject: [SERVICE], useFactory: part })),
-        ...[...COMMAND_HANDLERS, ReapJobHandler, Freshness, JobReader],
+        ...[...COMMAND_HANDLERS, ReapJobHandler, CommandMeter],
+        ...[EndOfRun, Freshness, JobList, JobReader, LedgerMetrics, Readiness, Telemetry],
+        ...[CounterStream, JobStreams, LogStreams],
         { provide: SseStreams, useFactory: () => new SseStreams() },
         { provide: APP_GUARD, useClass: QueryGuard },
         { provide: APP_PIPE, useClass: RequestPipe },
@@ -107,6 +145,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
   }
 
   onApplicationBootstrap(): void {
+    if (this.run.includes('projections')) this.service.projections.start();
     if (this.run.includes('reaper')) this.service.reaper.start();
   }
 

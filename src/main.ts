@@ -3,11 +3,12 @@ import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type * as wire from './api/contract.js';
 import { Shutdown } from './api/shutdown.js';
 import { createApplication } from './application.js';
-import { type Config, loadConfig } from './config.js';
+import { type Config, describeConfig, loadConfig } from './config.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
-import { createLogger, type Logger, nestLogger, reaperLog } from './process-log.js';
+import { createLogger, type Logger, nestLogger, projectionLog, reaperLog } from './process-log.js';
 
 const versionOf = (): string => {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
@@ -37,9 +38,11 @@ const openApplication = (
       idempotencyMs: config.idempotencyMs,
       secret: config.secret,
       reaper: { intervalMs: config.reaperIntervalMs, log: reaperLog(log) },
+      projectionLog: projectionLog(log),
     },
     run: config.run,
     shutdown,
+    settings: describeConfig(config) as wire.ConfigView,
     version: versionOf(),
     logger: nestLogger(log),
   });

@@ -1,6 +1,7 @@
 /** What the process says of itself: JSON lines on stderr, so that stdout holds the one line with the address. */
 import type { LoggerService } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
+import type { ProjectionLog } from './projections/projection-loop.js';
 import type { ReaperLog } from './reaper/reaper.js';
 
 export type { Logger } from 'pino';
@@ -33,4 +34,12 @@ export const reaperLog = (
   },
   failed: (error, consecutive) => log.error({ err: asError(error), consecutive }, 'A sweep failed.'),
   jobFailed: (jobId, error) => log.error({ err: asError(error), jobId }, 'A job could not be reaped.'),
+});
+
+export const projectionLog = (log: Logger): ProjectionLog & { readonly tailFailed: (error: unknown) => void } => ({
+  failed: (projection, error, consecutive) =>
+    log.error({ err: asError(error), projection, consecutive }, 'A projection failed.'),
+  parked: (projection, { stream, position, error }) =>
+    log.error({ projection, stream, position, error }, 'A projection skips a stream that it cannot read.'),
+  tailFailed: (error) => log.warn({ err: asError(error) }, 'The end of the log cannot be read.'),
 });

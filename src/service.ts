@@ -28,8 +28,16 @@ import { installationSecret } from './leases/installation.js';
 import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW } from './leases/lease-rows.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
+import { CounterQueries } from './projections/counters/counter-queries.js';
+import { COUNTERS } from './projections/counters/counters.js';
+import { QueueQueries } from './projections/counters/queue-queries.js';
+import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
 import { PostgresJobRows } from './projections/jobs/job-rows.js';
+import { LogTail } from './projections/log-tail.js';
+import type { ProjectionLog } from './projections/projection-loop.js';
+import { ProjectionRunner } from './projections/projection-runner.js';
+import { ProjectionWatch } from './projections/projection-watch.js';
 import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
@@ -51,6 +59,8 @@ export interface ServiceOptions {
     /** How its commands are sent; default: straight to the pipeline. */
     readonly execute?: (command: ReapJob) => Promise<Outcome>;
   };
+  /** Told of projections that fail, and of readers of the log's end; default nobody. */
+  readonly projectionLog?: ProjectionLog & { readonly tailFailed: (error: unknown) => void };
 }
 
 /** Order of the tables beside the log: the order in which an append locks their rows. */
@@ -83,6 +93,14 @@ export interface Service {
   readonly pipeline: Pipeline;
   readonly reaper: Reaper;
   readonly watch: ReaperWatch;
+  readonly jobs: JobQueries;
+  readonly counters: CounterQueries;
+  readonly queues: QueueQueries;
+  /** The projections of this process; they run once they are started. */
+  readonly projections: ProjectionRunner;
+  readonly projectionWatch: ProjectionWatch;
+  /** The end of the log, for all who follow it in this process. */
+  readonly tail: LogTail;
   /** Sends a reap the way of any command; the command bus calls it. */
   readonly reap: (command: ReapJob) => Promise<Outcome>;
   /** Claims end with nothing, what is in flight is answered, new commands are refused. */
@@ -123,6 +141,28 @@ const reapWith =
     return (await pipeline.submit(group, 0))[0] as Outcome;
   };
 
+const PROJECTIONS = [COUNTERS];
+
+const readsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, instanceId: string) => {
+  const log = options.projectionLog ?? {
+    failed: () => undefined,
+    parked: () => undefined,
+    tailFailed: () => undefined,
+  };
+  return {
+    jobs: new JobQueries(pool),
+    counters: new CounterQueries(pool),
+    queues: new QueueQueries(pool),
+    projections: new ProjectionRunner({ store, pool, projections: PROJECTIONS, instanceId, log }),
+    projectionWatch: new ProjectionWatch(
+      store,
+      pool,
+      PROJECTIONS.map(({ name }) => name),
+    ),
+    tail: new LogTail(store, { onError: log.tailFailed }),
+  };
+};
+
 /** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock. */
 export const openService = async (options: ServiceOptions): Promise<Service> => {
   const { databaseUrl: connectionString, poolSize, statementTimeoutMs } = options;
@@ -147,6 +187,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     },
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
   );
+  const reads = readsOf(options, pool, store, sweeps.instanceId);
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -155,11 +196,12 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   };
   const close = async (): Promise<void> => {
     await drain();
+    await reads.projections.stop();
     unsubscribe();
     clock.stop();
     await store.close();
     await pool.end();
   };
   const watch = new ReaperWatch(judging, intervalMs);
-  return { ...{ pool, store, clock, tokens, contexts, ...commands, reaper, watch, reap }, drain, close };
+  return { ...{ pool, store, clock, tokens, contexts, ...commands, ...reads, reaper, watch, reap }, drain, close };
 };

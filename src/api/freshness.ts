@@ -5,18 +5,25 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { comparePositions, type EventStore, type Position } from '../event-store/event-store.js';
+import { ProjectionWatch } from '../projections/projection-watch.js';
 import { EVENT_STORE } from './ports.js';
-import { type Problem, validationFailed } from './problem.js';
+import { Problem, validationFailed } from './problem.js';
 import { minPosition } from './requests/headers.js';
 
 const beyondHead = (path: string): Problem =>
   validationFailed([{ path, message: `${path} is beyond the head of the log` }]);
 
+/** How long an answer waits for a projection. */
+const WAIT_MS = 5_000;
+
 @Injectable()
 export class Freshness {
   private reading: Promise<Position> | undefined;
 
-  constructor(@Inject(EVENT_STORE) private readonly store: EventStore) {}
+  constructor(
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    private readonly projections: ProjectionWatch,
+  ) {}
 
   /**
    * Before a read of jobs or of the log: whatever was committed is seen by it.
@@ -28,6 +35,18 @@ export class Freshness {
     const position = min === undefined ? await this.head() : await this.notBeyondHead(min, 'X-Min-Position');
     stamp(reply, position);
     return position;
+  }
+
+  /**
+   * Before a read of a projection: waits until it is as fresh as was asked. The read says its own position.
+   * @throws Problem `validation_failed` as above, `projection_lagging` when it was not so in time.
+   */
+  async ofProjection(name: string, request: FastifyRequest): Promise<void> {
+    const min = minPosition(request.headers);
+    if (min === undefined) return;
+    await this.notBeyondHead(min, 'X-Min-Position');
+    if (await this.projections.waitFor(name, min, WAIT_MS)) return;
+    throw new Problem('projection_lagging', `${name} has not come to position ${min} in ${WAIT_MS / 1_000} s`);
   }
 
   /**

@@ -3,3 +3,5 @@ export const EVENT_STORE = Symbol('EventStore');
 export const CLOCK = Symbol('Clock');
 export const JOB_ROWS = Symbol('JobRows');
 export const LEASES = Symbol('Leases');
+/** `ConfigView`: every setting in force, secrets redacted. */
+export const SETTINGS = Symbol('Settings');

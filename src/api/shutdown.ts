@@ -1,12 +1,17 @@
-/** Whether this process is stopping: then it is not ready, and takes no new commands. */
+/** Whether this process is stopping: then it is not ready, takes no new commands, and lets nobody wait. */
 export class Shutdown {
-  private signalled = false;
+  private readonly controller = new AbortController();
 
   get begun(): boolean {
-    return this.signalled;
+    return this.controller.signal.aborted;
+  }
+
+  /** Aborted when the stopping begins. */
+  get signal(): AbortSignal {
+    return this.controller.signal;
   }
 
   begin(): void {
-    this.signalled = true;
+    this.controller.abort();
   }
 }

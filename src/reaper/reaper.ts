@@ -67,8 +67,10 @@ export class Reaper {
   ) {}
 
   /** Handles all that is due now; for an operator, a test, and the loop. */
-  sweep(dryRun = false): Promise<SweepReport> {
-    return new Sweep(this.on, dryRun).run();
+  async sweep(dryRun = false): Promise<SweepReport> {
+    const report = await new Sweep(this.on, dryRun).run();
+    if (!dryRun) this.on.log.swept(report);
+    return report;
   }
 
   start(): void {
@@ -112,7 +114,6 @@ export class Reaper {
       const report = await this.sweep();
       await this.on.sweeps.record(report, this.options.intervalMs);
       this.consecutiveErrors = 0;
-      this.on.log.swept(report);
       return true;
     } catch (error) {
       this.consecutiveErrors += 1;

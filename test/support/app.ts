@@ -38,6 +38,7 @@ export const startApp = async (overrides: AppOverrides = {}): Promise<TestApp> =
     service: options(databaseUrl, { policy, ...overrides.service }),
     run: overrides.run ?? ['api', 'projections'],
     shutdown: new Shutdown(),
+    settings: { settings: [] },
     version: '0.0.0',
     logger: failuresOnly,
   });

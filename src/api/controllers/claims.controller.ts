@@ -6,17 +6,9 @@ import type { ClaimedJob } from '../../commands/claims.js';
 import { LeaseTokens } from '../../commands/lease-token.js';
 import { callOf, markReplayed } from '../call.js';
 import type * as wire from '../contract.js';
+import { hangUpOf } from '../hang-up.js';
 import { JobReader } from '../job-reader.js';
 import { claim, type ClaimBody } from '../requests/worker-calls.js';
-
-/** Aborted when the client hangs up before it has its answer: it is leased nothing then. */
-const hangUpOf = (reply: FastifyReply): AbortSignal => {
-  const hangUp = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableEnded) hangUp.abort();
-  });
-  return hangUp.signal;
-};
 
 @Controller('v1/claims')
 export class ClaimsController {

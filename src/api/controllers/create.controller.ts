@@ -2,6 +2,7 @@ import { Body, Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CreateJob } from '../../commands/bus-commands.js';
+import { CommandMeter, successOf } from '../../commands/command-meter.js';
 import { Ledger } from '../../commands/ledger.js';
 import { v7 } from '../../commands/uuid.js';
 import type { Clock } from '../../leases/clock.js';
@@ -16,6 +17,7 @@ export class CreateController {
   constructor(
     private readonly commands: CommandBus,
     private readonly ledger: Ledger,
+    private readonly meter: CommandMeter,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -39,7 +41,12 @@ export class CreateController {
     const now = this.clock.now();
     const correlationId = v7();
     const made = jobs.map((body) => newJob({ ...body, reason: body.reason ?? reason ?? null }, now, correlationId));
-    const outcomes = await this.ledger.create(made, callOf(request));
+    const outcomes = await this.meter.measure(
+      'create',
+      () => this.ledger.create(made, callOf(request)),
+      ([first]) => successOf(first!),
+      made.length,
+    );
     markReplayed(
       reply,
       outcomes.some((outcome) => outcome.replayed),

@@ -3,17 +3,15 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JobNotFound } from '../../commands/errors.js';
 import { JobLogs } from '../../commands/job-logs.js';
 import { jobStream, refusalsStream, workStream } from '../../domain/streams.js';
-import { type EventStore, isPosition } from '../../event-store/event-store.js';
+import type { EventStore } from '../../event-store/event-store.js';
 import type * as wire from '../contract.js';
 import { viewEvent } from '../event-view.js';
 import { Freshness } from '../freshness.js';
-import { type CursorKey, decodeCursor, encodeCursor } from '../list-cursor.js';
+import { decodeCursor, encodeCursor } from '../list-cursor.js';
+import { isPositionKey } from '../position-cursor.js';
 import { EVENT_STORE } from '../ports.js';
 import { jobId } from '../requests/paths.js';
 import { jobEvents, type JobEventsQuery, pageOnly, type PageQuery } from '../requests/queries.js';
-
-const isPositionKey = (key: CursorKey): key is readonly [string] =>
-  key.length === 1 && typeof key[0] === 'string' && isPosition(key[0]);
 
 /** What happened to a job, and what its workers logged. */
 @Controller('v1/jobs/:id')

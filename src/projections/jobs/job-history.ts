@@ -1,22 +1,34 @@
 /** A job as its events tell it, at any point of the log. */
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../../event-store/event-store.js';
+import type { Instant } from '../../domain/job-events.js';
 import { jobStream, refusalsStream, workStream } from '../../domain/streams.js';
 import { NO_JOB, replay, type JobFold } from './stored-job.js';
 
 /** Events of a stream that are read at once. */
 const PAGE = 1_000;
 
-/** Every event of a stream up to a position (inclusive; absent: the end). */
-const readWhole = async (store: EventStore, stream: string, upTo?: Position): Promise<readonly RecordedEvent[]> => {
+/** Until when a history is read, inclusive; absent: to its end. */
+interface Until {
+  readonly position?: Position | undefined;
+  readonly time?: Instant | undefined;
+}
+
+/** Every event of a stream up to a moment. Recorded times never fall along a stream. */
+const readWhole = async (
+  store: EventStore,
+  stream: string,
+  { position, time }: Until = {},
+): Promise<readonly RecordedEvent[]> => {
   const events: RecordedEvent[] = [];
   for (;;) {
     const page = await store.readStream(stream, {
       from: events.length,
       limit: PAGE,
-      ...(upTo === undefined ? {} : { upTo }),
+      ...(position === undefined ? {} : { upTo: position }),
     });
-    events.push(...page);
-    if (page.length < PAGE) return events;
+    const until = time === undefined ? page : page.filter(({ at }) => at <= time);
+    events.push(...until);
+    if (until.length < PAGE) return events;
   }
 };
 
@@ -24,18 +36,25 @@ const readWhole = async (store: EventStore, stream: string, upTo?: Position): Pr
 export const readTransitions = (store: EventStore, jobId: string): Promise<readonly RecordedEvent[]> =>
   readWhole(store, jobStream(jobId));
 
-/**
- * Replays a job from its streams; `NO_JOB` when it has none.
- * @param upTo position, inclusive: what the job was then.
- */
-export const replayJob = async (store: EventStore, jobId: string, upTo?: Position): Promise<JobFold> => {
+const replayUntil = async (store: EventStore, jobId: string, until: Until): Promise<JobFold> => {
   const [transitions, facts] = await Promise.all([
-    readWhole(store, jobStream(jobId), upTo),
-    readWhole(store, workStream(jobId), upTo),
+    readWhole(store, jobStream(jobId), until),
+    readWhole(store, workStream(jobId), until),
   ]);
   if (transitions.length === 0) return NO_JOB;
   return replay([...transitions, ...facts]);
 };
+
+/**
+ * Replays a job from its streams; `NO_JOB` when it has none.
+ * @param upTo position, inclusive: what the job was then.
+ */
+export const replayJob = (store: EventStore, jobId: string, upTo?: Position): Promise<JobFold> =>
+  replayUntil(store, jobId, { position: upTo });
+
+/** Replays a job as it was at a time, events of that very millisecond included. */
+export const replayJobAtTime = (store: EventStore, jobId: string, time: Instant): Promise<JobFold> =>
+  replayUntil(store, jobId, { time });
 
 /** Every event of the job's three streams, for its timeline. */
 export const readTimeline = async (store: EventStore, jobId: string): Promise<readonly RecordedEvent[]> => {

@@ -1,0 +1,41 @@
+import { Body, Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Reaper } from '../../reaper/reaper.js';
+import { ReaperWatch } from '../../reaper/reaper-watch.js';
+import type { SweepReport } from '../../reaper/sweep.js';
+import type * as wire from '../contract.js';
+import { Freshness } from '../freshness.js';
+import { SETTINGS } from '../ports.js';
+import { sweep, type SweepBody } from '../requests/job-commands.js';
+
+/** What operators look at and do. */
+@Controller('v1')
+export class OperationsController {
+  constructor(
+    private readonly reaper: Reaper,
+    private readonly watch: ReaperWatch,
+    private readonly freshness: Freshness,
+    @Inject(SETTINGS) private readonly settings: wire.ConfigView,
+  ) {}
+
+  @Get('reaper')
+  async reaperStatus(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<wire.ReaperStatus> {
+    await this.freshness.ofJobs(request, reply);
+    return this.watch.status();
+  }
+
+  /** Handles all that is due now; in any process, whether reapers run in it or not. */
+  @Post('admin/reaper/sweep')
+  @HttpCode(200)
+  sweep(@Body({ schema: sweep }) { dryRun }: SweepBody): Promise<SweepReport> {
+    return this.reaper.sweep(dryRun);
+  }
+
+  @Get('config')
+  config(): wire.ConfigView {
+    return this.settings;
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * Whether this process can serve. Only what keeps it from that makes it unavailable: a load balancer takes it out
+ * then. A reaper that is late or a stream that cannot be read is somebody's business, and no reason to serve nobody.
+ */
+import { Inject, Injectable } from '@nestjs/common';
+import type { EventStore } from '../event-store/event-store.js';
+import { ProjectionWatch } from '../projections/projection-watch.js';
+import { ReaperWatch } from '../reaper/reaper-watch.js';
+import type * as wire from './contract.js';
+import { EVENT_STORE } from './ports.js';
+import { Shutdown } from './shutdown.js';
+import { within } from './within.js';
+
+type Check = wire.Ready['checks'][string];
+
+const OK: Check = { status: 'ok', detail: null };
+
+/** A projection that is further behind answers what is no longer true. */
+const MAX_LAG_MS = 30_000;
+/** Whoever asks has a time limit of its own, of a few seconds as a rule. */
+const CHECK_MS = 2_000;
+
+const worst = (checks: readonly Check[]): wire.HealthStatus => {
+  if (checks.some(({ status }) => status === 'unavailable')) return 'unavailable';
+  return checks.some(({ status }) => status === 'degraded') ? 'degraded' : 'ok';
+};
+
+@Injectable()
+export class Readiness {
+  constructor(
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    private readonly projectionWatch: ProjectionWatch,
+    private readonly reaperWatch: ReaperWatch,
+    private readonly shutdown: Shutdown,
+  ) {}
+
+  async check(): Promise<wire.Ready> {
+    const [database, projections, reaper] = await Promise.all([this.database(), this.projections(), this.reaper()]);
+    const stopping: Check = { status: 'unavailable', detail: 'the process is stopping' };
+    const checks = { database, projections, reaper, ...(this.shutdown.begun ? { process: stopping } : {}) };
+    return { status: worst(Object.values(checks)), checks };
+  }
+
+  private async database(): Promise<Check> {
+    const head = await within(CHECK_MS, this.store.head());
+    return head === undefined ? { status: 'unavailable', detail: 'the database does not answer' } : OK;
+  }
+
+  private async projections(): Promise<Check> {
+    const found = await within(CHECK_MS, this.projectionWatch.status());
+    if (found === undefined) return { status: 'unavailable', detail: 'not known: the database does not answer' };
+    const late = found.find(({ lagMs }) => lagMs > MAX_LAG_MS);
+    if (late !== undefined) return { status: 'unavailable', detail: `${late.name} is ${late.lagMs} ms behind` };
+    const parked = found.find((each) => each.parked > 0);
+    if (parked !== undefined) return { status: 'degraded', detail: `${parked.name} skips ${parked.parked} stream(s)` };
+    const stuck = found.find((each) => each.lastError !== null);
+    return stuck === undefined ? OK : { status: 'degraded', detail: `${stuck.name}: ${stuck.lastError}` };
+  }
+
+  private async reaper(): Promise<Check> {
+    const complaint = await within(CHECK_MS, this.reaperWatch.complaint());
+    if (complaint === undefined) return { status: 'degraded', detail: 'not known: the database does not answer' };
+    return complaint === null ? OK : { status: 'degraded', detail: complaint };
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * The stream of jobs: whole jobs as they change. A page of the log tells which jobs changed; each is shown once for it,
+ * in its current state, under the position of its change, so that a reader may resume after any frame.
+ */
+import { Injectable } from '@nestjs/common';
+import { jobIdOf } from '../../domain/streams.js';
+import { comparePositions, type Position, type RecordedEvent } from '../../event-store/event-store.js';
+import { type JobFilter, JobQueries } from '../../projections/jobs/job-queries.js';
+import type { StoredJob } from '../../projections/jobs/stored-job.js';
+import { LogTail } from '../../projections/log-tail.js';
+import { JobReader } from '../job-reader.js';
+import { eventFrame } from '../sse-frame.js';
+import type { SseStream } from '../sse.js';
+
+/** Refusals change no job. */
+const CHANGES = { streamPrefixes: ['job-', 'work-'] };
+
+/** The position of each job's last change in a page. */
+const changesIn = (events: readonly RecordedEvent[]): ReadonlyMap<string, Position> => {
+  const changes = new Map<string, Position>();
+  for (const { stream, position } of events) {
+    const jobId = jobIdOf(stream);
+    if (jobId !== null) changes.set(jobId, position);
+  }
+  return changes;
+};
+
+@Injectable()
+export class JobStreams {
+  constructor(
+    private readonly tail: LogTail,
+    private readonly queries: JobQueries,
+    private readonly jobs: JobReader,
+  ) {}
+
+  /** Jobs that change after a position, for ever. */
+  async follow(stream: SseStream, after: Position, filter: JobFilter): Promise<void> {
+    let live = false;
+    /** States that were shown before the page of their last change came. */
+    const shownAhead = new Map<string, Position>();
+    for await (const item of this.tail.readThenFollow(after, { filter: CHANGES, signal: stream.signal })) {
+      if ('caughtUp' in item) {
+        live = true;
+        stream.caughtUp(item.caughtUp);
+        continue;
+      }
+      const changes = changesIn(item);
+      const rows = await this.queries.among([...changes.keys()], filter);
+      const due = rows
+        .filter((row) => this.isDue(row, changes, live, shownAhead))
+        .sort((a, b) => comparePositions(changes.get(a.job.id)!, changes.get(b.job.id)!));
+      if (!(await this.show(stream, due, changes))) return;
+    }
+  }
+
+  /**
+   * Behind the end of the log a job that changes again further on is shown there. At its end it is shown at once: one
+   * that never rests would not be shown otherwise.
+   */
+  private isDue(
+    { job: { id }, position }: StoredJob,
+    changes: ReadonlyMap<string, Position>,
+    live: boolean,
+    shownAhead: Map<string, Position>,
+  ): boolean {
+    const change = changes.get(id)!;
+    const isAhead = comparePositions(position, change) > 0;
+    if (isAhead && !live) return false;
+    const isShown = shownAhead.get(id) === position;
+    if (isAhead) shownAhead.set(id, position);
+    else shownAhead.delete(id);
+    return !isShown;
+  }
+
+  private async show(
+    stream: SseStream,
+    due: readonly StoredJob[],
+    changes: ReadonlyMap<string, Position>,
+  ): Promise<boolean> {
+    for (const view of await this.jobs.views(due)) {
+      if (!(await stream.write(eventFrame('job', view, changes.get(view.id))))) return false;
+    }
+    return !stream.closed;
+  }
+}

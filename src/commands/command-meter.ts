@@ -1,0 +1,44 @@
+/** Counts commands by what came of them. */
+import { Injectable } from '@nestjs/common';
+import { Telemetry } from '../telemetry.js';
+import { Refused, type Outcome } from './envelope.js';
+import { DeadlineExceeded, IdempotencyKeyReused, JobNotFound, Overloaded, PreconditionFailed } from './errors.js';
+
+/** Events were appended; it was in effect already; its key had an answer; there was nothing to do it to. */
+type Success = 'done' | 'in_effect' | 'replayed' | 'empty';
+
+/** The code of an error that refuses; undefined when it is no refusal. */
+const codeOf = (error: unknown): string | undefined => {
+  if (error instanceof Refused) return error.refusal.code;
+  if (error instanceof JobNotFound) return 'not_found';
+  if (error instanceof PreconditionFailed) return 'precondition_failed';
+  if (error instanceof IdempotencyKeyReused) return 'idempotency_key_reused';
+  return error instanceof Overloaded || error instanceof DeadlineExceeded ? 'unavailable' : undefined;
+};
+
+export const successOf = ({ events, replayed }: Outcome): Success =>
+  replayed ? 'replayed' : events.length > 0 ? 'done' : 'in_effect';
+
+@Injectable()
+export class CommandMeter {
+  constructor(private readonly telemetry: Telemetry) {}
+
+  /** Runs a command and counts it, `times` at once. */
+  async measure<Answer>(
+    command: string,
+    run: () => Promise<Answer>,
+    success: (answer: Answer) => Success,
+    times = 1,
+  ): Promise<Answer> {
+    try {
+      const answer = await run();
+      this.telemetry.commands.inc({ command, outcome: success(answer) }, times);
+      return answer;
+    } catch (error) {
+      const code = codeOf(error);
+      if (code !== undefined) this.telemetry.refused.inc({ code });
+      this.telemetry.commands.inc({ command, outcome: code === undefined ? 'failed' : 'refused' }, times);
+      throw error;
+    }
+  }
+}

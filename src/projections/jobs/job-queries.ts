@@ -1,0 +1,137 @@
+/** Lists of jobs. Each is one statement; pages go on after a key, so that jobs which come and go shift nothing. */
+import type { Pool } from 'pg';
+import type { JobStatus } from '../../domain/job-chart.js';
+import type { Instant } from '../../domain/job-events.js';
+import { JOB_COLUMNS, toStoredJob, type JobRecord } from './job-rows.js';
+import type { StoredJob } from './stored-job.js';
+
+/** Filters are ANDed, the values of one ORed; absent: any. */
+export interface JobFilter {
+  readonly status?: readonly JobStatus[] | undefined;
+  readonly type?: readonly string[] | undefined;
+  readonly queue?: readonly string[] | undefined;
+  readonly tag?: readonly string[] | undefined;
+  /** Who holds the job now. */
+  readonly workerId?: readonly string[] | undefined;
+  /** Of the current error. */
+  readonly errorCode?: readonly string[] | undefined;
+  readonly createdAfter?: Instant | undefined;
+  readonly createdBefore?: Instant | undefined;
+  /** Of the current or last attempt. */
+  readonly startedBefore?: Instant | undefined;
+  /** The last sign of work is older than this; a job that never worked has none. */
+  readonly silentForMs?: number | undefined;
+  readonly deadLettered?: boolean | undefined;
+}
+
+export type SortField = 'createdAt' | 'statusSince' | 'priority';
+
+export interface JobOrder {
+  readonly by: SortField;
+  readonly descending: boolean;
+}
+
+/** Where a job stands in an order; the id breaks ties. */
+export interface JobKey {
+  readonly value: string | number;
+  readonly id: string;
+}
+
+export interface JobList {
+  readonly filter: JobFilter;
+  readonly order: JobOrder;
+  readonly limit: number;
+  /** Jobs after this one; null: from the first. */
+  readonly after: JobKey | null;
+}
+
+const COLUMN: Readonly<Record<SortField, { readonly name: string; readonly type: string }>> = {
+  createdAt: { name: 'j.created_at', type: 'timestamptz' },
+  statusSince: { name: 'j.status_since', type: 'timestamptz' },
+  priority: { name: 'j.priority', type: 'int' },
+};
+
+/** Longer ago than any job: an interval has an end, a number of milliseconds has none. */
+const MAX_SILENCE_MS = 100 * 365 * 86_400_000;
+
+class Conditions {
+  readonly values: unknown[] = [];
+  private readonly texts: string[] = [];
+
+  value(value: unknown): string {
+    this.values.push(value);
+    return `$${this.values.length}`;
+  }
+
+  add(text: string): this {
+    this.texts.push(text);
+    return this;
+  }
+
+  /** Nothing when the filter does not ask. */
+  when(value: unknown, text: (parameter: string) => string): this {
+    return value === undefined ? this : this.add(text(this.value(value)));
+  }
+
+  /** One value is compared, so that an index in the list's order serves it. */
+  oneOf(expression: string, values: readonly string[] | undefined): this {
+    if (values?.length === 1) return this.when(values[0], (p) => `${expression} = ${p}::text`);
+    return this.when(values, (p) => `${expression} = any (${p}::text[])`);
+  }
+
+  get text(): string {
+    return this.texts.length === 0 ? 'true' : this.texts.join(' and ');
+  }
+}
+
+const conditionsOf = (filter: JobFilter): Conditions => {
+  const silentForMs = filter.silentForMs === undefined ? undefined : Math.min(filter.silentForMs, MAX_SILENCE_MS);
+  const conditions = new Conditions()
+    .oneOf('j.status', filter.status)
+    .oneOf('j.type', filter.type)
+    .oneOf('j.queue', filter.queue)
+    .when(filter.tag, (p) => `j.tags ?| ${p}::text[]`)
+    .oneOf(`(j.doc -> 'lease' ->> 'workerId')`, filter.workerId)
+    .oneOf(`(j.doc -> 'error' ->> 'code')`, filter.errorCode)
+    .when(filter.createdAfter, (p) => `j.created_at > ${p}::timestamptz`)
+    .when(filter.createdBefore, (p) => `j.created_at < ${p}::timestamptz`)
+    .when(filter.startedBefore, (p) => `(j.doc ->> 'startedAt')::timestamptz < ${p}::timestamptz`)
+    .when(silentForMs, (p) => `j.last_activity_at < clock_timestamp() - ${p}::bigint * interval '1 ms'`);
+  // Without a parameter, so that the index of dead letters serves it.
+  if (filter.deadLettered !== undefined)
+    conditions.add(filter.deadLettered ? 'j.dead_lettered' : 'not j.dead_lettered');
+  return conditions;
+};
+
+export const keyOf = ({ job }: StoredJob, { by }: JobOrder): JobKey => ({ value: job[by], id: job.id });
+
+export class JobQueries {
+  constructor(private readonly pool: Pool) {}
+
+  async list({ filter, order, limit, after }: JobList): Promise<readonly StoredJob[]> {
+    const conditions = conditionsOf(filter);
+    const column = COLUMN[order.by];
+    if (after !== null) {
+      const key = `(${conditions.value(after.value)}::${column.type}, ${conditions.value(after.id)}::uuid)`;
+      conditions.add(`(${column.name}, j.id) ${order.descending ? '<' : '>'} ${key}`);
+    }
+    const direction = order.descending ? 'desc' : 'asc';
+    const { rows } = await this.pool.query<JobRecord>(
+      `select ${JOB_COLUMNS} from jobledger.jobs j where ${conditions.text}
+        order by ${column.name} ${direction}, j.id ${direction} limit ${conditions.value(limit)}`,
+      conditions.values,
+    );
+    return rows.map(toStoredJob);
+  }
+
+  /** Those of the jobs that pass the filter, in order of their last position. */
+  async among(ids: readonly string[], filter: JobFilter): Promise<readonly StoredJob[]> {
+    if (ids.length === 0) return [];
+    const conditions = conditionsOf(filter).when(ids, (p) => `j.id = any (${p}::uuid[])`);
+    const { rows } = await this.pool.query<JobRecord>(
+      `select ${JOB_COLUMNS} from jobledger.jobs j where ${conditions.text} order by j.position`,
+      conditions.values,
+    );
+    return rows.map(toStoredJob);
+  }
+}
