@@ -67,7 +67,9 @@ const parsed = <Value>(written: WrittenSettings, key: string, rule: ValueRule<Va
   if (found === undefined) return undefined;
   const result = rule.schema.safeParse(found.text);
   if (result.success) return result.data;
-  throw new ConfigError(`${found.name}: expected ${rule.expected}${isSecret ? '' : `, not ${JSON.stringify(found.text)}`}`);
+  throw new ConfigError(
+    `${found.name}: expected ${rule.expected}${isSecret ? '' : `, not ${JSON.stringify(found.text)}`}`,
+  );
 };
 
 type Values = { readonly [Name in SettingName]: ValueOf<(typeof SETTINGS)[Name]> };
