@@ -55,6 +55,8 @@ export interface Answer<Body = unknown> {
 }
 
 const TIMEOUT_MS = 15_000;
+/** A test in which nobody answers for so long has failed. */
+const INSIST_MS = 60_000;
 
 const parse = (text: string): unknown => {
   try {
@@ -175,10 +177,14 @@ export class Lane {
     const { nodes } = this.recorder;
     const key = options.key === undefined && method !== 'GET' ? randomUUID() : (options.key ?? null);
     let node = Math.floor(Math.random() * nodes.length);
+    const until = performance.now() + INSIST_MS;
     for (let tries = 0; ; tries += 1) {
       const { outcome } = await this.send(nodes[node % nodes.length]!, method, path, { ...options, key });
       if (outcome?.kind === 'answered' && outcome.status < 500) return outcome as Answer<Body>;
-      if (options.signal?.aborted === true) throw new Error(`${method} ${path}: gave up`);
+      if (options.signal?.aborted === true || performance.now() > until) {
+        const last = outcome?.kind === 'answered' ? `${outcome.status}` : outcome?.cause;
+        throw new Error(`${method} ${path}: gave up after ${tries + 1} tries, the last: ${last}`);
+      }
       node += 1;
       if (tries >= nodes.length - 1) await new Promise((resolve) => setTimeout(resolve, Math.min(50 * tries, 250)));
     }

@@ -1,0 +1,137 @@
+/** What clients and workers of the end-to-end tests do, over the recorder: every call is kept and judged. */
+import { randomUUID } from 'node:crypto';
+import type {
+  ClaimAnswer,
+  ClaimedJob,
+  CommandAnswer,
+  CreateJob,
+  CreateJobsAnswer,
+  Job,
+} from '../../../src/api/contract.js';
+import type { Cluster } from './cluster.js';
+import type { Answer, CallOptions, Lane } from './recorder.js';
+
+type AnyCluster = Pick<Cluster, 'recorder'>;
+
+const expectStatus = ({ status, body }: Answer, ...expected: number[]): void => {
+  if (!expected.includes(status)) throw new Error(`answered ${status}: ${JSON.stringify(body)}`);
+};
+
+const client = (cluster: AnyCluster): Lane => cluster.recorder.lane('client');
+
+/** Creates a job, whatever happens to the processes meanwhile. */
+export const createJob = async (cluster: AnyCluster, over: Partial<CreateJob> = {}): Promise<CommandAnswer> => {
+  const answer = await client(cluster).insist<CommandAnswer>('POST', '/v1/jobs', { body: { type: 'report', ...over } });
+  expectStatus(answer, 201);
+  return answer.body;
+};
+
+/** Ids of as many jobs as asked, at most 1,000, all made in one call. */
+export const createJobs = async (
+  cluster: AnyCluster,
+  count: number,
+  over: Partial<CreateJob> = {},
+): Promise<readonly string[]> => {
+  const jobs = Array.from({ length: count }, (_, n) => ({ type: 'report', payload: { n }, ...over }));
+  const answer = await client(cluster).insist<CreateJobsAnswer>('POST', '/v1/jobs/batch', { body: { jobs } });
+  expectStatus(answer, 201);
+  return answer.body.items.map(({ jobId }) => jobId);
+};
+
+export interface Claiming {
+  readonly queues?: readonly string[];
+  readonly max?: number;
+  readonly waitMs?: number;
+  readonly leaseMs?: number;
+  readonly start?: boolean;
+}
+
+/** One claim, repeated with its key until it is answered. */
+export const claim = async (
+  cluster: AnyCluster,
+  workerId: string,
+  claiming: Claiming = {},
+): Promise<readonly ClaimedJob[]> => {
+  const lane = cluster.recorder.lane(workerId);
+  const answer = await lane.insist<ClaimAnswer>('POST', '/v1/claims', { body: { workerId, ...claiming } });
+  expectStatus(answer, 200);
+  return answer.body.jobs;
+};
+
+/** @throws Error when there was nothing to claim. */
+export const claimOne = async (cluster: AnyCluster, workerId: string, claiming: Claiming = {}): Promise<ClaimedJob> => {
+  const [claimed] = await claim(cluster, workerId, { waitMs: 10_000, ...claiming });
+  if (claimed === undefined) throw new Error(`${workerId} found nothing to claim`);
+  return claimed;
+};
+
+/** Claims one after another until there is nothing more. */
+export const drain = async (
+  cluster: AnyCluster,
+  workerId: string,
+  claiming: Claiming = {},
+): Promise<readonly ClaimedJob[]> => {
+  const claimed: ClaimedJob[] = [];
+  for (;;) {
+    const jobs = await claim(cluster, workerId, claiming);
+    if (jobs.length === 0) return claimed;
+    claimed.push(...jobs);
+  }
+};
+
+/** What a worker may say of a job that it claimed. */
+export type WorkerCall =
+  'start' | 'heartbeat' | 'progress' | 'complete' | 'fail' | 'throttle' | 'wait' | 'release' | 'logs';
+
+/** A worker with the lease of one attempt. Calls are repeated with their key until they are answered. */
+export class Holder {
+  private readonly lane: Lane;
+
+  constructor(
+    cluster: AnyCluster,
+    readonly workerId: string,
+    private readonly claimed: ClaimedJob,
+  ) {
+    this.lane = cluster.recorder.lane(workerId);
+  }
+
+  get jobId(): string {
+    return this.claimed.job.id;
+  }
+
+  /** The answer, a refusal too. */
+  say(call: WorkerCall, body: object = {}, options: Omit<CallOptions, 'body'> = {}): Promise<Answer<CommandAnswer>> {
+    const { leaseToken } = this.claimed;
+    return this.lane.insist('POST', `/v1/jobs/${this.jobId}/${call}`, { ...options, body: { leaseToken, ...body } });
+  }
+
+  /** @throws Error on a refusal. */
+  async must(call: WorkerCall, body: object = {}): Promise<CommandAnswer> {
+    const answer = await this.say(call, body);
+    expectStatus(answer, 200);
+    return answer.body;
+  }
+
+  /** Counts, once however often it is sent. */
+  progress(processed: number, batchId: string = randomUUID()): Promise<Answer<CommandAnswer>> {
+    return this.say('progress', { batchId, processed });
+  }
+}
+
+/** A worker that holds the next job of a queue. */
+export const hold = async (cluster: AnyCluster, workerId: string, claiming: Claiming = {}): Promise<Holder> =>
+  new Holder(cluster, workerId, await claimOne(cluster, workerId, claiming));
+
+/** A command of a client on a job: its answer, a refusal too. */
+export const command = (
+  cluster: AnyCluster,
+  jobId: string,
+  name: 'start' | 'cancel' | 'retry' | 'resume' | 'reschedule' | 'priority',
+  body: object = {},
+): Promise<Answer<CommandAnswer>> => client(cluster).insist('POST', `/v1/jobs/${jobId}/${name}`, { body });
+
+export const readJob = async (cluster: AnyCluster, jobId: string): Promise<Job> => {
+  const answer = await client(cluster).insist<Job>('GET', `/v1/jobs/${jobId}`);
+  expectStatus(answer, 200);
+  return answer.body;
+};
