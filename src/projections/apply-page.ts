@@ -16,7 +16,7 @@ export interface PageStep {
   readonly from: Position;
   readonly to: Checkpoint;
   readonly events: readonly RecordedEvent[];
-  /** How long the lead is renewed for, ms; also the longest time the transaction may stand idle. */
+  /** How long the lead is renewed for, ms. */
   readonly leadMs: number;
 }
 
@@ -64,7 +64,7 @@ export const applyPage = async (
   const { pool, checkpoints, projection } = on;
   const streams = [...new Set(events.map(({ stream }) => stream))];
   try {
-    return await inTransaction(pool, leadMs, async (tx) => {
+    return await inTransaction(pool, async (tx) => {
       // First: its row lock makes everybody else who applies this page wait here, and then find it done.
       const skipped = await checkpoints.advance(tx, projection, { from, to, leadMs }, streams);
       if (skipped === undefined) throw new Superseded();

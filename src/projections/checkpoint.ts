@@ -120,7 +120,7 @@ export class Checkpoints {
   async note(name: string, error: string | null): Promise<void> {
     await this.pool.query(
       `update jobledger.projections set last_error = $3
-        where name = $1 and last_error is distinct from $3 and (leader = $2 or leads_until <= clock_timestamp())`,
+        where name = $1 and last_error is distinct from $3 and (leader is null or leader = $2 or leads_until <= clock_timestamp())`,
       [name, this.instanceId, error],
     );
   }

@@ -43,8 +43,9 @@ export class ProjectionLoop {
   /** Where this process goes on while it leads. */
   private held: Checkpoint | undefined;
   private failures = 0;
-  private running: Promise<void> | undefined;
-  private stopped = true;
+  /** From start to stop. */
+  private run: AbortController | undefined;
+  private ended: Promise<void> = Promise.resolve();
   /** Until then a lead that has run out is taken though there is no news: its leader may be what was started anew. */
   private eagerUntil = 0;
   private readonly news = new Wake();
@@ -62,11 +63,9 @@ export class ProjectionLoop {
   }
 
   start(): void {
-    if (!this.stopped) return;
-    this.stopped = false;
-    this.eagerUntil = performance.now() + 1.5 * this.options.leadMs;
-    this.pause.clear();
-    this.running = this.run(this.running);
+    if (this.run !== undefined) return;
+    this.run = new AbortController();
+    this.ended = this.drive(this.run.signal, this.ended);
   }
 
   wake(): void {
@@ -75,18 +74,23 @@ export class ProjectionLoop {
 
   /** Ends after the page in hand. */
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.run?.abort();
+    this.run = undefined;
     this.news.wake();
     this.pause.wake();
-    await this.running;
+    await this.ended;
   }
 
-  private async run(before: Promise<void> | undefined): Promise<void> {
+  private async drive(signal: AbortSignal, before: Promise<void>): Promise<void> {
     await before;
-    await this.ensured();
-    while (!this.stopped) {
+    this.pause.clear();
+    this.eagerUntil = performance.now() + 1.5 * this.options.leadMs;
+    let isKnown = false;
+    while (!signal.aborted) {
       try {
-        await this.turn();
+        if (!isKnown) await this.on.checkpoints.ensure(this.projection);
+        isKnown = true;
+        await this.turn(signal);
         this.failures = 0;
       } catch (error) {
         await this.recover(error);
@@ -96,19 +100,8 @@ export class ProjectionLoop {
     await this.on.checkpoints.resign(this.projection.name).catch(() => undefined);
   }
 
-  private async ensured(): Promise<void> {
-    while (!this.stopped) {
-      try {
-        await this.on.checkpoints.ensure(this.projection);
-        return;
-      } catch (error) {
-        await this.recover(error);
-      }
-    }
-  }
-
-  private async turn(): Promise<void> {
-    const from = this.held ?? (await this.takeLead());
+  private async turn(signal: AbortSignal): Promise<void> {
+    const from = this.held ?? (await this.takeLead(signal));
     if (from === undefined) return;
     const began = performance.now();
     this.news.clear();
@@ -121,7 +114,7 @@ export class ProjectionLoop {
     // Each time: a log may be restored from a backup while this process sleeps, and no statement of it fails.
     await verifyCheckpoint(this.on.store, this.projection.name, from);
     if (page.next === from.position) {
-      if (!this.stopped) await this.news.wait();
+      if (!signal.aborted) await this.news.wait();
       return;
     }
     this.held = await this.apply(from, page);
@@ -143,7 +136,7 @@ export class ProjectionLoop {
    * Takes the lead where nobody has it.
    * @returns undefined when another process leads: then some time has passed.
    */
-  private async takeLead(): Promise<Checkpoint | undefined> {
+  private async takeLead(signal: AbortSignal): Promise<Checkpoint | undefined> {
     const { checkpoints, store } = this.on;
     const { name, version } = this.projection;
     this.news.clear();
@@ -154,7 +147,7 @@ export class ProjectionLoop {
       if (performance.now() > this.eagerUntil) {
         const head = await store.head();
         if (comparePositions(row.position, head.position) >= 0) {
-          if (!this.stopped) await this.news.wait();
+          if (!signal.aborted) await this.news.wait();
           // Who led last goes first.
           await this.pause.wait(this.options.leadMs / 2);
           return undefined;

@@ -41,15 +41,15 @@ const wrapped = (client: pg.PoolClient): Tx => ({
   },
 });
 
-/**
- * Commits what `work` did, or nothing.
- * @param idleMs longest time between two statements: then the server ends the session.
- */
-export const inTransaction = async <T>(pool: pg.Pool, idleMs: number, work: (tx: Tx) => Promise<T>): Promise<T> => {
+/** Longest time between two statements; then the server ends the session. */
+const MAX_IDLE_MS = 2_000;
+
+/** Commits what `work` did, or nothing. */
+export const inTransaction = async <T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<T> => {
   const client = await pool.connect();
   let broken = false;
   try {
-    await client.query(`begin; set local idle_in_transaction_session_timeout = ${Math.trunc(idleMs)}`);
+    await client.query(`begin; set local idle_in_transaction_session_timeout = ${MAX_IDLE_MS}`);
     const result = await work(wrapped(client));
     await client.query('commit');
     return result;
