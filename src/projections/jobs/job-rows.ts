@@ -100,6 +100,8 @@ export class PostgresJobRows implements JobRows {
     const client = await this.pool.connect();
     try {
       await client.query('begin');
+      // A process that freezes here must not hold the log: the server ends its transaction.
+      await client.query("select set_config('idle_in_transaction_session_timeout', '2000', true)");
       // No append may move the job between the replay and this write.
       await client.query('select jobledger.lock_log()');
       const { rows } = await client.query<{ head: string }>(
