@@ -21,6 +21,7 @@ export const seedOf = (stored: StoredJob, contexts: Contexts): Seed => {
   };
   return {
     jobId: job.id,
+    revision: job.revision,
     run: job.run,
     attempt: job.attempt,
     workerId: job.lease?.workerId ?? null,

@@ -49,7 +49,7 @@ export const LEASES_RENEW: BesideTable<LeaseRenewal> = {
 
 export interface LeaseEnd {
   readonly jobId: string;
-  /** Accepted calls when the end was judged: refused as `leases` when there were more. Null: whatever there were. */
+  /** Of the row that the end was judged on: refused as `leases` when it moved or is gone. Null: whatever there is. */
   readonly beats: number | null;
 }
 

@@ -15,7 +15,7 @@ export interface Lease {
   /** Epoch ms; null when nobody holds the job. */
   readonly expiresAt: number | null;
   readonly lastBeatAt: number | null;
-  /** Number of accepted calls. */
+  /** Rises with each accepted call, and is another for each row that a job ever had: what a fence compares. */
   readonly beats: number;
   readonly directive: Directive;
 }
@@ -71,10 +71,14 @@ export interface Leases {
   rearm(
     rows: readonly { readonly jobId: string; readonly beats: number; readonly deadlineAt: number | null }[],
   ): Promise<void>;
-  /** Makes rows that were lost, with a full lease of grace; rows that are there stay. */
+  /**
+   * Makes rows that were lost, with a full lease of grace; rows that are there stay. Of a job that is not at the given
+   * revision any more none is made: its lease may have ended, and a row that nothing ends would let a zombie beat.
+   */
   seed(
     rows: readonly {
       readonly jobId: string;
+      readonly revision: number;
       readonly run: number;
       readonly attempt: number;
       readonly workerId: string | null;

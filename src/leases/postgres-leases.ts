@@ -207,17 +207,26 @@ export class PostgresLeases implements Leases {
     await this.pool.query({
       name: 'leases-seed',
       text: `
-        insert into jobledger.leases (job_id, run, attempt, worker_id, lease_ms, expires_at, deadline_at, directive)
+        with asked as (
+          select * from unnest(
+            $1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::text[], $6::bigint[], $7::bigint[], $8::text[])
+            as a(job_id, revision, run, attempt, worker_id, lease_ms, deadline_ms, directive)
+        ), unmoved as (
+          -- No append may end the lease between this look and the new row; one that is at it is not waited for.
+          select j.id as job_id from jobledger.jobs j join asked a on a.job_id = j.id and a.revision = j.revision
+          order by j.id for share of j skip locked
+        )
+        insert into jobledger.leases (job_id, run, attempt, worker_id, lease_ms, expires_at, deadline_at, directive,
+          beats)
         select r.job_id, r.run, r.attempt, r.worker_id, r.lease_ms,
           case when r.worker_id is not null then jobledger.now_ms() + r.lease_ms * interval '1 ms' end,
           least(to_timestamp(r.deadline_ms / 1000.0),
             case when r.worker_id is not null then jobledger.now_ms() + r.lease_ms * interval '1 ms' end),
-          r.directive
-        from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::bigint[], $6::bigint[], $7::text[])
-          as r(job_id, run, attempt, worker_id, lease_ms, deadline_ms, directive)
-        order by r.job_id on conflict do nothing`,
+          r.directive, jobledger.first_beat(jobledger.now_ms())
+        from asked r join unmoved using (job_id) order by r.job_id on conflict do nothing`,
       values: [
         rows.map((row) => row.jobId),
+        rows.map((row) => row.revision),
         rows.map((row) => row.run),
         rows.map((row) => row.attempt),
         rows.map((row) => row.workerId),

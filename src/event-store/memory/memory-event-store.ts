@@ -40,10 +40,16 @@ export interface BesideContext {
   readonly at: number;
 }
 
+/** Requests that are refused under another name than the table's, as a function in SQL may. */
+export interface NamedRefusal {
+  readonly as: string;
+  readonly requests: readonly number[];
+}
+
 /** Stands for a beside table. */
 export interface BesideApplier<Row = unknown> {
   /** Ordinals of the requests that are refused. Called again without them, until there are none. Changes nothing. */
-  check?(rows: readonly BesideEntry<Row>[], context: BesideContext): readonly number[];
+  check?(rows: readonly BesideEntry<Row>[], context: BesideContext): readonly number[] | NamedRefusal;
   apply(rows: readonly BesideEntry<Row>[], context: BesideContext): void;
 }
 
@@ -146,8 +152,9 @@ export class MemoryEventStore implements EventStore {
     const context = { base: String(base), at };
     const rows = besideRows(units.flat(), base);
     for (const [table, entries] of rows) {
-      const refused = this.#applier(table).check?.(entries, context) ?? [];
-      if (refused.length > 0) return withoutRefused(units, new Set(refused), table, outcomes);
+      const checked = this.#applier(table).check?.(entries, context) ?? [];
+      const { as, requests } = 'as' in checked ? checked : { as: table, requests: checked };
+      if (requests.length > 0) return withoutRefused(units, new Set(requests), as, outcomes);
     }
     for (const [table, entries] of rows) this.#applier(table).apply(entries, context);
     const leaves = units.flat().flatMap((request) => this.#record(request, at, outcomes));

@@ -13,7 +13,8 @@ create table jobledger.leases (
   lease_ms bigint,
   expires_at timestamptz,
   last_beat_at timestamptz,
-  -- Number of accepted calls: a reap judged before a beat loses against it.
+  -- Rises with each accepted call: a reap judged before a beat loses against it. It starts at the row's own time, so
+  -- that what was judged on a row that is gone never fits the one that came after it.
   beats bigint not null default 0,
   directive text not null default 'continue',
   -- When a stall rule may be due. Beats do not move it (92 % of them are HOT so): the reaper judges anew when it fires.
@@ -21,6 +22,10 @@ create table jobledger.leases (
 ) with (fillfactor = 70);
 
 create index leases_deadline on jobledger.leases (deadline_at) where deadline_at is not null;
+
+-- Where `beats` of a row starts that is made at this time: in µs, which calls cannot catch up with.
+create function jobledger.first_beat(at timestamptz) returns bigint language sql immutable parallel safe as
+  $f$ select (extract(epoch from at) * 1000000)::bigint $f$;
 
 -- A claim's hold on candidates while it is being appended: lost ones are lost hints, no more. It holds a job as it was
 -- found: one that was claimed and came back is free at once.
@@ -35,16 +40,16 @@ create function jobledger.leases_put(
   p_job_id uuid[], p_run int[], p_attempt int[], p_worker_id text[], p_lease_ms bigint[], p_expires_at timestamptz[],
   p_deadline_at timestamptz[]
 ) returns void language sql volatile as $f$
-  insert into jobledger.leases (job_id, run, attempt, worker_id, lease_ms, expires_at, last_beat_at, deadline_at)
+  insert into jobledger.leases (job_id, run, attempt, worker_id, lease_ms, expires_at, last_beat_at, beats, deadline_at)
   select r.job_id, r.run, r.attempt, r.worker_id, r.lease_ms,
     -- Never shorter than what the event promises, whose time was an estimate.
     case when r.worker_id is not null then greatest(r.expires_at, p_at + r.lease_ms * interval '1 ms') end,
-    case when r.worker_id is not null then p_at end, r.deadline_at
+    case when r.worker_id is not null then p_at end, jobledger.first_beat(p_at), r.deadline_at
   from unnest(p_job_id, p_run, p_attempt, p_worker_id, p_lease_ms, p_expires_at, p_deadline_at)
     as r(job_id, run, attempt, worker_id, lease_ms, expires_at, deadline_at)
   on conflict (job_id) do update set run = excluded.run, attempt = excluded.attempt, worker_id = excluded.worker_id,
-    lease_ms = excluded.lease_ms, expires_at = excluded.expires_at, last_beat_at = excluded.last_beat_at, beats = 0,
-    directive = 'continue', deadline_at = excluded.deadline_at
+    lease_ms = excluded.lease_ms, expires_at = excluded.expires_at, last_beat_at = excluded.last_beat_at,
+    beats = excluded.beats, directive = 'continue', deadline_at = excluded.deadline_at
 $f$;
 
 -- Every accepted worker call renews the lease; a call whose lease is not the current one is refused.
