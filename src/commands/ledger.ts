@@ -93,19 +93,20 @@ export class Ledger {
 
   /** Renews the lease; a checkpoint or state that changed is an event, a bare beat is none. */
   async heartbeat(jobId: string, command: Heartbeat, call: Call, leaseMs: number | null): Promise<HeartbeatOutcome> {
-    const isBare = command.checkpoint === null && command.state === null && call.idempotency === null;
-    if (isBare && call.ifMatch === null) {
-      const renewed = command.token === null ? null : await this.renew(jobId, command.token, leaseMs);
-      if (renewed !== null && command.token !== null) return beatOutcome(jobId, command.token, renewed);
-    }
+    const { token } = command;
+    // The lease comes first: a reap that was judged before this call loses, whatever the call turns out to be.
+    const renewed = token === null ? null : await this.renew(jobId, token, leaseMs);
+    if (token !== null && renewed !== null && isBare(command, call)) return beatOutcome(jobId, token, renewed);
     const outcome = await this.execute(jobId, command, call, leaseMs);
-    if (outcome.events.length === 0 && !outcome.replayed && command.token !== null) {
-      const renewed = await this.renew(jobId, command.token, leaseMs);
-      if (renewed !== null) return { ...outcome, ...leaseOf(renewed) };
-      // The log says that the lease is the caller's: its row was lost.
-      await this.on.lostLeases.seed(jobId);
-    }
-    return { ...outcome, ...(await this.leaseAfter(outcome, leaseMs)) };
+    if (outcome.events.length > 0 || outcome.replayed)
+      return { ...outcome, ...(await this.leaseAfter(outcome, leaseMs)) };
+    if (renewed !== null) return { ...outcome, ...leaseOf(renewed) };
+    // The log says that the lease is the caller's: its row was lost, unless the attempt has just ended.
+    await this.on.lostLeases.seed(jobId);
+    const again = token === null ? null : await this.renew(jobId, token, leaseMs);
+    if (again !== null) return { ...outcome, ...leaseOf(again) };
+    const later = await this.execute(jobId, command, { ...call, idempotency: null }, leaseMs);
+    return { ...later, ...(await this.leaseAfter(later, leaseMs)) };
   }
 
   /** Keeps log lines of a job, and says where it stands. A token that is not its current attempt's is refused. */
@@ -182,6 +183,10 @@ export class Ledger {
     return done.finally(() => this.inFlight.delete(key));
   }
 }
+
+/** Only a sign of life: it asks for nothing that the log would have to know. */
+const isBare = ({ checkpoint, state }: Heartbeat, { idempotency, ifMatch }: Call): boolean =>
+  checkpoint === null && state === null && idempotency === null && ifMatch === null;
 
 /** What is kept of an answer without events. */
 const standingOf = ({ jobId, status, run, attempt, revision, position }: Outcome): AnswerBody[number] => ({

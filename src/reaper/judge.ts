@@ -27,13 +27,19 @@ export const clocksOf = (lease: Lease, stored: StoredJob): Clocks => ({
   lastActivityAt: lastActivityMs(stored),
 });
 
-/** A lease row may be left from an attempt that ended: then its clocks say nothing of the job. */
-const isOfJob = (lease: Lease, { job }: StoredJob): boolean =>
-  lease.run === job.run && lease.attempt === job.attempt && (lease.workerId === null) === (job.lease === null);
+/**
+ * Whether the lease row bounds the job as it is known. When it does not, one of the two is old: the row may be left
+ * from an attempt that ended, the job may have been read from a row that was lost or edited.
+ */
+export const bounds = (lease: Lease, { job }: StoredJob): boolean =>
+  hasTag(job.status, 'reapable') &&
+  lease.run === job.run &&
+  lease.attempt === job.attempt &&
+  (lease.workerId === null) === (job.lease === null);
 
 export const judge = ({ lease, stored, policy, now }: DueWork): Judgement => {
   const { job } = stored;
-  if (!hasTag(job.status, 'reapable') || !isOfJob(lease, stored)) return { kind: 'live', rearmAt: null };
+  if (!bounds(lease, stored)) return { kind: 'live', rearmAt: null };
   const clocks = clocksOf(lease, stored);
   const rule = dueRule(job, clocks, policy, now);
   if (rule !== null) return { kind: 'due', rule, clocks };

@@ -12,10 +12,11 @@ import type { Outcome } from '../commands/envelope.js';
 import { Raced } from '../commands/verification.js';
 import type { EventStore } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
-import type { DueCursor, DueLease, Leases } from '../leases/leases.js';
+import type { DueCursor, DueLease, Lease, Leases } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
-import { judge, type DueWork } from './judge.js';
+import type { StoredJob } from '../projections/jobs/stored-job.js';
+import { bounds, judge, type DueWork } from './judge.js';
 import { reapSaga, type ReapJob } from './reap.saga.js';
 
 export type SweepVerdict = 'failed' | 'requeued' | 'cancelled' | 'moved' | 'finalised' | 'live' | 'raced' | 'error';
@@ -124,14 +125,21 @@ export class Sweep {
     const work: DueWork[] = [];
     for (const lease of leases) {
       try {
-        const stored = rows.get(lease.jobId) ?? (await replayJob(this.on.store, lease.jobId)).stored;
-        if (stored === null) throw new Error('its events are not in the log');
+        const stored = await this.knownOf(lease, rows.get(lease.jobId));
         work.push({ lease, stored, policy: this.on.contexts.policyOf(stored.job.spec), now });
       } catch (error) {
         this.fail(lease.jobId, null, error);
       }
     }
     return work;
+  }
+
+  /** A deadline is disarmed on the word of the log alone: nothing would arm it again. */
+  private async knownOf(lease: Lease, row: StoredJob | undefined): Promise<StoredJob> {
+    if (row !== undefined && bounds(lease, row)) return row;
+    const { stored } = await replayJob(this.on.store, lease.jobId);
+    if (stored === null) throw new Error('its events are not in the log');
+    return stored;
   }
 
   private async rearm(work: readonly DueWork[]): Promise<void> {
