@@ -46,12 +46,26 @@ class HttpAdapter extends FastifyAdapter {
 
   override async close(): Promise<void> {
     const server = this.getHttpServer();
-    const timer = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+    const timer = setInterval(() => {
+      server.closeIdleConnections();
+      // Those that never sent a byte, as browsers open ahead of need, are not idle to Node: it awaits their request.
+      for (const socket of this.sockets) if (socket.bytesRead === 0) socket.destroy();
+    }, CLOSE_IDLE_EVERY_MS);
     try {
       await super.close();
     } finally {
       clearInterval(timer);
     }
+  }
+
+  /** Open connections. */
+  private readonly sockets = new Set<Socket>();
+
+  watchConnections(): void {
+    this.getHttpServer().on('connection', (socket: Socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+    });
   }
 }
 
@@ -146,6 +160,7 @@ export const createHttpAdapter = (options: HttpServerOptions = {}): FastifyAdapt
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     skipMiddie: true,
   });
+  adapter.watchConnections();
   const instance: FastifyInstance = adapter.getInstance();
   instance.addHook('onRoute', ({ method, url }) => routes.add([method].flat(), url));
   refuseEarly(instance, routes, maxBodyBytes, isDraining);

@@ -1,0 +1,205 @@
+/* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-call
+   -- answers are looked into by name. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Caller, startApp, type TestApp } from '../support/app.js';
+
+let app: TestApp;
+let call: Caller;
+beforeAll(async () => {
+  app = await startApp({ policy: { leaseMs: 100, maxLostLeases: 0 } });
+  call = new Caller(app.url);
+});
+afterAll(() => app.close());
+
+const fresh = (position: string) => ({ headers: { 'x-min-position': position } });
+
+describe('counters and queues', () => {
+  it('are as fresh as is asked', async () => {
+    await call.create({ queue: 'q1', type: 'ta' });
+    await call.create({ queue: 'q1', type: 'tb', autostart: false });
+    const { position } = await call.create({ queue: 'q2', type: 'ta' });
+    const { body, headers } = await call.get('/v1/counters', fresh(position));
+    expect(body).toMatchObject({
+      total: 3,
+      byStatus: { queued: 2, created: 1, running: 0 },
+      byQueue: { q1: { queued: 1, created: 1 }, q2: { queued: 1 } },
+      byType: { ta: { queued: 2 }, tb: { created: 1 } },
+      events: 5,
+    });
+    expect(headers.get('x-position')).toBe(body.position);
+    expect(BigInt(body.position)).toBeGreaterThanOrEqual(BigInt(position));
+    const first = await call.get('/v1/queues?limit=1', fresh(position));
+    expect(first.body.items).toMatchObject([
+      { name: 'q1', paused: false, depth: 1, byStatus: { queued: 1, created: 1 } },
+    ]);
+    const second = await call.get(`/v1/queues?limit=1&cursor=${first.body.nextCursor}`);
+    expect([second.body.items[0].name, second.body.nextCursor]).toEqual(['q2', null]);
+    const one = await call.get('/v1/queues/q2');
+    expect(one.body).toMatchObject({
+      name: 'q2',
+      depth: 1,
+      oldestJobId: expect.any(String),
+      limits: { maxRunning: null, maxRunningPerKey: null, rate: null },
+    });
+    expect((await call.get('/v1/queues/never')).body.code).toBe('not_found');
+  });
+
+  it('lag when no projection runs', async () => {
+    const other = await startApp({ run: ['api'] });
+    try {
+      const caller = new Caller(other.url);
+      const { position } = await caller.create();
+      const answer = await caller.get('/v1/counters', fresh(position));
+      expect([answer.status, answer.body.code, answer.headers.get('retry-after')]).toEqual([
+        503,
+        'projection_lagging',
+        '1',
+      ]);
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+describe('the reaper', () => {
+  it('sweeps when it is asked, and says what it did', async () => {
+    await call.create({ queue: 'reaped' });
+    const claimed = await call.claim('reaped');
+    const id = claimed.job.id;
+    // The lease of the policy is over as soon as its time is.
+    while (app.service.clock.now() <= Date.parse(claimed.leaseExpiresAt)) await call.get('/health/live');
+    const dry = await call.post('/v1/admin/reaper/sweep', { dryRun: true });
+    expect(dry.body).toMatchObject({
+      due: 1,
+      reaped: 1,
+      dryRun: true,
+      jobs: [{ jobId: id, rule: 'lease_expired', verdict: 'failed' }],
+    });
+    expect((await call.get(`/v1/jobs/${id}`)).body.status).toBe('running');
+    const overdue = await call.get('/v1/reaper');
+    expect(overdue.body).toMatchObject({ overdue: 1, sweeps: 0, alive: false, leader: null, lastSweepAt: null });
+    expect(overdue.body.mostOverdueMs).toBeGreaterThan(0);
+    const swept = await call.post('/v1/admin/reaper/sweep', {});
+    expect([swept.status, swept.body]).toEqual([
+      200,
+      expect.objectContaining({ due: 1, reaped: 1, raced: 0, dryRun: false }),
+    ]);
+    const reaped = await call.get(`/v1/jobs/${id}`);
+    expect(reaped.body).toMatchObject({
+      status: 'failed',
+      error: { code: 'LeaseExpired' },
+      lostLeases: 1,
+      deadLettered: true,
+    });
+    const { items } = (await call.get(`/v1/jobs/${id}/events`)).body;
+    expect(items.at(-1).actor.type).toBe('reaper');
+    expect((await call.get('/v1/reaper')).body).toMatchObject({ overdue: 0, mostOverdueMs: 0, sweeps: 0 });
+  });
+});
+
+describe('health', () => {
+  it('is live, and ready though no reaper ever swept', async () => {
+    expect((await call.get('/health/live')).body).toEqual({ status: 'ok' });
+    const ready = await call.get('/health/ready');
+    expect([ready.status, ready.body]).toEqual([
+      200,
+      {
+        status: 'degraded',
+        checks: {
+          database: { status: 'ok', detail: null },
+          projections: { status: 'ok', detail: null },
+          reaper: { status: 'degraded', detail: 'no sweep yet' },
+        },
+      },
+    ]);
+  });
+});
+
+describe('metrics', () => {
+  it('have the names of the contract, and count from 0', async () => {
+    const { position } = await call.create({ queue: 'm' });
+    await call.post('/v1/jobs/batch', { jobs: [{ type: 'm' }, { type: 'm' }] });
+    await call.post(`/v1/jobs/00000000-0000-7000-8000-000000000000/cancel`);
+    await call.get('/v1/counters', fresh(position));
+    const answer = await fetch(`${app.url}/metrics`);
+    expect(answer.headers.get('content-type')).toContain('text/plain');
+    const text = await answer.text();
+    for (const line of [
+      /^jobledger_jobs\{status="queued"\} [1-9]/m,
+      /^jobledger_jobs\{status="waiting"\} 0$/m,
+      /^jobledger_jobs_created_total [1-9]/m,
+      /^jobledger_jobs_completed_total 0$/m,
+      /^jobledger_jobs_failed_total 1$/m,
+      /^jobledger_jobs_cancelled_total 0$/m,
+      /^jobledger_jobs_retried_total 0$/m,
+      /^jobledger_jobs_dead_lettered_total 1$/m,
+      /^jobledger_commands_total\{command="create",outcome="done"\} [1-9]/m,
+      /^jobledger_events_total\{type="JobCreated"\} [1-9]/m,
+      /^jobledger_refused_total\{code="not_found"\} 1$/m,
+      /^jobledger_jobs_reaped_total\{rule="lease_expired"\} 1$/m,
+      /^jobledger_most_overdue_seconds 0$/m,
+      /^jobledger_projection_lag_events\{projection="counters"\} \d+$/m,
+      /^jobledger_projection_lag_seconds\{projection="counters"\} /m,
+      /^process_resident_memory_bytes \d+/m,
+    ]) {
+      expect(text).toMatch(line);
+    }
+    const again = await (await fetch(`${app.url}/metrics`)).text();
+    expect(again.match(/^jobledger_jobs_failed_total (\d+)$/m)?.[1]).toBe('1');
+  });
+});
+
+describe('the document', () => {
+  it('names every path that is built', async () => {
+    const { body } = await call.get('/openapi.json');
+    expect(Object.keys(body.paths).sort()).toEqual([
+      '/health/live',
+      '/health/ready',
+      '/metrics',
+      '/v1/admin/reaper/sweep',
+      '/v1/claims',
+      '/v1/config',
+      '/v1/counters',
+      '/v1/dead-letters',
+      '/v1/events',
+      '/v1/jobs',
+      '/v1/jobs/batch',
+      '/v1/jobs/{id}',
+      ...[
+        'cancel',
+        'complete',
+        'events',
+        'fail',
+        'heartbeat',
+        'logs',
+        'priority',
+        'progress',
+        'release',
+        'reschedule',
+      ].map((call) => `/v1/jobs/{id}/${call}`),
+      ...['resume', 'retry', 'start', 'stream', 'throttle', 'wait'].map((call) => `/v1/jobs/{id}/${call}`),
+      '/v1/queues',
+      '/v1/queues/{name}',
+      '/v1/reaper',
+      '/v1/streams/counters',
+      '/v1/streams/events',
+      '/v1/streams/jobs',
+    ]);
+  });
+});
+
+describe('a process without the API', () => {
+  it('serves its health and metrics, and nothing else', async () => {
+    const other = await startApp({ run: ['projections'], databaseUrl: app.databaseUrl });
+    try {
+      const caller = new Caller(other.url);
+      expect((await caller.get('/health/live')).status).toBe(200);
+      expect((await fetch(`${other.url}/metrics`)).status).toBe(200);
+      for (const path of ['/v1/jobs', '/v1/stuck', '/openapi.json']) {
+        expect([path, (await caller.get(path)).status]).toEqual([path, 404]);
+      }
+    } finally {
+      await other.close();
+    }
+  });
+});
