@@ -183,6 +183,16 @@ describe('an answer', () => {
     expectViolation(/0b: the refusal stale_lease is not recorded: call #11/);
   });
 
+  it('is a fault', () => {
+    calls.read.outcome = { kind: 'answered', status: 500, headers: {}, body: { code: 'internal' } };
+    expectViolation(/^a fault: \{"code":"internal"\}: call #5 /m);
+  });
+
+  it('is "not now" without saying when', () => {
+    calls.read.outcome = { kind: 'answered', status: 503, headers: {}, body: { code: 'unavailable' } };
+    expectViolation(/^503 without Retry-After: call #5 /m);
+  });
+
   it('promises a lease that was lost before', () => {
     setBody(calls.beat, { leaseExpiresAt: '2026-01-01T01:00:00.000Z' });
     expectViolation(/0b: the lease was lost at .*, position 12, though it was promised until 2026-01-01T01/);

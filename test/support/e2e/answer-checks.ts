@@ -298,3 +298,16 @@ export const checkRefusalsAreRecorded = (history: IndexedHistory): readonly Viol
     return recorded.has(key) ? [] : [`job ${named.jobId}: the refusal ${code} is not recorded: ${show(call)}`];
   });
 };
+
+/** Whatever happens to a process or its database, no caller meets an error that the service did not expect. */
+export const checkFaults = (history: IndexedHistory): readonly Violation[] =>
+  history.answered
+    .filter(({ outcome: { status } }) => status >= 500 && status !== 501 && status !== 503)
+    .map((call) => `a fault: ${JSON.stringify(call.outcome.body)}: ${show(call)}`);
+
+/** "Not now" says when to come again. */
+export const checkRetryAfter = (history: IndexedHistory): readonly Violation[] =>
+  history.answered
+    .filter(({ path, outcome }) => path.startsWith('/v1/') && outcome.status === 503)
+    .filter(({ outcome: { headers } }) => !/^[1-9]\d*$/.test(headers['retry-after'] ?? ''))
+    .map((call) => `503 without Retry-After: ${show(call)}`);

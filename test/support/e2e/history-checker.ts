@@ -22,6 +22,8 @@ const CHECKS: readonly ((history: IndexedHistory) => readonly Violation[])[] = [
   answers.checkPromises,
   answers.checkProgress,
   answers.checkRefusalsAreRecorded,
+  answers.checkFaults,
+  answers.checkRetryAfter,
   reads.checkSights,
   reads.checkFreshness,
   reads.checkStamps,

@@ -170,8 +170,8 @@ export class Lane {
   }
 
   /**
-   * Tries until there is an answer that is none of the server's faults, with the same key, on one process after the
-   * other, as a careful client would.
+   * Tries until there is an answer other than "not now" (503), with the same key, on one process after the other, as a
+   * careful client would.
    */
   async insist<Body = unknown>(method: string, path: string, options: CallOptions = {}): Promise<Answer<Body>> {
     const { nodes } = this.recorder;
@@ -180,7 +180,7 @@ export class Lane {
     const until = performance.now() + INSIST_MS;
     for (let tries = 0; ; tries += 1) {
       const { outcome } = await this.send(nodes[node % nodes.length]!, method, path, { ...options, key });
-      if (outcome?.kind === 'answered' && outcome.status < 500) return outcome as Answer<Body>;
+      if (outcome?.kind === 'answered' && outcome.status !== 503) return outcome as Answer<Body>;
       if (options.signal?.aborted === true || performance.now() > until) {
         const last = outcome?.kind === 'answered' ? `${outcome.status}` : outcome?.cause;
         throw new Error(`${method} ${path}: gave up after ${tries + 1} tries, the last: ${last}`);
