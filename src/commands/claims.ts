@@ -10,6 +10,7 @@ import type { EventStore, Position } from '../event-store/event-store.js';
 import type { ClaimFilter, Reservations } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
+import { repairRow } from '../projections/jobs/repair-row.js';
 import { applyTransitions, type StoredJob } from '../projections/jobs/stored-job.js';
 import { firstAnswer, type Answers } from './answers.js';
 import type { Idempotency, MemberRefused, Origin, Outcome } from './envelope.js';
@@ -43,6 +44,9 @@ const APPEND_MS = 2_000;
 /** A waiting claim looks again on its own this often: lost wake-ups, and jobs that fall due. */
 const POLL_MS = 500;
 
+/** A claim that lost all its candidates this often goes home with nothing. */
+const MAX_LOSSES = 20;
+
 interface Waiting {
   readonly request: ClaimRequest;
   readonly until: number;
@@ -54,6 +58,8 @@ interface Waiting {
   taking: boolean;
   /** Its key is known to have no answer. */
   isNew: boolean;
+  /** Times that all its candidates were lost. */
+  losses: number;
 }
 
 const keyOf = ({ filter }: ClaimRequest): string =>
@@ -84,7 +90,17 @@ export class Claims {
       const until = performance.now() + request.waitMs;
       const onAbort = (): void => this.settle(waiting, []);
       const isNew = request.idempotency === null;
-      const waiting: Waiting = { request, until, resolve, reject, onAbort, settled: false, taking: false, isNew };
+      const waiting: Waiting = {
+        request,
+        until,
+        resolve,
+        reject,
+        onAbort,
+        settled: false,
+        taking: false,
+        isNew,
+        losses: 0,
+      };
       request.signal.addEventListener('abort', onAbort, { once: true });
       this.waiting.add(waiting);
       this.wake();
@@ -222,16 +238,27 @@ export class Claims {
       await this.reservations.release(lost);
       if (waiting.settled && idempotency === null) await this.giveBack(claimed, origin);
       else if (claimed.length > 0) this.settle(waiting, claimed);
-      else {
-        // Every candidate was lost to somebody else: there may be a next one.
-        waiting.taking = false;
-        this.wake();
-      }
+      else await this.lose(waiting, lost);
     } catch (error) {
       await this.reservations.release(ids).catch(() => undefined);
       if (signal.aborted) this.settle(waiting, []);
       else this.fail(waiting, error);
     }
+  }
+
+  /**
+   * Every candidate was lost to somebody else: there may be a next one. What is lost again and again is offered by a
+   * row that is wrong: it is written anew, and the claim does not go on for ever.
+   */
+  private async lose(waiting: Waiting, lost: readonly string[]): Promise<void> {
+    waiting.losses += 1;
+    if (waiting.losses > MAX_LOSSES) {
+      this.settle(waiting, []);
+      return;
+    }
+    if (waiting.losses > 1) await Promise.all(lost.map((jobId) => repairRow(this.store, this.rows, jobId)));
+    waiting.taking = false;
+    this.wake();
   }
 
   /** The claimer hung up while its jobs were appended: nobody would work on them. */

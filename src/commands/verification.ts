@@ -4,8 +4,8 @@
  */
 import { Refusal } from '../domain/errors.js';
 import type { EventStore } from '../event-store/event-store.js';
-import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
+import { repairRow } from '../projections/jobs/repair-row.js';
 import { firstAnswer, type AnswerBody, type Answers } from './answers.js';
 import type { Entry, MemberVerdict } from './batch.js';
 import { Refused, type Idempotency, type Outcome } from './envelope.js';
@@ -130,9 +130,7 @@ export class Verification {
 
   /** Writes the row that the log says, in place of one that was lost or edited. */
   async repair(jobId: string): Promise<void> {
-    const { stored, facts } = await replayJob(this.on.store, jobId);
-    if (stored === null) throw new JobNotFound(jobId);
-    await this.on.rows.repair(stored, [...facts.seen]);
+    if (!(await repairRow(this.on.store, this.on.rows, jobId))) throw new JobNotFound(jobId);
     await this.refresh(jobId);
   }
 }
