@@ -312,11 +312,21 @@ describe('a reader of the log that goes on with the tail', () => {
         async (steps, delays, maxBuffered) => {
           memory = new MemoryEventStore({ clock: () => 0 });
           await append(20);
-          let reads = 0;
-          const store = gated(async () => {
-            reads += 1;
-            for (let n = delays[reads % delays.length]!; n > 0; n -= 1) await turn();
-          });
+          let waits = 0;
+          const someTurns = async () => {
+            waits += 1;
+            for (let n = delays[waits % delays.length]!; n > 0; n -= 1) await turn();
+          };
+          const store: EventStore = {
+            ...gated(someTurns),
+            // The tail may be ahead of a page, or behind it.
+            async *subscribe(options) {
+              for await (const item of memory.subscribe(options)) {
+                await someTurns();
+                yield item;
+              }
+            },
+          };
           const tail = new LogTail(store, { maxBuffered });
           const readers = ['0', '7', '20'].map((after) => new Reader(tail, after));
           let last = 20;

@@ -52,17 +52,19 @@ create table jobledger.counters_totals (
 -- priority at most: jobs that went back to their queue stand there by their first time.
 create function jobledger.oldest_ready(p_queue text, out id uuid, out since timestamptz) language plpgsql stable as $f$
 declare
+  -- A caller's collation comes with the argument, and with another than the column's no index serves.
+  v_queue text collate "default" := p_queue;
   v_priority int := 2147483647;
   v_job record;
 begin
   loop
     select j.priority into v_priority from jobledger.jobs j
-      where j.queue = p_queue and j.ready_at is not null and j.priority < v_priority
+      where j.queue = v_queue and j.ready_at is not null and j.priority < v_priority
       order by j.priority desc limit 1;
     exit when not found;
     for v_job in
       select j.id, j.ready_at, j.status_since from jobledger.jobs j
-        where j.queue = p_queue and j.ready_at is not null and j.priority = v_priority
+        where j.queue = v_queue and j.ready_at is not null and j.priority = v_priority
         order by j.ready_at, j.id limit 1000
     loop
       exit when v_job.ready_at > since;
