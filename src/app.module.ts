@@ -112,7 +112,14 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
     @Inject(SERVICE) private readonly service: Service,
     @Inject(RUN) private readonly run: readonly Duty[],
     private readonly shutdown: Shutdown,
-  ) {}
+    streams: SseStreams,
+  ) {
+    // What would hold the server open ends.
+    shutdown.signal.addEventListener('abort', () => {
+      service.claims.drain();
+      streams.closeAll();
+    });
+  }
 
   static for({ service, run, shutdown, settings }: AppOptions): DynamicModule {
     return {
@@ -149,10 +156,9 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
     if (this.run.includes('reaper')) this.service.reaper.start();
   }
 
-  /** Before the server closes: what would hold it open ends. */
+  /** Before the server closes. */
   onModuleDestroy(): void {
     this.shutdown.begin();
-    this.service.claims.drain();
   }
 
   /** After the server has answered what was in flight. */

@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type * as wire from './api/contract.js';
 import { Shutdown } from './api/shutdown.js';
@@ -27,6 +28,7 @@ const openApplication = (
   databaseUrl: string,
   shutdown: Shutdown,
   log: Logger,
+  state: { ready: boolean },
 ): Promise<NestFastifyApplication> =>
   createApplication({
     service: {
@@ -44,7 +46,7 @@ const openApplication = (
     shutdown,
     settings: describeConfig(config) as wire.ConfigView,
     version: versionOf(),
-    logger: nestLogger(log),
+    logger: nestLogger(log, () => state.ready),
   });
 
 /** Resolves at the first signal to stop; further ones change nothing. */
@@ -53,23 +55,37 @@ const untilSignalled = (): Promise<NodeJS.Signals> =>
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
   });
 
-const run = async (): Promise<void> => {
+/** For so long after the signal whoever asks is told that this process is stopping, and goes elsewhere. */
+const FAREWELL_MS = 250;
+
+const serve = async (
+  app: NestFastifyApplication,
+  { host, port }: Config,
+  signalled: Promise<NodeJS.Signals>,
+  log: Logger,
+  state: { ready: boolean },
+): Promise<void> => {
+  await app.listen(port, host);
+  const address = app.getHttpServer().address() as AddressInfo;
+  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  const url = `http://${name}:${address.port}`;
+  state.ready = true;
+  process.stdout.write(`Jobledger is ready at ${url} (no API keys: loopback only, every role granted)\n`);
+  log.info({ signal: await signalled }, 'stopping');
+};
+
+const run = async (state: { ready: boolean }): Promise<void> => {
   const signalled = untilSignalled();
   const config = loadConfig(process.env, process.cwd());
   const log = createLogger(config.logLevel);
   const embedded = await openDatabase(config, log);
   try {
     const shutdown = new Shutdown();
-    void signalled.then(() => shutdown.begin());
-    const app = await openApplication(config, embedded?.url ?? config.databaseUrl ?? '', shutdown, log);
+    const app = await openApplication(config, embedded?.url ?? config.databaseUrl ?? '', shutdown, log, state);
+    const stopping = signalled.finally(() => shutdown.begin());
     try {
-      await app.listen(config.port, config.host);
-      const { address, port, family } = app.getHttpServer().address() as AddressInfo;
-      const host = family === 'IPv6' ? `[${address}]` : address;
-      process.stdout.write(
-        `Jobledger is ready at http://${host}:${port} (no API keys: loopback only, every role granted)\n`,
-      );
-      log.info(`stopping: ${await signalled}`);
+      await serve(app, config, stopping, log, state);
+      await sleep(FAREWELL_MS);
     } finally {
       await app.close();
     }
@@ -78,11 +94,12 @@ const run = async (): Promise<void> => {
   }
 };
 
-run().then(
+const state = { ready: false };
+run(state).then(
   () => process.exit(0),
   (error: unknown) => {
     const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
-    process.stderr.write(`jobledger did not start: ${line}\n`);
+    process.stderr.write(`jobledger ${state.ready ? 'did not stop in order' : 'did not start'}: ${line}\n`);
     process.exit(1);
   },
 );

@@ -7,17 +7,20 @@ import type { ReaperLog } from './reaper/reaper.js';
 export type { Logger } from 'pino';
 
 export const createLogger = (level: string): Logger =>
-  pino({ level, base: null }, pino.destination({ fd: 2, sync: true }));
+  pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
 
 const textOf = (message: unknown): string => (message instanceof Error ? message.message : String(message));
 
-/** Nest's own: what it says of its start is of interest to nobody who does not debug it. */
-export const nestLogger = (log: Logger): LoggerService => ({
+/**
+ * Nest's own. What it says of its start is of interest to nobody who does not debug it; a start that fails is told in
+ * one line by whoever started it.
+ */
+export const nestLogger = (log: Logger, hasStarted: () => boolean): LoggerService => ({
   log: (message: unknown) => log.debug(textOf(message)),
   debug: (message: unknown) => log.debug(textOf(message)),
   verbose: (message: unknown) => log.trace(textOf(message)),
   warn: (message: unknown) => log.warn(textOf(message)),
-  error: (message: unknown, stack?: unknown) => log.error({ stack }, textOf(message)),
+  error: (message: unknown, stack?: unknown) => log[hasStarted() ? 'error' : 'debug']({ stack }, textOf(message)),
   fatal: (message: unknown) => log.fatal(textOf(message)),
 });
 
