@@ -71,7 +71,7 @@ const causeOf = (error: unknown): string =>
 
 export class Recorder {
   readonly calls: RecordedCall[] = [];
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: Infinity });
+  private agent = new Agent({ keepAlive: true, maxSockets: Infinity });
   private tick = 0;
 
   constructor(readonly nodes: readonly ServiceProcess[]) {}
@@ -97,7 +97,12 @@ export class Recorder {
     return call;
   }
 
-  /** Breaks the connections that idle. */
+  /** Cuts every connection, also under a call: its outcome is unknown then. */
+  breakConnections(): void {
+    this.agent.destroy();
+    this.agent = new Agent({ keepAlive: true, maxSockets: Infinity });
+  }
+
   close(): void {
     this.agent.destroy();
   }
