@@ -45,7 +45,7 @@ const APPEND_MS = 2_000;
 const POLL_MS = 500;
 
 /** A claim that lost all its candidates this often goes home with nothing. */
-const MAX_LOSSES = 20;
+const MAX_LOSSES = 100;
 
 interface Waiting {
   readonly request: ClaimRequest;

@@ -36,6 +36,8 @@ export type Heard<T> =
 export interface With {
   /** Idempotency key. */
   readonly key?: string;
+  /** Makes it another request than others of the same key. */
+  readonly body?: string;
   readonly ifMatch?: number;
   /** For this renewal only, ms. */
   readonly leaseMs?: number;
@@ -48,9 +50,9 @@ const origin = (process: Process, type: Origin['actor']['type'], commandId: stri
   traceparent: null,
 });
 
-/** A key is one request's: its fingerprint follows from it. */
-const idempotencyOf = (key: string | undefined): Idempotency | null =>
-  key === undefined ? null : { key: Buffer.from(key), fingerprint: Buffer.from(`of ${key}`) };
+/** A key is one request's, unless a test says otherwise. */
+const idempotencyOf = (key: string | undefined, body = ''): Idempotency | null =>
+  key === undefined ? null : { key: Buffer.from(key), fingerprint: Buffer.from(`of ${key} ${body}`) };
 
 export const spec = (over: Partial<JobSpec> = {}): JobSpec => ({
   ...{ type: 'report', queue: 'default', payload: { n: 1 }, priority: 0, tags: [], autostart: true },
@@ -199,10 +201,10 @@ export class Caller {
     return { name, commandId: key ?? v7(), key, from: 0 };
   }
 
-  private call(from: Process, type: Origin['actor']['type'], made: Made, { ifMatch }: With): Call {
+  private call(from: Process, type: Origin['actor']['type'], made: Made, { ifMatch, body }: With): Call {
     return {
       origin: origin(from, type, made.commandId),
-      idempotency: idempotencyOf(made.key),
+      idempotency: idempotencyOf(made.key, body),
       ifMatch: ifMatch ?? null,
       bytes: 0,
     };

@@ -69,7 +69,8 @@ export class Scheduler {
   }
 
   remove(task: Task): void {
-    this.tasks = this.tasks.filter((other) => other !== task);
+    const index = this.tasks.indexOf(task);
+    if (index >= 0) this.tasks.splice(index, 1);
   }
 
   note(text: string): void {
@@ -99,15 +100,18 @@ export class Scheduler {
    * @returns false when there is none
    */
   async step(until = Infinity): Promise<boolean> {
-    this.tasks = this.tasks.filter(({ process }) => process?.alive !== false);
-    const held = (task: Task): boolean => this.holds.some((pattern) => pattern.test(task.label));
-    const free = this.holds.length === 0 ? this.tasks : this.tasks.filter((task) => !held(task));
+    if (this.tasks.some(isDead)) this.tasks = this.tasks.filter((task) => !isDead(task));
+    const free = this.holds.length === 0 ? this.tasks : this.tasks.filter((task) => !this.isHeld(task));
     let first = Infinity;
     for (const task of free) first = Math.min(first, startOf(task));
     if (first === Infinity || first > until) return false;
     this.now = Math.max(this.now + this.chooser.tick(), first);
     await this.run(this.chooser.choose(free.filter((task) => startOf(task) <= this.now)));
     return true;
+  }
+
+  private isHeld({ label }: Task): boolean {
+    return this.holds.some((pattern) => pattern.test(label));
   }
 
   private async run(task: Task): Promise<void> {
@@ -132,5 +136,7 @@ export class Scheduler {
     this.now = Math.max(this.now, until);
   }
 }
+
+const isDead = ({ process }: Task): boolean => process?.alive === false;
 
 const startOf = ({ at, process }: Task): number => (process === null ? at : Math.max(at, process.frozenUntil));
