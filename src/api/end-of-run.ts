@@ -13,12 +13,6 @@ const ends = (event: RecordedEvent): boolean => {
   return to !== null && isTerminal(to);
 };
 
-const abortedOf = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-
 @Injectable()
 export class EndOfRun {
   constructor(
@@ -34,27 +28,31 @@ export class EndOfRun {
   async wait(jobId: string, waitMs: number, hangUp: AbortSignal): Promise<StoredJob> {
     const first = await this.jobs.stored(jobId);
     if (waitMs === 0 || isTerminal(first.job.status)) return first;
-    const over = AbortSignal.any([hangUp, this.shutdown.signal, AbortSignal.timeout(waitMs)]);
-    await this.untilEnded(jobId, over);
+    await this.untilEnded(jobId, waitMs, hangUp);
     return this.jobs.stored(jobId);
   }
 
-  private async untilEnded(jobId: string, over: AbortSignal): Promise<void> {
+  private async untilEnded(jobId: string, waitMs: number, hangUp: AbortSignal): Promise<void> {
     const stream = jobStream(jobId);
-    const isOver = abortedOf(over);
-    let unsubscribe: (() => void) | undefined;
-    const ended = new Promise<void>((resolve) => {
-      unsubscribe = this.tail.subscribe((events) => {
-        if (events.some((event) => event.stream === stream && ends(event))) resolve();
-      });
+    let resolve = (): void => undefined;
+    const over = new Promise<void>((done) => {
+      resolve = done;
+    });
+    const timer = setTimeout(resolve, waitMs);
+    const signals = [hangUp, this.shutdown.signal];
+    for (const signal of signals) signal.addEventListener('abort', resolve);
+    const unsubscribe = this.tail.subscribe((events) => {
+      if (events.some((event) => event.stream === stream && ends(event))) resolve();
     });
     try {
-      await Promise.race([this.tail.started(), isOver]);
+      await Promise.race([this.tail.started(), over]);
       // What happened before the tail ran is seen by this look.
-      if (over.aborted || isTerminal((await this.jobs.stored(jobId)).job.status)) return;
-      await Promise.race([ended, isOver]);
+      const { job } = await this.jobs.stored(jobId);
+      if (!isTerminal(job.status) && !signals.some(({ aborted }) => aborted)) await over;
     } finally {
-      unsubscribe?.();
+      unsubscribe();
+      clearTimeout(timer);
+      for (const signal of signals) signal.removeEventListener('abort', resolve);
     }
   }
 }

@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JobNotFound } from '../../commands/errors.js';
-import type { EventStore } from '../../event-store/event-store.js';
+import { comparePositions, type EventStore } from '../../event-store/event-store.js';
 import { replayJob, replayJobAtTime } from '../../projections/jobs/job-history.js';
 import type * as wire from '../contract.js';
 import { EndOfRun } from '../end-of-run.js';
@@ -59,9 +59,10 @@ export class JobsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.Job> {
-    await this.freshness.ofJobs(request, reply);
+    const head = await this.freshness.ofJobs(request, reply);
     if (asOf !== undefined) return this.past(id, asOf, reply);
     const stored = await this.endOfRun.wait(id, waitMs, hangUpOf(reply));
+    if (comparePositions(stored.position, head) > 0) stamp(reply, stored.position);
     const [view] = await this.jobs.views([stored]);
     return view!;
   }

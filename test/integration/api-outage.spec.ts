@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Answer, Caller, startApp, type TestApp } from '../support/app.js';
+import { type DatabaseProxy, openDatabaseProxy } from '../support/database-proxy.js';
+import { SseReader } from '../support/sse-reader.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+
+let database: TestDatabase;
+let proxy: DatabaseProxy;
+let app: TestApp;
+let call: Caller;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  proxy = await openDatabaseProxy(database.url);
+  app = await startApp({ databaseUrl: proxy.url });
+  call = new Caller(app.url);
+});
+afterAll(async () => {
+  await app.close();
+  await proxy.close();
+  await database.drop();
+});
+
+const until = async (ask: () => Promise<Answer>, status: number): Promise<Answer> => {
+  for (;;) {
+    const answer = await ask();
+    if (answer.status === status) return answer;
+    expect(answer.status).toBe(503);
+  }
+};
+
+describe('a database that goes away', () => {
+  it('makes calls 503 until it is back, and nothing else has to be done', async () => {
+    const { jobId } = await call.create({ queue: 'o' });
+    const claimed = await call.claim('o');
+    const stream = await SseReader.open(`${app.url}/v1/jobs/${jobId}/stream?until=terminal`);
+    await stream.until((frames) => frames.some(({ event }) => event === 'caught-up'));
+    const poll = call.post('/v1/claims', { workerId: 'w', queues: ['later'], waitMs: 60_000 });
+    const wait = call.get(`/v1/jobs/${jobId}?waitMs=60000`);
+    proxy.cut();
+    for (const answer of [
+      await call.post('/v1/jobs', { type: 'x' }),
+      await call.post('/v1/jobs/batch', { jobs: [{ type: 'x' }] }),
+      await call.worker(claimed, 'heartbeat'),
+      await call.worker(claimed, 'progress', { batchId: 'b', processed: 1 }),
+      await call.worker(claimed, 'logs', { lines: [{ level: 'info', message: 'm' }] }),
+      await call.get(`/v1/jobs/${jobId}`),
+      await call.get(`/v1/jobs/${jobId}/events`),
+      await call.get('/v1/jobs'),
+      await call.get('/v1/events'),
+      await call.get('/v1/counters'),
+      await call.get('/v1/queues'),
+      await call.get('/v1/reaper'),
+    ] satisfies Answer[]) {
+      expect([answer.status, answer.body.code, answer.headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
+      expect(answer.body.detail).not.toContain('127.0.0.1');
+    }
+    const ready = await call.get('/health/ready');
+    expect([ready.status, ready.body.checks.database.status]).toEqual([503, 'unavailable']);
+    expect((await call.get('/health/live')).status).toBe(200);
+    expect((await fetch(`${app.url}/metrics`)).status).toBe(200);
+    proxy.mend();
+    await until(() => call.worker(claimed, 'complete'), 200);
+    expect((await until(() => call.get('/health/ready'), 200)).body.checks.database.status).toBe('ok');
+    const frames = await stream.end();
+    expect(frames.filter(({ id }) => id !== null).map(({ event }) => event)).toEqual([
+      ...['JobCreated', 'JobQueued', 'JobClaimed', 'JobStarted', 'JobCompleted'],
+    ]);
+    // Whoever waited was answered 503 when a look of theirs failed, else waits on.
+    expect([200, 503]).toContain((await wait).status);
+    await call.create({ queue: 'later' });
+    expect([200, 503]).toContain((await poll).status);
+  });
+});
