@@ -1,0 +1,39 @@
+/** What the demo and its processes tell each other over IPC, and how the demo sets a worker process up. */
+
+/** To a worker process. */
+export type Order =
+  /** Goes on from the middle of a job, and waits in no other. */
+  | 'go-on'
+  /** Finishes what it holds, then exits. */
+  | 'stop'
+  /** Another is frozen, and cannot see that the demo has gone: whoever does thaws it. */
+  | { readonly frozenPid: number | null };
+
+/** From a worker process: it waits in the middle of a job, with work done that it has not reported. */
+export interface MidWork {
+  readonly jobId: string;
+  /** Entries that the ledger has been told of, with a checkpoint. */
+  readonly reported: number;
+  readonly entries: number;
+}
+
+export interface WorkerSetup {
+  readonly url: string;
+  readonly queue: string;
+  readonly workerId: string;
+  readonly leaseMs: number;
+  /** Wait for `go-on` in the middle of each job, where a fault can strike. */
+  readonly waitsInMidWork: boolean;
+}
+
+/** In the environment: `JOBLEDGER_` is kept for settings of the service. */
+const VARIABLE = 'DEMO_WORKER';
+
+export const writeSetup = (setup: WorkerSetup): NodeJS.ProcessEnv => ({ [VARIABLE]: JSON.stringify(setup) });
+
+/** @throws Error when the process was not started by the demo. */
+export const readSetup = (env: NodeJS.ProcessEnv): WorkerSetup => {
+  const text = env[VARIABLE];
+  if (text === undefined) throw new Error('this process is started by the demo');
+  return JSON.parse(text) as WorkerSetup;
+};
