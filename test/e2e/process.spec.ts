@@ -1,0 +1,140 @@
+/** The process as an operator sees it: its one line, its refusals to start, its stop. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { buildService, mainFile } from '../support/e2e/build.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+import { Caller } from '../support/app.js';
+import { SseReader } from '../support/sse-reader.js';
+
+class Process {
+  stdout = '';
+  stderr = '';
+  readonly ended: Promise<number | null>;
+  private readonly child: ChildProcessByStdio<null, Readable, Readable>;
+
+  constructor(settings: Readonly<Record<string, string>>) {
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('JOBLEDGER_'));
+    this.child = spawn(process.execPath, [mainFile], {
+      env: { ...Object.fromEntries(inherited), JOBLEDGER_PORT: '0', ...settings },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child.stdout.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    this.child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+    this.ended = once(this.child, 'close').then(([code]) => code as number | null);
+  }
+
+  /** The address that it prints. */
+  async url(): Promise<string> {
+    while (!this.stdout.includes('\n')) {
+      const more = await Promise.race([once(this.child.stdout, 'data'), this.ended]);
+      if (!Array.isArray(more)) throw new Error(`it ended with ${more}: ${this.stderr}`);
+    }
+    const [url] = /http:\S+/.exec(this.stdout) ?? [];
+    if (url === undefined) throw new Error(`no address in ${this.stdout}`);
+    return url;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+}
+
+let database: TestDatabase;
+const processes: Process[] = [];
+const start = (settings: Readonly<Record<string, string>> = {}): Process => {
+  const started = new Process({ JOBLEDGER_DATABASE_URL: database.url, ...settings });
+  processes.push(started);
+  return started;
+};
+
+beforeAll(async () => {
+  await buildService();
+  database = await createTestDatabase();
+});
+afterEach(() => {
+  for (const started of processes.splice(0)) started.signal('SIGKILL');
+});
+afterAll(() => database.drop());
+
+describe('a process', () => {
+  it('prints one line with its address, and stops in order', async () => {
+    const running = start();
+    const url = await running.url();
+    const call = new Caller(url);
+    const { jobId } = await call.create({ queue: 'stop' });
+    const stream = await SseReader.open(`${url}/v1/jobs/${jobId}/stream`);
+    await stream.until((frames) => frames.some(({ event }) => event === 'caught-up'));
+    const poll = call.post('/v1/claims', { workerId: 'w', queues: ['none'], waitMs: 60_000 });
+    const wait = call.get(`/v1/jobs/${jobId}?waitMs=60000`);
+    await call.post('/v1/claims', { workerId: 'w', queues: ['none'] });
+    running.signal('SIGTERM');
+    running.signal('SIGTERM');
+    running.signal('SIGINT');
+    expect((await poll).body).toEqual({ jobs: [], blocked: [] });
+    expect((await wait).body).toMatchObject({ id: jobId, status: 'queued' });
+    const ready = await call.get('/health/ready');
+    expect([ready.status, ready.body.status]).toEqual([503, 'unavailable']);
+    const late = await call.post('/v1/jobs', { type: 'late' });
+    expect([late.status, late.body.code, late.headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
+    await stream.end();
+    expect(await running.ended).toBe(0);
+    expect(running.stdout).toMatch(/^Jobledger is ready at http:\/\/127\.0\.0\.1:\d+ .*\n$/);
+  });
+
+  it('brings its own database when none is configured, and finds it again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'jobledger-process-'));
+    try {
+      const settings = { JOBLEDGER_DATABASE_URL: '', JOBLEDGER_DATA_DIR: folder };
+      const first = start(settings);
+      const { jobId } = await new Caller(await first.url()).create();
+      first.signal('SIGTERM');
+      expect(await first.ended).toBe(0);
+      const second = start(settings);
+      expect((await new Caller(await second.url()).get(`/v1/jobs/${jobId}`)).status).toBe(200);
+      second.signal('SIGINT');
+      expect(await second.ended).toBe(0);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('sweeps by itself, and says so', async () => {
+    const running = start({ JOBLEDGER_REAPER_INTERVAL_MS: '100', JOBLEDGER_POLICY_LEASE_MS: '100' });
+    const call = new Caller(await running.url());
+    const { jobId } = await call.create({ queue: 'reaped', policy: { maxLostLeases: 0 } });
+    await call.claim('reaped');
+    expect((await call.get(`/v1/jobs/${jobId}?waitMs=60000`)).body).toMatchObject({
+      status: 'failed',
+      error: { code: 'LeaseExpired' },
+    });
+    running.signal('SIGTERM');
+    await running.ended;
+    expect(running.stderr).toContain('"msg":"Reaped 1 stale job(s)."');
+    expect(running.stderr).not.toContain('leaseToken');
+  });
+
+  it.each([
+    ['an unknown setting', { JOBLEDGER_COLOUR: 'red' }, 'JOBLEDGER_COLOUR'],
+    ['a value out of range', { JOBLEDGER_PORT: '70000' }, 'JOBLEDGER_PORT'],
+    ['a database that is not there', { JOBLEDGER_DATABASE_URL: 'postgres://x:y@127.0.0.1:1/x' }, 'ECONNREFUSED'],
+  ])('does not start with %s, and says why in one line', async (_what, settings, reason) => {
+    const refused = start(settings);
+    expect(await refused.ended).toBe(1);
+    expect(refused.stdout).toBe('');
+    expect(refused.stderr).toMatch(/^jobledger did not start: .+\n$/);
+    expect(refused.stderr).toContain(reason);
+  });
+
+  it('does not start on a port that is taken', async () => {
+    const running = start();
+    const { port } = new URL(await running.url());
+    const refused = start({ JOBLEDGER_PORT: port });
+    expect(await refused.ended).toBe(1);
+    expect(refused.stderr).toMatch(/^jobledger did not start: .*EADDRINUSE.*\n$/);
+  });
+});
