@@ -115,6 +115,8 @@ export const useCluster = <Database extends ClusterDatabase = ClusterDatabase>(
           await judge(cluster);
         } catch (error) {
           process.stderr.write(`${cluster.report()}\n`);
+          for (const node of cluster.nodes) node.signal('SIGCONT');
+          await cluster.recorder.abandon();
           throw error;
         }
       },

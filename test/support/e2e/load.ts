@@ -82,7 +82,8 @@ export class Load {
 
   private async create(): Promise<void> {
     const { queue, ahead = 30 } = this.options;
-    while (this.creating) {
+    const { signal } = this.cluster.recorder;
+    while (this.creating && !signal.aborted) {
       if (this.jobs.length - this.ended > ahead) {
         await sleep(10);
         continue;
@@ -93,7 +94,8 @@ export class Load {
   }
 
   private async work(workerId: string): Promise<void> {
-    while (this.working) {
+    const { signal } = this.cluster.recorder;
+    while (this.working && !signal.aborted) {
       const jobs = await claim(this.cluster, workerId, { queues: [this.options.queue], waitMs: 300 });
       for (const claimed of jobs) await this.attempt(new Holder(this.cluster, workerId, claimed));
     }

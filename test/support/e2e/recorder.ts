@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Agent, type IncomingHttpHeaders, request as httpRequest } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceProcess } from './service-process.js';
 
 export type Outcome =
@@ -45,7 +46,6 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Default 15 s; beyond it the outcome is unknown. */
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
 }
 
 export interface Answer<Body = unknown> {
@@ -55,6 +55,8 @@ export interface Answer<Body = unknown> {
 }
 
 const TIMEOUT_MS = 15_000;
+/** Of each try of one that insists: a frozen process is left for another. */
+const TRY_MS = 4_000;
 /** A test in which nobody answers for so long has failed. */
 const INSIST_MS = 60_000;
 
@@ -73,8 +75,23 @@ export class Recorder {
   readonly calls: RecordedCall[] = [];
   private agent = new Agent({ keepAlive: true, maxSockets: Infinity });
   private tick = 0;
+  private abandoned = new AbortController();
+  /** Which process a lane asks next, by the lane's name. */
+  readonly preferred = new Map<string, number>();
 
   constructor(readonly nodes: readonly ServiceProcess[]) {}
+
+  /** Aborted when the test that runs now has failed: whoever goes on for it stops. */
+  get signal(): AbortSignal {
+    return this.abandoned.signal;
+  }
+
+  /** Ends what a failed test has left running, so that the next is judged by itself. */
+  async abandon(): Promise<void> {
+    this.abandoned.abort();
+    while (this.calls.some(({ outcome }) => outcome === null)) await sleep(50);
+    this.abandoned = new AbortController();
+  }
 
   lane(name: string): Lane {
     return new Lane(this, name);
@@ -118,10 +135,7 @@ export class Recorder {
       const request = httpRequest(
         {
           ...{ agent: this.agent, host: '127.0.0.1', port: node.port, method: call.method, path: call.path },
-          signal: AbortSignal.any([
-            AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS),
-            ...(options.signal === undefined ? [] : [options.signal]),
-          ]),
+          signal: AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS),
           headers: {
             ...call.headers,
             ...(call.key === null ? {} : { 'idempotency-key': call.key }),
@@ -176,22 +190,25 @@ export class Lane {
 
   /**
    * Tries until there is an answer other than "not now" (503), with the same key, on one process after the other, as a
-   * careful client would.
+   * careful client would. It stays with a process as long as that answers.
    */
   async insist<Body = unknown>(method: string, path: string, options: CallOptions = {}): Promise<Answer<Body>> {
-    const { nodes } = this.recorder;
+    const { nodes, preferred, signal } = this.recorder;
     const key = options.key === undefined && method !== 'GET' ? randomUUID() : (options.key ?? null);
-    let node = Math.floor(Math.random() * nodes.length);
+    const waitMs = (options.body as { waitMs?: number } | undefined)?.waitMs ?? 0;
     const until = performance.now() + INSIST_MS;
+    let node = preferred.get(this.name) ?? Math.floor(Math.random() * nodes.length);
     for (let tries = 0; ; tries += 1) {
-      const { outcome } = await this.send(nodes[node % nodes.length]!, method, path, { ...options, key });
+      const asked = { timeoutMs: TRY_MS + waitMs, ...options, key };
+      const { outcome } = await this.send(nodes[node % nodes.length]!, method, path, asked);
+      preferred.set(this.name, node);
       if (outcome?.kind === 'answered' && outcome.status !== 503) return outcome as Answer<Body>;
-      if (options.signal?.aborted === true || performance.now() > until) {
+      if (signal.aborted || performance.now() > until) {
         const last = outcome?.kind === 'answered' ? `${outcome.status}` : outcome?.cause;
         throw new Error(`${method} ${path}: gave up after ${tries + 1} tries, the last: ${last}`);
       }
       node += 1;
-      if (tries >= nodes.length - 1) await new Promise((resolve) => setTimeout(resolve, Math.min(50 * tries, 250)));
+      if (tries >= nodes.length - 1) await sleep(Math.min(50 * tries, 250));
     }
   }
 }

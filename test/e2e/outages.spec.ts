@@ -1,0 +1,125 @@
+/** The database goes away, connections are cut, a process freezes: under load, and nothing that was answered is lost. */
+import { expect } from '@jest/globals';
+import type { Job, ReaperStatus } from '../../src/api/contract.js';
+import { useStoppableCluster } from '../support/e2e/cluster.js';
+import { Load } from '../support/e2e/load.js';
+import { waitFor } from '../support/e2e/wait.js';
+import { claim, createJobs } from '../support/e2e/work.js';
+
+const { scenario } = useStoppableCluster({ environment: { JOBLEDGER_REAPER_INTERVAL_MS: '200' } });
+
+const OUTAGE_MS = 5_000;
+const CUTS = 10;
+
+const notCompleted = (jobs: readonly Job[]) => jobs.filter(({ status }) => status !== 'completed');
+
+scenario(
+  'the database stops for 5 s under load: 503 meanwhile, and recovery unaided [B-18] [B-10]',
+  async (cluster) => {
+    const load = Load.start(cluster, { queue: 'outage' });
+    await load.untilEnded(10);
+    await cluster.database.stop();
+    const stoppedAt = performance.now();
+    const lane = cluster.recorder.lane('asker');
+    for (const node of cluster.nodes) {
+      await waitFor('readiness to say so', async () => (await node.ready()) === 503);
+      for (const [method, path] of [
+        ['POST', '/v1/jobs'],
+        ['POST', '/v1/claims'],
+        ['GET', '/v1/jobs'],
+      ] as const) {
+        const body = path === '/v1/claims' ? { workerId: 'w' } : { type: 'report' };
+        const { status, headers, body: problem } = await lane.ask(node, method, path, { body });
+        expect([path, status, (problem as { code: string }).code]).toEqual([path, 503, 'unavailable']);
+        expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
+      }
+    }
+    await waitFor('the outage to be over', () => performance.now() - stoppedAt > OUTAGE_MS);
+    await cluster.database.start();
+    await load.untilEnded(10);
+    expect(notCompleted(await load.finish())).toEqual([]);
+  },
+);
+
+scenario('every connection is cut 10 times under load [B-18]', async (cluster) => {
+  const load = Load.start(cluster, { queue: 'cuts' });
+  for (let cut = 0; cut < CUTS; cut += 1) {
+    await load.untilEnded(3);
+    expect(await cluster.database.cutConnections()).toBeGreaterThan(0);
+  }
+  await load.untilEnded(3);
+  expect(notCompleted(await load.finish())).toEqual([]);
+});
+
+scenario(
+  'clients are cut off 10 times under load: a repeated key gets the first answer [R-16] [A-20]',
+  async (cluster) => {
+    const load = Load.start(cluster, { queue: 'clients' });
+    for (let cut = 0; cut < CUTS; cut += 1) {
+      await load.untilEnded(3);
+      cluster.recorder.breakConnections();
+    }
+    expect(notCompleted(await load.finish())).toEqual([]);
+  },
+);
+
+scenario('a process is frozen under load for longer than leases live, and wakes [R-09] [ACC-1]', async (cluster) => {
+  const load = Load.start(cluster, { queue: 'frozen' });
+  await load.untilEnded(5);
+  const frozen = cluster.node(0);
+  frozen.signal('SIGSTOP');
+  const stoppedAt = performance.now();
+  try {
+    await waitFor('leases to lapse', () => performance.now() - stoppedAt > 3_000);
+    await load.untilEnded(3);
+  } finally {
+    frozen.signal('SIGCONT');
+  }
+  await load.untilEnded(5);
+  expect(notCompleted(await load.finish())).toEqual([]);
+});
+
+scenario(
+  'the leader of the reapers is frozen: another one leads, and its return ends nothing twice [ACC-8] [R-10]',
+  async (cluster) => {
+    const lane = cluster.recorder.lane('operator');
+    const statusAt = async (index: number): Promise<ReaperStatus> =>
+      (await lane.ask<ReaperStatus>(cluster.node(index), 'GET', '/v1/reaper')).body;
+    const leader = await waitFor('somebody to lead', async () => {
+      const [a, b] = await Promise.all([statusAt(0), statusAt(1)]);
+      const index = [a, b].findIndex(({ leader: leads, instanceId }) => leads === instanceId);
+      return index >= 0 && { index };
+    });
+    cluster.node(leader.index).signal('SIGSTOP');
+    try {
+      const other = 1 - leader.index;
+      const body = {
+        jobs: Array.from({ length: 100 }, () => ({
+          type: 'report',
+          queue: 'led',
+          policy: { stallMs: 500, timeoutMs: 500 },
+        })),
+      };
+      expect((await lane.ask(cluster.node(other), 'POST', '/v1/jobs/batch', { body })).status).toBe(201);
+      await lane.ask(cluster.node(other), 'POST', '/v1/claims', {
+        body: { workerId: 'silent', queues: ['led'], max: 100 },
+      });
+      await waitFor('the other to sweep', async () => {
+        const now = await statusAt(other);
+        return now.leader === now.instanceId && now.alive;
+      });
+      await waitFor('all to be ended', async () => {
+        const { body: page } = await lane.ask<{ items: readonly Job[] }>(
+          cluster.node(other),
+          'GET',
+          '/v1/jobs?queue=led&limit=1&status=running',
+        );
+        return page.items.length === 0;
+      });
+    } finally {
+      cluster.node(leader.index).signal('SIGCONT');
+    }
+    await createJobs(cluster, 1, { queue: 'after' });
+    expect(await claim(cluster, 'w', { queues: ['after', 'led'], max: 10 })).toHaveLength(1);
+  },
+);
