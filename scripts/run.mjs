@@ -91,6 +91,22 @@ try {
 
 const program = join(project, command.program);
 if (!existsSync(program)) stop(`${command.program} is missing.`);
+/**
+ * npm runs this through a shell, which dies of the signal that npm passes on and passes it no further. Whoever stopped
+ * npm meant the program, so that it is left alone counts as being asked to stop.
+ */
+const PARENT_POLL_MS = 200;
+const stopWithParent = () => {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, PARENT_POLL_MS);
+  timer.unref();
+};
+if (process.env.npm_lifecycle_event !== undefined) stopWithParent();
+
 process.setSourceMapsEnabled(true);
 process.argv.splice(1, 2, program);
 await import(pathToFileURL(program).href);
