@@ -1,7 +1,8 @@
 /** Many claimers over two processes: each job has one worker, and every job has one. */
 import { expect } from '@jest/globals';
 import { useCluster } from '../support/e2e/cluster.js';
-import { createJobs, drain } from '../support/e2e/work.js';
+import { waitFor } from '../support/e2e/wait.js';
+import { claim, createJob, createJobs, drain, readJob } from '../support/e2e/work.js';
 
 const { scenario } = useCluster();
 
@@ -14,4 +15,38 @@ scenario('200 jobs and 64 claimers over two processes: 200 distinct claims [R-01
   expect(new Set(ids)).toEqual(new Set(created));
   expect(ids).toHaveLength(200);
   expect(new Set(claimed.flat().map(({ attempt }) => attempt))).toEqual(new Set([1]));
+});
+
+scenario('every long poll of two processes wakes for a job of its own [R-13]', async (cluster) => {
+  const waiting = Array.from({ length: 16 }, (_, n) =>
+    claim(cluster, `poller-${n}`, { queues: ['polled'], waitMs: 30_000 }),
+  );
+  const created = await createJobs(cluster, 16, { queue: 'polled' });
+  const claimed = (await Promise.all(waiting)).flat();
+  expect(claimed.map(({ job }) => job.id).sort()).toEqual([...created].sort());
+});
+
+scenario('a claimer that hung up holds nothing', async (cluster) => {
+  const lane = cluster.recorder.lane('hasty');
+  const asked = cluster.nodes.map((node) =>
+    lane.send(node, 'POST', '/v1/claims', { key: null, body: { workerId: 'hasty', queues: ['left'], waitMs: 30_000 } }),
+  );
+  await waitFor('both to ask', () => cluster.recorder.calls.filter((call) => call.lane === 'hasty').length === 2);
+  cluster.recorder.breakConnections();
+  for (const { outcome } of await Promise.all(asked)) expect(outcome?.kind).toBe('unknown');
+  const { jobId } = await createJob(cluster, { queue: 'left' });
+  const [claimed] = await claim(cluster, 'patient', { queues: ['left'], waitMs: 30_000 });
+  expect(claimed?.job.id).toBe(jobId);
+  expect((await readJob(cluster, jobId)).lease?.workerId).toBe('patient');
+});
+
+scenario('the same claim, repeated on the other process, gives the same leases [R-01] [R-16]', async (cluster) => {
+  await createJobs(cluster, 10, { queue: 'again' });
+  const lane = cluster.recorder.lane('forgetful');
+  const options = { key: 'the key of forgetful', body: { workerId: 'forgetful', queues: ['again'], max: 5 } };
+  const asked = await Promise.all(
+    [0, 1, 0, 1].map((node) => lane.ask(cluster.node(node), 'POST', '/v1/claims', options)),
+  );
+  expect(new Set(asked.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(await drain(cluster, 'other', { queues: ['again'] })).toHaveLength(5);
 });

@@ -50,7 +50,7 @@ const leftovers = (): string[] => readdirSync(place).filter((name) => name !== '
 
 /** The jobs of the demo, as the service that it says it uses has them. */
 const jobsOf = async (running: DemoProcess): Promise<readonly Job[]> => {
-  const [, url = ''] = await running.said(/Jobledger at (\S+?),? /);
+  const [, url = ''] = await running.said(/Jobledger at ([^\s,]+)/);
   const [, queue = ''] = await running.said(/queue (\S+?),/);
   const { items } = await new JobledgerClient({ baseUrl: url }).listJobs({ queue: [queue], limit: 200 });
   return items;

@@ -10,6 +10,7 @@ const { scenario } = useStoppableCluster({ environment: { JOBLEDGER_REAPER_INTER
 
 const OUTAGE_MS = 5_000;
 const CUTS = 10;
+const CRASHES = 3;
 
 const notCompleted = (jobs: readonly Job[]) => jobs.filter(({ status }) => status !== 'completed');
 
@@ -49,6 +50,17 @@ scenario('every connection is cut 10 times under load [B-18]', async (cluster) =
   }
   await load.untilEnded(3);
   expect(notCompleted(await load.finish())).toEqual([]);
+});
+
+scenario('the database crashes under load: what was answered was durable [B-18]', async (cluster) => {
+  const load = Load.start(cluster, { queue: 'crashes', meddlers: 2 });
+  for (let crash = 0; crash < CRASHES; crash += 1) {
+    await load.untilEnded(5);
+    await cluster.database.crash();
+  }
+  await load.untilEnded(5);
+  const jobs = await load.finish();
+  expect(jobs.filter(({ status }) => status !== 'completed' && status !== 'cancelled')).toEqual([]);
 });
 
 scenario(

@@ -8,6 +8,7 @@ import {
   startEmbeddedPostgres,
 } from '../../../src/event-store/postgres/embedded/embedded-postgres.js';
 import { createTestDatabase } from '../test-database.js';
+import { waitFor } from './wait.js';
 
 export interface ClusterDatabase {
   readonly url: string;
@@ -20,6 +21,8 @@ export interface ClusterDatabase {
 export interface StoppableDatabase extends ClusterDatabase {
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** Ends it without a shutdown, as a power cut of its machine would, and resolves when it serves again. */
+  crash(): Promise<void>;
 }
 
 const quiet = { info: () => undefined, warn: () => undefined };
@@ -62,6 +65,13 @@ export const ownServerDatabase = async (): Promise<StoppableDatabase> => {
     stop,
     start: async () => {
       server ??= await startEmbeddedPostgres({ dataDir, port, log: quiet });
+    },
+    crash: async () => {
+      const pid = server?.pid;
+      if (pid === undefined) throw new Error('the server is stopped');
+      // Immediate shutdown: nothing is flushed, what was committed is recovered from the log of the server.
+      process.kill(pid, 'SIGQUIT');
+      await waitFor('the server to be back', () => server?.pid !== pid);
     },
     remove: async () => {
       await stop();

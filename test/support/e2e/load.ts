@@ -6,14 +6,18 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandAnswer, Job, Page } from '../../../src/api/contract.js';
 import type { Cluster } from './cluster.js';
+import { TERMINAL_EVENTS } from './history.js';
+import type { Answer } from './recorder.js';
 import { waitFor } from './wait.js';
-import { claim, createJob, Holder, readJob } from './work.js';
+import { claim, command, createJob, createJobs, Holder, readJob } from './work.js';
 
 export interface LoadOptions {
   /** Queue of its own, so that loads of one file do not meet. */
   readonly queue: string;
   readonly creators?: number;
   readonly workers?: number;
+  /** Clients that cancel, retry, postpone and reorder whatever is there. Default none. */
+  readonly meddlers?: number;
   /** Most jobs that wait for a worker at a time. */
   readonly ahead?: number;
 }
@@ -25,6 +29,17 @@ export const LOAD_POLICY = {
   maxAttempts: 100,
   retry: { initialMs: 100, maxMs: 200 },
 } as const;
+
+const MEDDLING = [
+  ['cancel', {}],
+  ['cancel', { force: true }],
+  ['retry', {}],
+  ['retry', { payload: { again: true } }],
+  ['priority', { priority: 5 }],
+  ['priority', { priority: -5 }],
+  ['reschedule', { delayMs: 100 }],
+  ['resume', {}],
+] as const;
 
 export class Load {
   private readonly jobs: string[] = [];
@@ -40,9 +55,10 @@ export class Load {
 
   static start(cluster: Pick<Cluster, 'recorder'>, options: LoadOptions): Load {
     const load = new Load(cluster, options);
-    const { creators = 3, workers = 8 } = options;
+    const { creators = 3, workers = 8, meddlers = 0 } = options;
     for (let n = 0; n < creators; n += 1) load.running.push(load.create());
     for (let n = 0; n < workers; n += 1) load.running.push(load.work(`${options.queue}-worker-${n}`));
+    for (let n = 0; n < meddlers; n += 1) load.running.push(load.meddle());
     // A failure is told by `finish`, not by an unhandled rejection meanwhile.
     for (const lane of load.running) lane.catch(() => undefined);
     return load;
@@ -80,6 +96,22 @@ export class Load {
     return jobs;
   }
 
+  /** What clients may ask of a job at any time; most of it comes at a bad one. */
+  private async meddle(): Promise<void> {
+    const { signal } = this.cluster.recorder;
+    while (this.creating && !signal.aborted) {
+      const jobId = this.jobs.at(-1 - Math.floor(Math.random() * 30));
+      const [name, body] = MEDDLING[Math.floor(Math.random() * MEDDLING.length)]!;
+      if (jobId !== undefined) this.count(await command(this.cluster, jobId, name, body));
+      await sleep(20);
+    }
+  }
+
+  /** Runs end by calls of workers and of clients alike. */
+  private count({ status, body }: Answer<CommandAnswer>): void {
+    if (status === 200 && body.events.some((type) => TERMINAL_EVENTS.has(type))) this.ended += 1;
+  }
+
   private async create(): Promise<void> {
     const { queue, ahead = 30 } = this.options;
     const { signal } = this.cluster.recorder;
@@ -88,15 +120,20 @@ export class Load {
         await sleep(10);
         continue;
       }
-      const { jobId } = await createJob(this.cluster, { queue, policy: LOAD_POLICY, payload: { text: randomUUID() } });
-      this.jobs.push(jobId);
+      const over = { queue, policy: LOAD_POLICY, payload: { text: randomUUID() } };
+      if (Math.random() < 0.2) this.jobs.push(...(await createJobs(this.cluster, 4, over)));
+      else this.jobs.push((await createJob(this.cluster, over)).jobId);
     }
   }
 
   private async work(workerId: string): Promise<void> {
     const { signal } = this.cluster.recorder;
     while (this.working && !signal.aborted) {
-      const jobs = await claim(this.cluster, workerId, { queues: [this.options.queue], waitMs: 300 });
+      const jobs = await claim(this.cluster, workerId, {
+        queues: [this.options.queue],
+        waitMs: 300,
+        max: 1 + Math.floor(Math.random() * 2),
+      });
       for (const claimed of jobs) await this.attempt(new Holder(this.cluster, workerId, claimed));
     }
   }
@@ -114,14 +151,11 @@ export class Load {
     const chance = Math.random();
     // It dies: nobody ends this attempt but the reaper.
     if (chance < 0.03) return;
-    if (chance < 0.08) await holder.say('release', { reason: 'shutdown' });
-    else if (chance < 0.13) await holder.say('fail', { code: 'Flaky', message: 'this time it failed' });
-    else if (chance < 0.18) await holder.say('throttle', { retryAfterMs: 100 });
-    else if ((await holder.say('heartbeat', { state: 'finishing' })).status === 200) await this.complete(holder, steps);
-  }
-
-  private async complete(holder: Holder, steps: number): Promise<void> {
-    const { status, body } = await holder.say('complete', { result: { steps } });
-    if (status === 200 && (body satisfies CommandAnswer).status === 'completed') this.ended += 1;
+    if (chance < 0.08) this.count(await holder.say('release', { reason: 'shutdown' }));
+    else if (chance < 0.13) this.count(await holder.say('fail', { code: 'Flaky', message: 'this time it failed' }));
+    else if (chance < 0.18) this.count(await holder.say('throttle', { retryAfterMs: 100 }));
+    else if ((await holder.say('heartbeat', { state: 'finishing' })).status === 200) {
+      this.count(await holder.say('complete', { result: { steps } }));
+    }
   }
 }
