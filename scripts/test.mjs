@@ -1,5 +1,5 @@
 /**
- * `npm test`: the checks, then Jest. The last line is "N passed, N failed": tests of Jest, where a test file that could
+ * `npm test`: the checks, a round of each bench, then Jest. The last line is "N passed, N failed": tests of Jest, where a test file that could
  * not be loaded and a check that failed count as one failed test each.
  */
 import { spawn } from 'node:child_process';
@@ -40,7 +40,18 @@ const counted = () => {
   }
 };
 
-const failedChecks = await check();
+/** One short round of our own side of each bench, so that none rots; the peers are installed by `npm run bench` alone. */
+const benches = () =>
+  new Promise((done) => {
+    const bench = [join(project, 'bench/run.mjs'), '--own'];
+    const child = spawn(process.execPath, bench, { cwd: project, stdio: ['ignore', 'inherit', 'inherit'] });
+    child.once('error', () => done(1));
+    child.once('exit', (code) => done(code === 0 ? 0 : 1));
+  });
+
+// A run of some tests only is no run of the benches.
+const isWhole = process.argv.length === 2;
+const failedChecks = (await check()) + (isWhole ? await benches() : 0);
 const code = await jest();
 const { passed, failed } = counted();
 rmSync(folder, { recursive: true, force: true });
