@@ -222,7 +222,7 @@ export class PostgresLeases implements Leases {
           case when r.worker_id is not null then jobledger.now_ms() + r.lease_ms * interval '1 ms' end,
           least(to_timestamp(r.deadline_ms / 1000.0),
             case when r.worker_id is not null then jobledger.now_ms() + r.lease_ms * interval '1 ms' end),
-          r.directive, jobledger.first_beat(jobledger.now_ms())
+          r.directive, jobledger.first_beat()
         from asked r join unmoved using (job_id) order by r.job_id on conflict do nothing`,
       values: [
         rows.map((row) => row.jobId),

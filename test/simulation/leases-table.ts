@@ -26,9 +26,6 @@ const least = (...values: (number | null)[]): number | null => {
   return known.length === 0 ? null : Math.min(...known);
 };
 
-/** `first_beat`: no two rows of a job start alike. */
-const firstBeat = (at: number): number => at * 1_000;
-
 const isOf = (row: LeaseRecord | undefined, { run, attempt }: Pick<Beat, 'run' | 'attempt'>): row is LeaseRecord =>
   row !== undefined && row.run === run && row.attempt === attempt && row.workerId !== null;
 
@@ -54,6 +51,13 @@ export class LeasesTable implements Leases {
     private readonly now: () => number,
     private readonly jobs: ReadonlyMap<string, JobRecord>,
   ) {}
+
+  private numbers = 0;
+
+  private firstBeat(): number {
+    this.numbers += 1;
+    return this.numbers * 1_000_000;
+  }
 
   readonly appliers: readonly [string, BesideApplier][] = [
     [LEASES_PUT.name, { apply: (entries, { at }) => this.put(entries as BesideEntry<LeasePut>[], at) }],
@@ -99,7 +103,7 @@ export class LeasesTable implements Leases {
       const before = this.rows.get(jobId);
       if (before !== undefined) this.ended.set(jobId, before);
       this.rows.set(jobId, {
-        ...{ jobId, run, attempt, workerId, leaseMs, deadlineAt, beats: firstBeat(at), directive: 'continue' },
+        ...{ jobId, run, attempt, workerId, leaseMs, deadlineAt, beats: this.firstBeat(), directive: 'continue' },
         expiresAt: workerId === null ? null : Math.max(expiresAt ?? 0, at + (leaseMs ?? 0)),
         lastBeatAt: workerId === null ? null : at,
       });
@@ -217,7 +221,7 @@ export class LeasesTable implements Leases {
       if (this.rows.has(jobId) || this.jobs.get(jobId)?.revision !== revision) continue;
       const expiresAt = workerId === null ? null : now + (leaseMs ?? 0);
       this.rows.set(jobId, {
-        ...{ jobId, run, attempt, workerId, leaseMs, expiresAt, lastBeatAt: null, beats: firstBeat(now), directive },
+        ...{ jobId, run, attempt, workerId, leaseMs, expiresAt, lastBeatAt: null, beats: this.firstBeat(), directive },
         deadlineAt: least(deadlineAt, expiresAt),
       });
       this.give({ jobId, run, attempt, leaseMs }, 1);

@@ -13,8 +13,8 @@ create table jobledger.leases (
   lease_ms bigint,
   expires_at timestamptz,
   last_beat_at timestamptz,
-  -- Rises with each accepted call: a reap judged before a beat loses against it. It starts at the row's own time, so
-  -- that what was judged on a row that is gone never fits the one that came after it.
+  -- Rises with each accepted call: a reap judged before a beat loses against it. It starts at a number of the row's
+  -- own, so that what was judged on a row that is gone never fits the one that came after it.
   beats bigint not null default 0,
   directive text not null default 'continue',
   -- When a stall rule may be due. Beats do not move it (92 % of them are HOT so): the reaper judges anew when it fires.
@@ -23,9 +23,12 @@ create table jobledger.leases (
 
 create index leases_deadline on jobledger.leases (deadline_at) where deadline_at is not null;
 
--- Where `beats` of a row starts that is made at this time: in µs, which calls cannot catch up with.
-create function jobledger.first_beat(at timestamptz) returns bigint language sql immutable parallel safe as
-  $f$ select (extract(epoch from at) * 1000000)::bigint $f$;
+create sequence jobledger.lease_numbers;
+
+-- Where `beats` of a new row starts: so far from the next one that calls do not get there. Not its time: a row can
+-- follow another in the same millisecond.
+create function jobledger.first_beat() returns bigint language sql volatile as
+  $f$ select nextval('jobledger.lease_numbers') * 1000000 $f$;
 
 -- A claim's hold on candidates while it is being appended: lost ones are lost hints, no more. It holds a job as it was
 -- found: one that was claimed and came back is free at once.
@@ -44,7 +47,7 @@ create function jobledger.leases_put(
   select r.job_id, r.run, r.attempt, r.worker_id, r.lease_ms,
     -- Never shorter than what the event promises, whose time was an estimate.
     case when r.worker_id is not null then greatest(r.expires_at, p_at + r.lease_ms * interval '1 ms') end,
-    case when r.worker_id is not null then p_at end, jobledger.first_beat(p_at), r.deadline_at
+    case when r.worker_id is not null then p_at end, jobledger.first_beat(), r.deadline_at
   from unnest(p_job_id, p_run, p_attempt, p_worker_id, p_lease_ms, p_expires_at, p_deadline_at)
     as r(job_id, run, attempt, worker_id, lease_ms, expires_at, deadline_at)
   on conflict (job_id) do update set run = excluded.run, attempt = excluded.attempt, worker_id = excluded.worker_id,
