@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { withLock } from './lock.mjs';
 
 /** Lines of its own go to stderr: the output belongs to the program that runs afterwards. */
@@ -34,6 +34,8 @@ const whenStale = async (folder, stampFile, hash, work) => {
   await withLock(join(folder, '.data', 'prepare.lock'), async () => {
     if (isFresh()) return;
     await work();
+    // npm makes no folder when there is nothing to put in it.
+    mkdirSync(dirname(stampFile), { recursive: true });
     writeFileSync(stampFile, hash());
   });
 };

@@ -3,12 +3,13 @@
  * program itself, in this process, so that signals and the exit code are its own. Needs nothing that is installed.
  */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, install } from './prepare.mjs';
 
 const MINIMUM_NODE = [20, 19];
-const project = resolve(import.meta.dirname, '..');
+// Not import.meta.dirname: a Node.js that is too old has none, and is to be told so.
+const project = fileURLToPath(new URL('..', import.meta.url));
 
 const COMMANDS = {
   start: {
