@@ -46,6 +46,28 @@ scenario(
 );
 
 scenario(
+  'beats arrive as their leases are judged: one that was answered is not followed by a reap [R-08]',
+  async (cluster) => {
+    let answered = 0;
+    for (let round = 0; round < 4; round += 1) {
+      const queue = `beating-${round}`;
+      await createJobs(cluster, PER_CHUNK, { queue, policy: { maxLostLeases: 0 } });
+      const claimed = await claim(cluster, 'beater', { queues: [queue], max: PER_CHUNK, leaseMs: 1_000 });
+      const ends = claimed.map(async (one) => {
+        const holder = new Holder(cluster, 'beater', one);
+        await sleep(Math.max(0, Date.parse(one.leaseExpiresAt) + Math.random() * 40 - Date.now()));
+        // Bare and without a key: the shortest way of a beat.
+        const { status } = await holder.say('heartbeat', { leaseMs: 60_000 }, { key: null });
+        if (status === 200) answered += 1;
+        if (status === 200) await holder.must('complete');
+      });
+      await Promise.all(ends);
+    }
+    expect(answered).toBeGreaterThan(0);
+  },
+);
+
+scenario(
   'a worker that beats and moves is never reaped, through reconnects and a refused beat [ACC-6] [R-08]',
   async (cluster) => {
     const stallMs = 1_500;
