@@ -123,7 +123,8 @@ export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): P
   const stop = async (): Promise<void> => {
     await recovering;
     // The connection is left to the shutdown: ended before it, another start could take a server that is going down.
-    await stopPostmaster(owned.server, folder, binaries);
+    const server = findPostmaster(folder);
+    if (server !== undefined) await stopPostmaster(server, folder, binaries);
     log.info('embedded PostgreSQL stopped');
   };
   return {

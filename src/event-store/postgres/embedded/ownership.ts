@@ -19,8 +19,9 @@ const APPLICATION = 'jobledger owner';
 const LOCK_WAIT_MS = 2_000;
 const POLL_MS = 50;
 
-const CANNOT_CONNECT_NOW = '57P03';
 const INVALID_PASSWORD = '28P01';
+/** SQLSTATE of shutdown, crash and recovery; codes of the socket. `pg` gives a connection that just ended no code. */
+const GOING = /^(57P0[1-3]|ECONNREFUSED|ECONNRESET|EPIPE)$/;
 
 /** Thrown when the server went away or goes down: look for it again. */
 export class ServerGoing extends Error {}
@@ -29,6 +30,9 @@ export const urlOf = (folder: DataFolder, { port }: Postmaster): string =>
   `postgresql://${SUPERUSER}:${readPassword(folder)}@127.0.0.1:${port}/${DATABASE}`;
 
 const codeOf = (error: unknown): string | undefined => (error as { code?: string }).code;
+
+const isGoing = (error: unknown): boolean =>
+  GOING.test(codeOf(error) ?? '') || reasonOf(error).startsWith('Connection terminated');
 
 const connect = async (folder: DataFolder, { port, pid }: Postmaster): Promise<pg.Client> => {
   const client = new pg.Client({
@@ -51,7 +55,7 @@ const connect = async (folder: DataFolder, { port, pid }: Postmaster): Promise<p
         { cause },
       );
     }
-    if (codeOf(cause) === CANNOT_CONNECT_NOW || codeOf(cause) === 'ECONNREFUSED') throw new ServerGoing('', { cause });
+    if (isGoing(cause)) throw new ServerGoing(reasonOf(cause), { cause });
     throw new EmbeddedPostgresError(`The PostgreSQL server in ${folder.path} does not answer: ${reasonOf(cause)}`, {
       cause,
     });
@@ -119,6 +123,9 @@ export const takeOwnership = async (folder: DataFolder, server: Postmaster): Pro
   } catch (error) {
     await client.end().catch(() => undefined);
     if (error instanceof EmbeddedPostgresError) throw error;
-    throw new ServerGoing('the connection was lost', { cause: error });
+    if (isGoing(error)) throw new ServerGoing(reasonOf(error), { cause: error });
+    throw new EmbeddedPostgresError(`Taking the data folder ${folder.path} failed: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
 };
