@@ -1,7 +1,7 @@
 /** What the log counts, as metrics: read when somebody looks, so that every process of an installation says the same. */
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge } from 'prom-client';
-import { CounterQueries } from '../projections/counters/counter-queries.js';
+import { CounterQueries, type CounterTotals } from '../projections/counters/counter-queries.js';
 import { ProjectionWatch } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
 import { Telemetry } from '../telemetry.js';
@@ -10,6 +10,9 @@ import { within } from './within.js';
 /** A scrape has a time limit of its own, 10 s as a rule. */
 const READ_MS = 3_000;
 const MS_PER_SECOND = 1_000;
+
+/** Counts of the log without labels. */
+type Total = keyof { [Name in keyof CounterTotals as CounterTotals[Name] extends number ? Name : never]: 0 };
 
 /** Counters whose numbers are the log's: set anew at each look. */
 class LogCounters {
@@ -31,9 +34,7 @@ class LogCounters {
 @Injectable()
 export class LedgerMetrics {
   private readonly log: LogCounters;
-  private readonly totals: Readonly<
-    Record<'created' | 'completed' | 'failed' | 'cancelled' | 'retried' | 'deadLettered', Counter>
-  >;
+  private readonly totals: Readonly<Record<Total, Counter>>;
   private readonly events: Counter;
   private readonly reaped: Counter;
   private readonly jobs: Gauge<'status'>;
@@ -93,7 +94,7 @@ export class LedgerMetrics {
     const [{ byStatus }, totals] = read;
     for (const [status, n] of Object.entries(byStatus)) this.jobs.set({ status: status }, n);
     this.log.reset();
-    for (const [name, counter] of Object.entries(this.totals)) counter.inc(totals[name as keyof typeof this.totals]);
+    for (const [name, counter] of Object.entries(this.totals)) counter.inc(totals[name as Total]);
     for (const [type, n] of Object.entries(totals.eventsByType)) this.events.inc({ type }, n);
     for (const [rule, n] of Object.entries(totals.reapedByRule)) this.reaped.inc({ rule }, n);
   }

@@ -37,7 +37,7 @@ export class CommandMeter {
     } catch (error) {
       const code = codeOf(error);
       if (code !== undefined) this.telemetry.refused.inc({ code });
-      this.telemetry.commands.inc({ command, outcome: code === undefined ? 'failed' : 'refused' }, times);
+      this.telemetry.commands.inc({ command, outcome: code === undefined ? 'error' : 'refused' }, times);
       throw error;
     }
   }
