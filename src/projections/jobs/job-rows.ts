@@ -1,13 +1,13 @@
 /** Rows of `jobs` as commands load them, and their repair from the log. */
 import type { Pool } from 'pg';
-import { hasTag, type JobStatus } from '../../domain/job-chart.js';
+import { hasTag, JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
 import { progressOf, type StoredJob } from './stored-job.js';
 import type { Progress, SavedProgress } from '../../domain/progress.js';
 
 export interface JobRows {
-  /** Rows that exist, by id. */
+  /** Rows that exist and can be read, by id. */
   load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>>;
   /** Jobs in one of the states that have no lease row: operational rows can be lost, their jobs must not be. */
   withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]>;
@@ -41,6 +41,10 @@ export const toStoredJob = (row: JobRecord): StoredJob => ({
   lastActivityAt: row.last_activity_at?.toISOString() ?? null,
   lastActivityPosition: row.last_activity_position,
 });
+
+/** One that cannot be read is as good as lost: the log has its job, and it must not take others with it. */
+const isReadable = ({ doc }: { readonly doc: Partial<Job> | null }): boolean =>
+  doc?.id !== undefined && doc.spec !== undefined && JOB_STATUSES.some((known) => known === doc.status);
 
 const text = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
@@ -83,7 +87,7 @@ export class PostgresJobRows implements JobRows {
       text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.id = any ($1::uuid[])`,
       values: [ids],
     });
-    return new Map(rows.map((row) => [row.doc.id, toStoredJob(row)]));
+    return new Map(rows.filter(isReadable).map((row) => [row.doc.id, toStoredJob(row)]));
   }
 
   async withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]> {
@@ -93,7 +97,7 @@ export class PostgresJobRows implements JobRows {
         and not exists (select from jobledger.leases l where l.job_id = j.id) limit $2`,
       values: [statuses, limit],
     });
-    return rows.map(toStoredJob);
+    return rows.filter(isReadable).map(toStoredJob);
   }
 
   async repair(stored: StoredJob, facts: readonly string[]): Promise<void> {

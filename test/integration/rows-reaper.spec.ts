@@ -1,0 +1,230 @@
+/** What operators are promised of the reaper: that it runs, that it is seen when it does not, that it does harm to none. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import type { ClaimedJob } from '../../src/api/contract.js';
+import { type AppOverrides, startApp, type TestApp } from '../support/app.js';
+import { waitFor } from '../support/e2e/wait.js';
+import { DAY_MS, LedgerCaller, LONG_LEASE, newQueue, STALE } from '../support/ledger-caller.js';
+
+const silent = { swept: () => undefined, failed: () => undefined, jobFailed: () => undefined };
+const EVERYTHING = ['api', 'projections', 'reaper'] as const;
+
+const apps: TestApp[] = [];
+const start = async (overrides: AppOverrides = {}): Promise<TestApp> => {
+  const app = await startApp({
+    ...overrides,
+    ...(apps[0] === undefined ? {} : { databaseUrl: apps[0].databaseUrl }),
+  });
+  apps.push(app);
+  return app;
+};
+/** A process that sweeps by itself. */
+const reaping = async (intervalMs: number): Promise<LedgerCaller> =>
+  new LedgerCaller((await start({ run: EVERYTHING, service: { reaper: { intervalMs, log: silent } } })).url);
+/** One that sweeps when it is asked. */
+const serving = async (): Promise<LedgerCaller> => new LedgerCaller((await start()).url);
+/** What no caller can do: damage. */
+const damage = async (statement: string, values: unknown[] = []): Promise<void> => {
+  const client = new pg.Client({ connectionString: apps[0]?.databaseUrl });
+  await client.connect();
+  try {
+    await client.query(statement, values);
+  } finally {
+    await client.end();
+  }
+};
+/** The first one made the database, so it goes last. */
+afterEach(async () => {
+  for (const app of apps.splice(0).reverse()) await app.close();
+});
+
+const staleJobs = async (
+  ledger: LedgerCaller,
+  count: number,
+  policy: object = STALE,
+): Promise<readonly ClaimedJob[]> => {
+  const queue = newQueue();
+  for (let left = count; left > 0; left -= 1_000) {
+    const jobs = Array.from({ length: Math.min(left, 1_000) }, () => ({ type: 'stale', queue, policy }));
+    await ledger.post('/v1/jobs/batch', { jobs });
+  }
+  const claimed: ClaimedJob[] = [];
+  for (let left = count; left > 0; left -= 1_000) {
+    claimed.push(...(await ledger.claims('silent', { queues: [queue], max: Math.min(left, 1_000), leaseMs: DAY_MS })));
+  }
+  expect(claimed).toHaveLength(count);
+  return claimed;
+};
+const idsOf = (claimed: readonly ClaimedJob[]) => claimed.map(({ job }) => job.id);
+
+describe('the reaper', () => {
+  it('sweeps at once when it starts, and then again and again [P-01]', async () => {
+    const ledger = await reaping(200);
+    const first = await waitFor('a sweep', async () => {
+      const status = await ledger.reaper();
+      return status.sweeps > 0 && status;
+    });
+    expect(first).toMatchObject({ alive: true, leader: first.instanceId, lastError: null, consecutiveErrors: 0 });
+    const later = await waitFor('four more', async () => {
+      const status = await ledger.reaper();
+      return status.sweeps >= first.sweeps + 4 && status;
+    });
+    expect(Date.parse(later.lastSweepAt!) - Date.parse(first.lastSweepAt!)).toBeGreaterThan(400);
+    expect((await ledger.ready()).status).toBe('ok');
+  });
+
+  it('does not wait for its interval when a deadline is nearer [P-01]', async () => {
+    const ledger = await reaping(3_600_000);
+    await waitFor('the sweep at the start', async () => (await ledger.reaper()).sweeps > 0);
+    const { job } = await ledger.hold({ policy: STALE }, LONG_LEASE);
+    const { body } = await ledger.get(`/v1/jobs/${job.id}?waitMs=45000`);
+    expect(body).toMatchObject({ status: 'failed', error: { code: 'JobTimeout' } });
+  });
+
+  it('gives a job whose worker went away to the next one, unasked; nobody else sees it before [B-26]', async () => {
+    const ledger = await reaping(3_600_000);
+    const lost = await ledger.hold({}, { leaseMs: 60_000 });
+    const { id, queue } = lost.job;
+    expect(await ledger.claims('w2', { queues: [queue] })).toEqual([]);
+    await ledger.worker(lost, 'heartbeat', { leaseMs: 100 });
+    const found = await ledger.next(queue, { waitMs: 45_000 }, 'w2');
+    expect([found.job.id, found.attempt, found.job.lostLeases]).toEqual([id, 2, 1]);
+  });
+
+  it('that fails says so, goes on, and reaps when it can again [P-10]', async () => {
+    const ledger = await reaping(100);
+    const { job } = await ledger.hold({ policy: { maxLostLeases: 0 } }, { leaseMs: 1_000 });
+    await damage('alter table jobledger.jobs rename to jobs_away');
+    const failing = await waitFor('three errors in a row', async () => {
+      const status = await ledger.reaper();
+      return status.consecutiveErrors >= 3 && status;
+    });
+    expect(failing.lastError).toContain('jobledger.jobs');
+    const ready = await ledger.get('/health/ready');
+    expect([ready.status, ready.body.checks.reaper.status]).toEqual([200, 'degraded']);
+    expect(ready.body.checks.reaper.detail).toContain('failed in a row');
+    await damage('alter table jobledger.jobs_away rename to jobs');
+    const { body } = await ledger.get(`/v1/jobs/${job.id}?waitMs=45000`);
+    expect(body).toMatchObject({ status: 'failed', error: { code: 'LeaseExpired' } });
+    await waitFor('no error', async () => {
+      const { consecutiveErrors, lastError, alive } = await ledger.reaper();
+      return consecutiveErrors === 0 && lastError === null && alive;
+    });
+  });
+
+  it('that is gone is missed: by its status, by readiness, and by the age of what it left [P-14]', async () => {
+    const ledger = await serving();
+    const other = await reaping(100);
+    const { instanceId } = await other.reaper();
+    await waitFor('it to lead', async () => (await ledger.reaper()).leader === instanceId);
+    expect(await ledger.reaper()).toMatchObject({ alive: true });
+    await apps.pop()?.close();
+    await ledger.hold({}, { leaseMs: 100 });
+    const late = await waitFor('it to be missed', async () => {
+      const status = await ledger.reaper();
+      return !status.alive && status.overdue === 1 && status;
+    });
+    expect(late.leader).toBeNull();
+    await waitFor('the age to grow', async () => (await ledger.reaper()).mostOverdueMs > late.mostOverdueMs);
+    const seconds = await ledger.metric('jobledger_most_overdue_seconds');
+    expect(seconds * 1_000).toBeGreaterThan(late.mostOverdueMs);
+    expect((await ledger.ready()).checks['reaper']).toMatchObject({ status: 'degraded' });
+    await reaping(100);
+    await waitFor('another to take over', async () => {
+      const { alive, overdue } = await ledger.reaper();
+      return alive && overdue === 0;
+    });
+  });
+
+  it('of two processes and by hand, all at the same 50 jobs: each is ended once [P-16]', async () => {
+    const ledger = await serving();
+    const held = await staleJobs(ledger, 50);
+    await ledger.untilDue(idsOf(held));
+    const others = [await reaping(100), await reaping(100)];
+    const callers = [ledger, ...others, ledger, ...others];
+    await waitFor('all to be reaped', async () => {
+      const reports = await Promise.all(callers.map((caller) => caller.sweep()));
+      expect(reports.map(({ errors }) => errors)).toEqual(callers.map(() => 0));
+      return (await ledger.jobs(`queue=${held[0]!.job.queue}&status=failed`)).length === 50;
+    });
+    for (const id of idsOf(held)) expect(await ledger.eventsOf(id, 'JobTimedOut')).toHaveLength(1);
+  });
+});
+
+describe('a sweep', () => {
+  it('against the last report and the end of each job: one wins, and the counts are exact [Z-03]', async () => {
+    const ledger = await serving();
+    const other = await serving();
+    const held = await staleJobs(ledger, 40);
+    await ledger.untilDue(idsOf(held));
+    const works = held.map(async (claimed) => {
+      const caller = Math.random() < 0.5 ? ledger : other;
+      const report = await caller.worker(claimed, 'progress', { batchId: 'last', processed: 1 });
+      const end = await caller.worker(claimed, 'complete', { result: 'done' });
+      return { id: claimed.job.id, reported: report.status === 200, completed: end.status === 200 };
+    });
+    const sweeps = [ledger.sweep(), other.sweep(), ledger.sweep()];
+    const done = await Promise.all(works);
+    expect((await Promise.all(sweeps)).reduce((sum, { errors }) => sum + errors, 0)).toBe(0);
+    let position = '0';
+    for (const { id, reported, completed } of done) {
+      const job = await ledger.job(id);
+      if (BigInt(job.position) > BigInt(position)) position = job.position;
+      expect([job.status, job.progress.processed]).toEqual([completed ? 'completed' : 'failed', reported ? 1 : 0]);
+      // What counts was recorded before the end, and the run ended once.
+      const types = (await ledger.events(id)).map(({ type }) => type).filter((type) => type !== 'CommandRefused');
+      const recorded = reported ? ['ProgressRecorded'] : [];
+      expect(types.slice(4)).toEqual([...recorded, completed ? 'JobCompleted' : 'JobTimedOut']);
+    }
+    const completed = done.filter((each) => each.completed).length;
+    const { byStatus, total } = await ledger.counters(position);
+    expect(byStatus).toMatchObject({ completed, failed: 40 - completed, running: 0 });
+    expect(total).toBe(40);
+  });
+
+  it('ends nine stale jobs beside one whose history cannot be read, and says that there is one [Z-07]', async () => {
+    const ledger = await serving();
+    const held = await staleJobs(ledger, 10);
+    await ledger.untilDue(idsOf(held));
+    const [broken, ...others] = idsOf(held);
+    await damage('delete from jobledger.jobs where id = $1', [broken]);
+    await damage('alter table jobledger.events disable trigger append_only');
+    await damage('update jobledger.events set version = 99 where stream = $1 and revision = 0', [`job-${broken}`]);
+    await damage('alter table jobledger.events enable always trigger append_only');
+    const report = await ledger.sweep();
+    expect(report).toMatchObject({ due: 10, reaped: 9, errors: 1, raced: 0 });
+    expect(report.jobs.find(({ verdict }) => verdict === 'error')?.jobId).toBe(broken);
+    for (const id of others) expect((await ledger.job(id)).error).toMatchObject({ code: 'JobTimeout' });
+    expect(await ledger.sweep()).toMatchObject({ due: 1, errors: 1 });
+  });
+
+  it('ends ten of which one has a row that was damaged: the log has it [Z-07]', async () => {
+    const ledger = await serving();
+    const held = await staleJobs(ledger, 10);
+    await ledger.untilDue(idsOf(held));
+    const { id, queue } = held[0]!.job;
+    await damage(`update jobledger.jobs set doc = '{"status": "nothing that is known"}' where id = $1`, [id]);
+    expect((await ledger.job(id)).status).toBe('running');
+    expect(await ledger.sweep()).toMatchObject({ due: 10, reaped: 10, errors: 0 });
+    expect(await ledger.jobs(`queue=${queue}&status=failed`)).toHaveLength(10);
+  });
+
+  it('handles all that is due, however much it is, oldest first [Z-08]', async () => {
+    const ledger = await serving();
+    const early = idsOf(await staleJobs(ledger, 1_000));
+    const late = idsOf(await staleJobs(ledger, 1_500));
+    const youngest = await staleJobs(ledger, 1);
+    await waitFor('the youngest to be due', async () => {
+      // It is not among the first thousand, which are all that a report lists.
+      const { due, skippedLive } = await ledger.sweep(true);
+      return due - skippedLive === 2_501;
+    });
+    const report = await ledger.sweep();
+    expect(report).toMatchObject({ due: 2_501, reaped: 2_501, raced: 0, errors: 0 });
+    expect(report.jobs).toHaveLength(1_000);
+    expect(new Set(report.jobs.map(({ jobId }) => jobId))).toEqual(new Set(early));
+    expect((await ledger.job(late.at(-1)!)).status).toBe('failed');
+    expect((await ledger.job(youngest[0]!.job.id)).status).toBe('failed');
+    expect((await ledger.reaper()).overdue).toBe(0);
+  });
+});
