@@ -19,7 +19,9 @@ const shuffled = <Item>(items: readonly Item[]): Item[] =>
     .map(({ item }) => item);
 
 /** Sends the batches of one writer, each one to three times, some of them at the same time. */
-const write = async (holder: Holder, writer: number): Promise<readonly number[]> => {
+const write = async (worker: Holder, writer: number): Promise<readonly number[]> => {
+  const holder = worker.thread(`${writer}`);
+  holder.ask(writer % 2);
   const batches = Array.from({ length: BATCHES }, (_, n) => `writer-${writer}-${n}`);
   const repeats = batches.filter(() => Math.random() < 0.15);
   const statuses: number[] = [];
@@ -76,7 +78,13 @@ scenario('stages are counted each on its own [R-02]', async (cluster) => {
     { stage: 'download', batchId: `d${n}`, processed: 3, failed: 1, total: 300 },
     { stage: 'parse', batchId: `p${n}`, processed: 2 },
   ]).flat();
-  await Promise.all(shuffled([...batches, ...batches.slice(0, 60)]).map((batch) => holder.must('progress', batch)));
+  await Promise.all(
+    shuffled([...batches, ...batches.slice(0, 60)]).map((batch, n) => {
+      const thread = holder.thread(`${n % 10}`);
+      thread.ask(n % 2);
+      return thread.must('progress', batch);
+    }),
+  );
   const { progress } = await readJob(cluster, jobId);
   expect(progress.stages).toEqual({
     download: { total: 300, processed: 300, failed: 100 },

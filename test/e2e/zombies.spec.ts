@@ -42,12 +42,12 @@ const terminals = (events: readonly LedgerEvent[]) => events.filter(({ type }) =
 const refusals = (events: readonly LedgerEvent[]) =>
   events.filter(({ type }) => type === 'CommandRefused').map(({ data }) => data['command']);
 
-/** Everything that a worker may say late, each of it twice. */
+/** Everything that a worker may say late. Facts first: they are the ones that no revision guards. */
 const LATE: readonly (readonly [WorkerCall, object])[] = [
+  ['progress', { batchId: 'late', processed: 100 }],
   ['start', {}],
   ['heartbeat', {}],
   ['heartbeat', { checkpoint: { at: 9 }, state: 'late' }],
-  ['progress', { batchId: 'late', processed: 100 }],
   ['complete', { result: 'late' }],
   ['fail', { code: 'Late', message: 'too late' }],
   ['throttle', { retryAfterMs: 100 }],
@@ -56,11 +56,15 @@ const LATE: readonly (readonly [WorkerCall, object])[] = [
 ];
 const LATE_COMMANDS = [...new Set(LATE.map(([call]) => call))].sort();
 
+/** Says all of it to both processes. */
 const sayLate = async (zombie: Holder): Promise<readonly (readonly [number, string | undefined])[]> => {
   const said: (readonly [number, string | undefined])[] = [];
-  for (const [call, body] of [...LATE, ...[...LATE].reverse()]) {
-    const answer = await zombie.say(call, body);
-    said.push([answer.status, (answer.body as { code?: string }).code]);
+  for (const [node, calls] of [LATE, [...LATE].reverse()].entries()) {
+    zombie.ask(node);
+    for (const [call, body] of calls) {
+      const answer = await zombie.say(call, body);
+      said.push([answer.status, (answer.body as { code?: string }).code]);
+    }
   }
   return said;
 };

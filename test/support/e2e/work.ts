@@ -88,11 +88,21 @@ export class Holder {
   private readonly lane: Lane;
 
   constructor(
-    cluster: AnyCluster,
+    private readonly cluster: AnyCluster,
     readonly workerId: string,
     private readonly claimed: ClaimedJob,
   ) {
     this.lane = cluster.recorder.lane(workerId);
+  }
+
+  /** One of several threads of the worker, which asks a process of its own choice. */
+  thread(name: string): Holder {
+    return new Holder(this.cluster, `${this.workerId}-${name}`, this.claimed);
+  }
+
+  /** From now on it asks this process first. */
+  ask(node: number): void {
+    this.cluster.recorder.preferred.set(this.lane.name, node);
   }
 
   get jobId(): string {
