@@ -2,8 +2,8 @@ import { directiveOf } from '../domain/directive.js';
 import { nextDeadline } from '../domain/stall-rules.js';
 import { START, type EventStore } from '../event-store/event-store.js';
 import type { Leases } from '../leases/leases.js';
-import { lastActivityMs } from '../projections/jobs/job-rows.js';
-import { replayJob } from '../projections/jobs/job-history.js';
+import { lastActivityMs, type JobRows } from '../projections/jobs/job-rows.js';
+import { repairRow } from '../projections/jobs/repair-row.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
 import type { Contexts } from './contexts.js';
 
@@ -35,13 +35,17 @@ export const seedOf = (stored: StoredJob, contexts: Contexts): Seed => {
 export class LostLeases {
   constructor(
     private readonly store: EventStore,
+    private readonly rows: JobRows,
     private readonly leases: Leases,
     private readonly contexts: Contexts,
   ) {}
 
-  /** Makes the row again if the log says that an attempt holds the job; a row that is there stays. */
+  /**
+   * Makes the row again if the log says that an attempt holds the job; a row that is there stays. The row of the job
+   * comes first: without the right one no lease is made.
+   */
   async seed(jobId: string): Promise<void> {
-    const { stored } = await replayJob(this.store, jobId);
-    if (stored !== null && stored.job.lease !== null) await this.leases.seed([seedOf(stored, this.contexts)]);
+    const stored = await repairRow(this.store, this.rows, jobId);
+    if (stored?.job.lease != null) await this.leases.seed([seedOf(stored, this.contexts)]);
   }
 }

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { StaleLease } from '../domain/errors.js';
 import type { JobCommand, Token } from '../domain/job-commands.js';
 import type { JobSpec } from '../domain/job-events.js';
-import type { EventStore } from '../event-store/event-store.js';
+import { Unavailable, type EventStore } from '../event-store/event-store.js';
 import { v7 } from './uuid.js';
 import { directiveOf, type Directive } from '../domain/directive.js';
 import type { Leases, Renewed } from '../leases/leases.js';
@@ -105,8 +105,8 @@ export class Ledger {
     await this.on.lostLeases.seed(jobId);
     const again = token === null ? null : await this.renew(jobId, token, leaseMs);
     if (again !== null) return { ...outcome, ...leaseOf(again) };
-    const later = await this.execute(jobId, command, { ...call, idempotency: null }, leaseMs);
-    return { ...later, ...(await this.leaseAfter(later, leaseMs)) };
+    await this.execute(jobId, command, { ...call, idempotency: null }, leaseMs);
+    throw new Unavailable(`the lease of job ${jobId} could not be renewed`);
   }
 
   /** Keeps log lines of a job, and says where it stands. A token that is not its current attempt's is refused. */

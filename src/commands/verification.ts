@@ -130,7 +130,7 @@ export class Verification {
 
   /** Writes the row that the log says, in place of one that was lost or edited. */
   async repair(jobId: string): Promise<void> {
-    if (!(await repairRow(this.on.store, this.on.rows, jobId))) throw new JobNotFound(jobId);
+    if ((await repairRow(this.on.store, this.on.rows, jobId)) === null) throw new JobNotFound(jobId);
     await this.refresh(jobId);
   }
 }

@@ -66,7 +66,7 @@ export interface Leases {
   rejudge(): Promise<void>;
   /**
    * Moves deadlines that fired without a verdict. A row that was renewed or ended since (another `beats`) is left
-   * alone: whoever moved it armed it.
+   * alone: whoever moved it armed it. Null: the row bounds nothing, and goes; if the job needs one, it is made again.
    */
   rearm(
     rows: readonly { readonly jobId: string; readonly beats: number; readonly deadlineAt: number | null }[],

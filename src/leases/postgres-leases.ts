@@ -194,10 +194,15 @@ export class PostgresLeases implements Leases {
         with held as (
           select l.job_id from jobledger.leases l where l.job_id = any ($1::uuid[])
           order by l.job_id for update skip locked
+        ), asked as (
+          select r.* from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r(job_id, beats, deadline_ms)
+          join held using (job_id)
+        ), gone as (
+          delete from jobledger.leases l using asked r
+          where l.job_id = r.job_id and l.beats = r.beats and r.deadline_ms is null
         )
-        update jobledger.leases l set deadline_at = to_timestamp(r.deadline_ms / 1000.0)
-        from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r(job_id, beats, deadline_ms) join held using (job_id)
-        where l.job_id = r.job_id and l.beats = r.beats`,
+        update jobledger.leases l set deadline_at = to_timestamp(r.deadline_ms / 1000.0) from asked r
+        where l.job_id = r.job_id and l.beats = r.beats and r.deadline_ms is not null`,
       values: [rows.map((row) => row.jobId), rows.map((row) => row.beats), rows.map((row) => row.deadlineAt)],
     });
   }

@@ -17,7 +17,7 @@ export interface DueWork {
 }
 
 export type Judgement =
-  /** Nothing is due: look again at `rearmAt` (epoch ms; null: never). */
+  /** Nothing is due: look again at `rearmAt`, epoch ms; null: the lease row bounds nothing. */
   | { readonly kind: 'live'; readonly rearmAt: number | null }
   | { readonly kind: 'due'; readonly rule: Rule; readonly clocks: Clocks };
 

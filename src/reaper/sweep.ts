@@ -134,7 +134,7 @@ export class Sweep {
     return work;
   }
 
-  /** A deadline is disarmed on the word of the log alone: nothing would arm it again. */
+  /** A row is dropped on the word of the log alone. */
   private async knownOf(lease: Lease, row: StoredJob | undefined): Promise<StoredJob> {
     if (row !== undefined && bounds(lease, row)) return row;
     const { stored } = await replayJob(this.on.store, lease.jobId);

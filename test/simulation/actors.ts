@@ -85,7 +85,7 @@ export class Worker extends Actor {
   protected async turn(): Promise<void> {
     const { random, world } = this;
     const request = {
-      max: random.chance(0.2) ? 3 : 1,
+      max: random.chance(0.4) ? 3 : 1,
       waitMs: random.chance(0.3) ? random.int(1, 600) : 0,
       start: random.chance(0.8),
       ...(random.chance(0.2) ? { leaseMs: random.int(100, 1_500) } : {}),

@@ -210,7 +210,9 @@ export class LeasesTable implements Leases {
   rearm(rows: Parameters<Leases['rearm']>[0]): Promise<void> {
     for (const { jobId, beats, deadlineAt } of rows) {
       const row = this.rows.get(jobId);
-      if (row?.beats === beats) this.rows.set(jobId, { ...row, deadlineAt });
+      if (row?.beats !== beats) continue;
+      if (deadlineAt === null) this.rows.delete(jobId);
+      else this.rows.set(jobId, { ...row, deadlineAt });
     }
     return Promise.resolve();
   }

@@ -80,7 +80,7 @@ export class SimulatedNode implements Process {
     const { contexts } = this;
     const refusals = new Refusals(store);
     const states = new JobStates(store, rows);
-    const lostLeases = new LostLeases(store, leases, contexts);
+    const lostLeases = new LostLeases(store, rows, leases, contexts);
     this.verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
     const { verification } = this;
     this.pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);

@@ -53,8 +53,8 @@ interface Mishaps {
 const mishapsOf = (random: Random): Mishaps => ({
   crash: random.pick([0, 0, 0.005, 0.02]),
   freeze: random.pick([0, 0, 0.01, 0.03]),
-  loseLease: random.pick([0, 0, 0, 0.01]),
-  spoilRow: random.pick([0, 0, 0, 0.01]),
+  loseLease: random.pick([0, 0, 0.01, 0.04]),
+  spoilRow: random.pick([0, 0, 0.01, 0.04]),
   skip: random.pick([0, 0.01, 0.03]),
 });
 

@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { seedOf } from '../../src/commands/lease-seed.js';
+import type { Service } from '../../src/service.js';
+import { claim, create, execute, TestLedger, tokenOf } from '../support/ledger.js';
+
+describe('lease rows in PostgreSQL', () => {
+  let ledger: TestLedger;
+  let service: Service;
+  beforeAll(async () => {
+    ledger = await TestLedger.open();
+    service = ledger.service;
+  });
+  afterAll(() => ledger.close());
+
+  const running = async (queue: string) => {
+    const { jobId } = await create(service, { queue });
+    const [claimed] = await claim(service, { filter: { queues: [queue] } });
+    return { jobId, token: tokenOf(claimed!) };
+  };
+  const leaseOf = async (jobId: string) => (await service.leases.find([jobId])).get(jobId);
+  const storedOf = async (jobId: string) => (await service.rows.load([jobId])).get(jobId)!;
+  const lose = (jobId: string) => service.pool.query('delete from jobledger.leases where job_id = $1', [jobId]);
+
+  it('makes a lost row again with a full lease, and with beats that none had before', async () => {
+    const { jobId } = await running('lost');
+    const before = await leaseOf(jobId);
+    await lose(jobId);
+    await service.leases.seed([seedOf(await storedOf(jobId), service.contexts)]);
+    const after = await leaseOf(jobId);
+    expect(after).toMatchObject({ workerId: 'w1', attempt: 1 });
+    expect(after?.expiresAt).toBeGreaterThanOrEqual(before!.expiresAt!);
+    expect(after?.beats).not.toBe(before?.beats);
+  });
+
+  it('makes none for a job that moved since it was looked at', async () => {
+    const { jobId, token } = await running('moved');
+    const stored = await storedOf(jobId);
+    await lose(jobId);
+    await execute(service, jobId, 'complete', { token });
+    await service.leases.seed([seedOf(stored, service.contexts)]);
+    expect(await leaseOf(jobId)).toBeUndefined();
+  });
+
+  it('makes none for a job that is just moving, and does not wait for it', async () => {
+    const { jobId } = await running('moving');
+    const stored = await storedOf(jobId);
+    await lose(jobId);
+    const append = await service.pool.connect();
+    try {
+      await append.query('begin');
+      await append.query('update jobledger.jobs set revision = revision + 1 where id = $1', [jobId]);
+      await service.leases.seed([seedOf(stored, service.contexts)]);
+    } finally {
+      await append.query('rollback');
+      append.release();
+    }
+    expect(await leaseOf(jobId)).toBeUndefined();
+  });
+
+  it('has other beats for each attempt, so that what was judged on one never fits the next', async () => {
+    const { jobId, token } = await running('attempts');
+    const first = await leaseOf(jobId);
+    await execute(service, jobId, 'release', { token });
+    await claim(service, { filter: { queues: ['attempts'] } });
+    const second = await leaseOf(jobId);
+    expect(second?.beats).not.toBe(first?.beats);
+    await service.leases.rearm([{ jobId, beats: first!.beats, deadlineAt: null }]);
+    expect(await leaseOf(jobId)).toEqual(second);
+  });
+
+  it('drops a row that bounds nothing, and moves the deadline of one that does', async () => {
+    const { jobId } = await running('armed');
+    const { beats } = (await leaseOf(jobId))!;
+    const deadlineAt = 4_102_444_800_000;
+    await service.leases.rearm([{ jobId, beats, deadlineAt }]);
+    const due = await service.leases.due(deadlineAt, null, 100);
+    expect(due.find((lease) => lease.jobId === jobId)?.deadlineAt).toBe(deadlineAt);
+    await service.leases.rearm([{ jobId, beats, deadlineAt: null }]);
+    expect(await leaseOf(jobId)).toBeUndefined();
+  });
+});
