@@ -49,6 +49,17 @@ const openApplication = (
     logger: nestLogger(log, () => state.ready),
   });
 
+const UNREACHABLE =
+  /^(E(CONNREFUSED|NOTFOUND|TIMEDOUT|HOSTUNREACH|NETUNREACH|CONNRESET|AI_AGAIN)|28\w{3}|3D000|57P03)$/;
+
+/** A configured database that cannot be reached is the setting's fault: the line names it, never its password. */
+const namingTheSetting = ({ databaseUrl }: Config, error: unknown): unknown => {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (databaseUrl === null || typeof code !== 'string' || !UNREACHABLE.test(code)) return error;
+  const reason = typeof message === 'string' && message !== '' ? message : code;
+  return new Error(`JOBLEDGER_DATABASE_URL names a database that cannot be reached: ${reason}`, { cause: error });
+};
+
 /** Resolves at the first signal to stop; further ones change nothing. */
 const untilSignalled = (): Promise<NodeJS.Signals> =>
   new Promise((resolve) => {
@@ -81,7 +92,10 @@ const run = async (state: { ready: boolean }): Promise<void> => {
   const embedded = await openDatabase(config, log);
   try {
     const shutdown = new Shutdown();
-    const app = await openApplication(config, embedded?.url ?? config.databaseUrl ?? '', shutdown, log, state);
+    const databaseUrl = embedded?.url ?? config.databaseUrl ?? '';
+    const app = await openApplication(config, databaseUrl, shutdown, log, state).catch((error: unknown) => {
+      throw namingTheSetting(config, error);
+    });
     const stopping = signalled.finally(() => shutdown.begin());
     try {
       await serve(app, config, stopping, log, state);
