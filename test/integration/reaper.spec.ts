@@ -198,7 +198,7 @@ describe('the reaper on PostgreSQL', () => {
     await lapse(service, jobId);
     const status = await service.watch.status();
     expect(status.overdue).toBeGreaterThanOrEqual(1);
-    expect(status.mostOverdueMs).toBeGreaterThanOrEqual(1_000);
+    expect(status.mostOverdueMs).toBeGreaterThan(500);
     await service.reaper.sweep();
     expect((await service.watch.status()).overdue).toBe(0);
   });
