@@ -144,16 +144,22 @@ export const settleMissed = (
 const conflict = ({ request, actual }: Miss): Conflict =>
   new Conflict(request.stream, request.expected, actual === NO_STREAM ? null : actual);
 
-/** Refuses the units of the requests that a beside table refused. Returns the others. */
+/**
+ * Refuses the units of the requests that a beside table refused. Returns the others, to be planned again; among them
+ * what was judged as if a refused unit were written: another reason may come first.
+ */
 export const withoutRefused = (
   units: readonly Unit[],
   refused: ReadonlySet<number>,
   table: string,
   outcomes: Outcomes,
-): Unit[] =>
-  units.filter((unit) => {
+): Unit[] => {
+  const unsettled = new Set<string>();
+  return units.filter((unit) => {
     const culprits = unit.filter(({ ordinal }) => refused.has(ordinal));
-    if (culprits.length === 0) return true;
+    if (culprits.length === 0 || unit.some(({ stream }) => unsettled.has(stream))) return true;
+    unit.forEach(({ stream }) => unsettled.add(stream));
     outcomes.refuse(unit, new Map(culprits.map((request) => [request, new BesideRefused(table)])));
     return false;
   });
+};
