@@ -7,7 +7,7 @@ import type { JobStatus } from '../domain/job-chart.js';
 import { jobIdOf } from '../domain/streams.js';
 import type { BesideTable, EventStore, Position, RecordedEvent } from '../event-store/event-store.js';
 import { metadataOf } from '../projections/jobs/stored-job.js';
-import type { Idempotency, Outcome } from './envelope.js';
+import type { BeatLease, Idempotency, Outcome } from './envelope.js';
 import { IdempotencyKeyReused } from './errors.js';
 
 /** A row of `answers`, appended with the last request of its group. */
@@ -52,6 +52,7 @@ export type AnswerBody = readonly {
   readonly attempt: number;
   readonly revision: number;
   readonly position: Position | null;
+  readonly lease?: BeatLease;
 }[];
 
 const recall = async (store: EventStore, answer: StoredAnswer): Promise<readonly Outcome[]> => {

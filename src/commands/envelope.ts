@@ -1,4 +1,5 @@
 /** A command on its way through the pipeline, and what comes of it. */
+import type { Directive } from '../domain/directive.js';
 import type { JobStatus } from '../domain/job-chart.js';
 import type { JobCommand } from '../domain/job-commands.js';
 import type { Refusal } from '../domain/errors.js';
@@ -38,6 +39,13 @@ export interface Envelope {
   readonly fenceBeats: number | null;
 }
 
+/** What a heartbeat answers of its lease. */
+export interface BeatLease {
+  /** Epoch ms. */
+  readonly leaseExpiresAt: number;
+  readonly directive: Directive;
+}
+
 /** What a command answers. `events` is empty when it was in effect already. */
 export interface Outcome {
   readonly jobId: string;
@@ -51,6 +59,8 @@ export interface Outcome {
   readonly recorded: readonly RecordedEvent[];
   /** The job after it; absent in a repeated first answer. */
   readonly job?: Job;
+  /** In a repeated first answer of a heartbeat without events. */
+  readonly lease?: BeatLease;
   readonly replayed: boolean;
 }
 
@@ -70,6 +80,8 @@ export interface Group {
   readonly dropRefused: boolean;
   /** When it is no longer appended, in ms of `performance.now()`. */
   readonly deadline: number;
+  /** Of a heartbeat: what an answer without events is kept with, since no event says it. */
+  readonly lease?: BeatLease;
   /** Aborted when nobody waits for the answer: then it is not appended. */
   readonly signal?: AbortSignal;
 }

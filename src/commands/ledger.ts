@@ -5,11 +5,20 @@ import type { JobCommand, Token } from '../domain/job-commands.js';
 import type { JobSpec } from '../domain/job-events.js';
 import { Unavailable, type EventStore } from '../event-store/event-store.js';
 import { v7 } from './uuid.js';
-import { directiveOf, type Directive } from '../domain/directive.js';
+import { directiveOf } from '../domain/directive.js';
 import type { Leases, Renewed } from '../leases/leases.js';
+import { replayJob } from '../projections/jobs/job-history.js';
 import { firstAnswer, type AnswerBody, type Answers } from './answers.js';
 import type { ClaimedJob, ClaimRequest, Claims } from './claims.js';
-import { Refused, type Envelope, type Idempotency, type Origin, type Outcome } from './envelope.js';
+import {
+  Refused,
+  type BeatLease,
+  type Envelope,
+  type Group,
+  type Idempotency,
+  type Origin,
+  type Outcome,
+} from './envelope.js';
 import { IdempotencyKeyReused, JobNotFound, PreconditionFailed } from './errors.js';
 import type { Heartbeats } from './heartbeats.js';
 import type { JobLogs, LogLine } from './job-logs.js';
@@ -28,11 +37,7 @@ export interface Call {
   readonly bytes: number;
 }
 
-export interface HeartbeatOutcome extends Outcome {
-  /** Epoch ms. */
-  readonly leaseExpiresAt: number;
-  readonly directive: Directive;
-}
+export type HeartbeatOutcome = Outcome & BeatLease;
 
 type Heartbeat = Extract<JobCommand, { name: 'heartbeat' }>;
 
@@ -74,7 +79,13 @@ export class Ledger {
   }
 
   /** Any command on one job. */
-  async execute(jobId: string, command: JobCommand, call: Call, leaseMs: number | null = null): Promise<Outcome> {
+  async execute(
+    jobId: string,
+    command: JobCommand,
+    call: Call,
+    leaseMs: number | null = null,
+    lease?: BeatLease,
+  ): Promise<Outcome> {
     const envelope: Envelope = {
       jobId,
       command,
@@ -83,7 +94,7 @@ export class Ledger {
       leaseMs,
       fenceBeats: null,
     };
-    return this.once(call.idempotency, async () => (await this.submit([envelope], call))[0]!);
+    return this.once(call.idempotency, async () => (await this.submit([envelope], call, lease))[0]!);
   }
 
   /** Claims; the same key again gives the same leases, an empty claim is not kept. */
@@ -97,10 +108,11 @@ export class Ledger {
     // The lease comes first: a reap that was judged before this call loses, whatever the call turns out to be.
     const renewed = token === null ? null : await this.renew(jobId, token, leaseMs);
     if (token !== null && renewed !== null && isBare(command, call)) return beatOutcome(jobId, token, renewed);
-    const outcome = await this.execute(jobId, command, call, leaseMs);
+    const lease = renewed === null ? undefined : leaseOf(renewed);
+    const outcome = await this.execute(jobId, command, call, leaseMs, lease);
     if (outcome.events.length > 0 || outcome.replayed)
       return { ...outcome, ...(await this.leaseAfter(outcome, leaseMs)) };
-    if (renewed !== null) return { ...outcome, ...leaseOf(renewed) };
+    if (lease !== undefined) return { ...outcome, ...lease };
     // The log says that the lease is the caller's: its row was lost, unless the attempt has just ended.
     await this.on.lostLeases.seed(jobId);
     const again = token === null ? null : await this.renew(jobId, token, leaseMs);
@@ -149,22 +161,25 @@ export class Ledger {
     return this.on.heartbeats.beat({ jobId, ...token, leaseMs });
   }
 
-  /** What an appended heartbeat answers of its lease: the append renewed it to its own recorded time. */
-  private async leaseAfter(outcome: Outcome, leaseMs: number | null) {
+  /** What a heartbeat answers of its lease, now or again: an append renewed it to its own recorded time. */
+  private async leaseAfter(outcome: Outcome, leaseMs: number | null): Promise<BeatLease> {
+    if (outcome.lease !== undefined) return outcome.lease;
     const at = outcome.recorded.at(-1)?.at;
-    if (at !== undefined && outcome.job?.lease != null) {
-      return {
-        leaseExpiresAt: Date.parse(at) + (leaseMs ?? outcome.job.lease.leaseMs),
-        directive: directiveOf(outcome.job),
-      };
+    // A repeated answer: the job as it was then.
+    const job = outcome.job ?? (await replayJob(this.on.store, outcome.jobId, outcome.position)).stored?.job;
+    if (at !== undefined && job?.lease != null) {
+      return { leaseExpiresAt: Date.parse(at) + (leaseMs ?? job.lease.leaseMs), directive: directiveOf(job) };
     }
     const row = (await this.on.leases.find([outcome.jobId])).get(outcome.jobId);
-    return { leaseExpiresAt: row?.expiresAt ?? 0, directive: row?.directive ?? 'continue' } as const;
+    return { leaseExpiresAt: row?.expiresAt ?? 0, directive: row?.directive ?? 'continue' };
   }
 
-  private async submit(members: readonly Envelope[], call: Call): Promise<readonly Outcome[]> {
+  private async submit(members: readonly Envelope[], call: Call, lease?: BeatLease): Promise<readonly Outcome[]> {
     const deadline = performance.now() + this.on.commandTimeoutMs;
-    const group = { members, idempotency: call.idempotency, dropRefused: false, deadline };
+    const group: Group = {
+      ...{ members, idempotency: call.idempotency, dropRefused: false, deadline },
+      ...(lease === undefined ? {} : { lease }),
+    };
     return (await this.on.pipeline.submit(group, call.bytes)) as readonly Outcome[];
   }
 
@@ -206,4 +221,4 @@ const beatOutcome = (jobId: string, token: NonNullable<Token>, renewed: Renewed)
   ...leaseOf(renewed),
 });
 
-const leaseOf = (renewed: Renewed) => ({ leaseExpiresAt: renewed.expiresAt, directive: renewed.directive });
+const leaseOf = ({ expiresAt, directive }: Renewed): BeatLease => ({ leaseExpiresAt: expiresAt, directive });

@@ -8,7 +8,7 @@ import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
 import { firstAnswer, type AnswerBody, type Answers } from './answers.js';
 import type { Entry, MemberVerdict } from './batch.js';
-import { Refused, type Idempotency, type Outcome } from './envelope.js';
+import { Refused, type BeatLease, type Idempotency, type Outcome } from './envelope.js';
 import { JobNotFound } from './errors.js';
 import type { JobStates, KnownJob } from './job-states.js';
 import type { LostLeases } from './lease-seed.js';
@@ -68,14 +68,14 @@ export class Verification {
       throw new Refused(error, known.job);
     }
     const outcomes = verdicts.map((verdict) => inEffect((verdict as { known: KnownJob }).known));
-    if (idempotency !== null && !(await this.keep(idempotency, outcomes))) {
+    if (idempotency !== null && !(await this.keep(idempotency, outcomes, entry.group.lease))) {
       await this.replayed(entry);
       return;
     }
     entry.resolve(outcomes);
   }
 
-  private keep(idempotency: Idempotency, outcomes: readonly Outcome[]): Promise<boolean> {
+  private keep(idempotency: Idempotency, outcomes: readonly Outcome[], lease?: BeatLease): Promise<boolean> {
     const body: AnswerBody = outcomes.map(({ jobId, status, run, attempt, revision, position }) => ({
       jobId,
       status,
@@ -83,6 +83,7 @@ export class Verification {
       attempt,
       revision,
       position,
+      ...(lease === undefined ? {} : { lease }),
     }));
     return this.on.answers.keep(idempotency, JSON.stringify(body));
   }
