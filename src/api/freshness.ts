@@ -18,7 +18,9 @@ const WAIT_MS = 5_000;
 
 @Injectable()
 export class Freshness {
-  private reading: Promise<Position> | undefined;
+  private reading: Promise<unknown> = Promise.resolve();
+  /** A read of the head that has not begun. */
+  private next: Promise<Position> | undefined;
 
   constructor(
     @Inject(EVENT_STORE) private readonly store: EventStore,
@@ -55,23 +57,26 @@ export class Freshness {
    * @throws Problem `validation_failed` when the position is beyond the head.
    */
   async notBeyondHead(position: Position, path: string): Promise<Position> {
-    // The head of a read under way may be from before the position was written.
-    const early = await this.head();
-    if (comparePositions(early, position) >= 0) return early;
-    const { position: head } = await this.store.head();
+    const head = await this.head();
     if (comparePositions(head, position) < 0) throw beyondHead(path);
     return head;
   }
 
-  /** A recent head; who asks together reads together. */
+  /**
+   * The head of the log now. Who asks together reads together, once the read under way is done: that one may be from
+   * before what they have seen.
+   */
   head(): Promise<Position> {
-    this.reading ??= this.store
-      .head()
-      .then(({ position }) => position)
-      .finally(() => {
-        this.reading = undefined;
-      });
-    return this.reading;
+    this.next ??= this.readNext();
+    return this.next;
+  }
+
+  private async readNext(): Promise<Position> {
+    await this.reading.catch(() => undefined);
+    this.next = undefined;
+    const reading = this.store.head();
+    this.reading = reading;
+    return (await reading).position;
   }
 }
 
