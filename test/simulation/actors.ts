@@ -99,8 +99,21 @@ export class Worker extends Actor {
       return world.caller.claim(this.process, node, { ...request, signal: hangsUp.signal });
     });
     if (heard.kind === 'done' && heard.value.length > 0) {
+      if (random.chance(0.3)) await this.beatAll(heard.value);
       await Promise.all(heard.value.map((claimed) => this.work(claimed)));
     } else await this.pause();
+  }
+
+  /** Beats of many jobs at one node at once: they go together. */
+  private async beatAll(claimed: readonly ClaimedJob[]): Promise<void> {
+    const { node, world, process } = this;
+    const jobs = [...claimed, ...claimed].map(({ outcome }) => outcome);
+    await Promise.all(
+      jobs.map(({ jobId, run, attempt }) => {
+        const command = { name: 'heartbeat', token: { run, attempt }, checkpoint: null, state: null } as const;
+        return world.caller.heartbeat(process, node, jobId, command);
+      }),
+    );
   }
 
   private async work({ outcome }: ClaimedJob): Promise<void> {

@@ -182,12 +182,12 @@ export class Caller {
       const before = given.get(attempt) ?? 0;
       try {
         const outcome = await node.ledger.heartbeat(jobId, command, call, over.leaseMs ?? null);
-        const isBeat = !outcome.replayed && !this.witness.tainted.has(jobId);
+        const isBeat = !outcome.replayed && !this.witness.spoilt.has(jobId);
         if (isBeat && ((given.get(attempt) ?? 0) === before || outcome.leaseExpiresAt === 0)) {
           this.witness.violated(`${label} was answered, and renewed nothing`);
         }
         // A bare beat answers what the job's row says.
-        if (outcome.events.length > 0 || !this.witness.tainted.has(jobId)) this.checkOutcome(made, outcome, command);
+        if (outcome.events.length > 0 || !this.witness.spoilt.has(jobId)) this.checkOutcome(made, outcome, command);
         this.checkKey(made, said(outcome));
         return outcome;
       } catch (error) {
@@ -314,7 +314,11 @@ export class Caller {
   /** Some state of the job during the call refuses it, and for this reason. */
   private checkRefusal(made: Made, jobId: string, command: JobCommand, { ifMatch }: With, error: unknown): void {
     const what = `${made.name} of ${this.witness.name(jobId)}`;
-    if (made.key === undefined && !(error instanceof Unavailable) && this.witness.eventsOf(made.commandId, made.name)) {
+    if (
+      made.key === undefined &&
+      !(error instanceof Unavailable) &&
+      this.witness.hasEvents(made.commandId, made.name, jobId)
+    ) {
       this.witness.violated(`${what} was refused (${String(error)}), and appended`);
     }
     if (error instanceof JobNotFound) {

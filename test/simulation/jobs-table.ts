@@ -62,6 +62,8 @@ const factKey = (id: string, run: number, attempt: number, batchId: string): str
 
 export class JobsTable implements JobRows {
   readonly rows = new Map<string, JobRecord>();
+  /** What each row was after an append. */
+  readonly past = new Map<string, JobRecord[]>();
   readonly facts = new Set<string>();
   store!: EventStore;
 
@@ -90,6 +92,11 @@ export class JobsTable implements JobRows {
     ],
   ];
 
+  private write(id: string, row: JobRecord): void {
+    this.rows.set(id, row);
+    this.past.set(id, [...(this.past.get(id) ?? []), row]);
+  }
+
   private insert(entries: readonly BesideEntry<JobRow>[], at: number): void {
     for (const { row, position } of entries) {
       const values = valuesOf(JOBS_INSERT.columns, 13, row);
@@ -100,7 +107,7 @@ export class JobsTable implements JobRows {
         ...[boolean, boolean, number | null, string, string | null, string | null],
       ];
       if (this.rows.has(id)) throw new Error(`jobs_insert: ${id} is there already`);
-      this.rows.set(id, {
+      this.write(id, {
         ...{ type, queue, status, priority, revision, position, run: 1, attempt: 0, leased: false, createdAt: at },
         readyAt: ready ? (availableAt ?? at) : null,
         wakeAt: wakes ? availableAt : null,
@@ -126,7 +133,7 @@ export class JobsTable implements JobRows {
       const before = this.rows.get(id);
       // `where j.revision < r.revision`: an equal one is left as it is.
       if (before === undefined || before.revision >= revision) continue;
-      this.rows.set(id, {
+      this.write(id, {
         ...before,
         ...{ status, priority, run, attempt, leased, revision, position },
         readyAt: ready ? (availableAt ?? before.createdAt) : null,
@@ -159,7 +166,7 @@ export class JobsTable implements JobRows {
       this.facts.add(keyOfFact(row));
       const before = this.rows.get(row.jobId)!;
       const delta = JSON.parse(valuesOf(JOBS_FACTS.columns, 5, row)[4] as string) as ProgressDelta;
-      this.rows.set(row.jobId, {
+      this.write(row.jobId, {
         ...before,
         progress: applyDelta(before.progress ?? initialProgress(null), delta),
         ...{ position, lastEventAt: at, lastActivityAt: at, lastActivityPosition: position },

@@ -8,7 +8,6 @@ import type { Outcome } from '../../src/commands/envelope.js';
 import type { SweepReport } from '../../src/reaper/sweep.js';
 import { Client, Reaper, resetKeys, Worker, type Habits } from './actors.js';
 import type { Heard } from './caller.js';
-import { rowOf } from './jobs-table.js';
 import { Violation } from './witness.js';
 import { Random } from './random.js';
 import { atRandom, inOrder, Scheduler } from './scheduler.js';
@@ -173,11 +172,8 @@ class Schedule {
     this.scheduler.note(`!! the row of ${world.witness.name(id)} is spoilt: ${how}`);
     world.witness.spoil(id);
     if (how === 'lost') rows.delete(id);
-    else if (how === 'earlier') {
-      const { stored } = world.witness.at(id, random.int(0, world.witness.head));
-      if (stored !== null) rows.set(id, rowOf(stored));
-    } else if (how === 'later')
-      rows.set(id, { ...row, revision: row.revision + 5, status: 'completed', leased: false });
+    else if (how === 'earlier') rows.set(id, random.pick(world.database.jobs.past.get(id) ?? [row]));
+    else if (how === 'later') rows.set(id, { ...row, revision: row.revision + 5, status: 'completed', leased: false });
     else rows.set(id, { ...row, status: 'completed', leased: false, readyAt: null, wakeAt: null });
     world.witness.compareRow(id);
   }
