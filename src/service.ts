@@ -132,10 +132,10 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
 /** A reap is appended like any command: with the revision and the number of accepted calls that it judged. */
 const reapWith =
   (pipeline: Pipeline, instanceId: string) =>
-  async ({ jobId, command, beats }: ReapJob): Promise<Outcome> => {
+  async ({ jobId, command, beats, revision }: ReapJob): Promise<Outcome> => {
     const actor = { type: 'reaper', id: instanceId } as const;
     const origin = { actor, commandId: v7(), correlationId: null, traceparent: null };
-    const member = { jobId, command, origin, ifMatch: null, leaseMs: null, fenceBeats: beats };
+    const member = { jobId, command, origin, ifMatch: revision, leaseMs: null, fenceBeats: beats };
     const deadline = performance.now() + COMMAND_TIMEOUT_MS;
     const group = { members: [member], idempotency: null, dropRefused: false, deadline };
     return (await pipeline.submit(group, 0))[0] as Outcome;

@@ -13,8 +13,10 @@ export class ReapJob {
     readonly jobId: string,
     readonly rule: Rule,
     readonly command: CommandOf<'reap'>,
-    /** Accepted calls of the lease when it was judged. */
+    /** Of the lease when it was judged. */
     readonly beats: number,
+    /** Of the job when it was judged: the clocks of the command are this attempt's. */
+    readonly revision: number,
   ) {}
 }
 
@@ -25,6 +27,7 @@ export const reapSaga = (due: Observable<DueWork>): Observable<ReapJob> =>
       if (judgement.kind === 'live') return EMPTY;
       const { clocks, rule } = judgement;
       const { job, lastActivityPosition } = work.stored;
-      return of(new ReapJob(job.id, rule, { name: 'reap', clocks, lastActivityPosition }, work.lease.beats));
+      const command = { name: 'reap', clocks, lastActivityPosition } as const;
+      return of(new ReapJob(job.id, rule, command, work.lease.beats, job.revision));
     }),
   );

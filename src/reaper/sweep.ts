@@ -9,12 +9,14 @@ import { decide } from '../domain/decide.js';
 import type { Rule } from '../domain/job-events.js';
 import type { Contexts } from '../commands/contexts.js';
 import type { Outcome } from '../commands/envelope.js';
+import { PreconditionFailed } from '../commands/errors.js';
 import { Raced } from '../commands/verification.js';
 import type { EventStore } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
 import type { DueCursor, DueLease, Lease, Leases } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
+import { repairRow } from '../projections/jobs/repair-row.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
 import { bounds, judge, type DueWork } from './judge.js';
 import { reapSaga, type ReapJob } from './reap.saga.js';
@@ -90,7 +92,7 @@ export class Sweep {
   private async page(page: readonly DueLease[]): Promise<void> {
     let left = page;
     for (let round = 1; left.length > 0; round += 1) {
-      const raced = await this.round(left);
+      const raced = await this.round(left, round === 1);
       if (raced.length === 0) return;
       if (round === ROUNDS) {
         for (const jobId of raced) this.swept.push({ jobId, rule: null, verdict: 'raced' });
@@ -103,8 +105,8 @@ export class Sweep {
   }
 
   /** Judges and acts once; returns the jobs that moved meanwhile. */
-  private async round(leases: readonly DueLease[]): Promise<readonly string[]> {
-    const work = await this.gather(leases);
+  private async round(leases: readonly DueLease[], isFirst: boolean): Promise<readonly string[]> {
+    const work = await this.gather(leases, isFirst);
     await this.rearm(work);
     if (this.dryRun) {
       for (const item of work) this.wouldDo(item);
@@ -119,8 +121,10 @@ export class Sweep {
   }
 
   /** The jobs of the leases; one that cannot be read is an error of its own. */
-  private async gather(leases: readonly DueLease[]): Promise<readonly DueWork[]> {
-    const rows = await this.on.rows.load(leases.map(({ jobId }) => jobId));
+  private async gather(leases: readonly DueLease[], isFirst: boolean): Promise<readonly DueWork[]> {
+    // What raced may have been judged on a row that is wrong: then the log is asked.
+    const ids = isFirst ? leases.map(({ jobId }) => jobId) : [];
+    const rows = await this.on.rows.load(ids);
     const now = this.on.clock.now();
     const work: DueWork[] = [];
     for (const lease of leases) {
@@ -134,10 +138,13 @@ export class Sweep {
     return work;
   }
 
-  /** A row is dropped on the word of the log alone. */
+  /** A lease row is dropped on the word of the log alone, and a wrong row of a job makes no second one. */
   private async knownOf(lease: Lease, row: StoredJob | undefined): Promise<StoredJob> {
     if (row !== undefined && bounds(lease, row)) return row;
-    const { stored } = await replayJob(this.on.store, lease.jobId);
+    const { store, rows } = this.on;
+    const stored = this.dryRun
+      ? (await replayJob(store, lease.jobId)).stored
+      : await repairRow(store, rows, lease.jobId);
     if (stored === null) throw new Error('its events are not in the log');
     return stored;
   }
@@ -175,7 +182,7 @@ export class Sweep {
       this.swept.push({ jobId, rule, verdict: verdictOf(rule, events) });
       return null;
     } catch (error) {
-      if (error instanceof Raced) return jobId;
+      if (error instanceof Raced || error instanceof PreconditionFailed) return jobId;
       this.fail(jobId, rule, error);
       return null;
     }

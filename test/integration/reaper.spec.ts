@@ -78,7 +78,7 @@ describe('the reaper on PostgreSQL', () => {
     const { stored } = { stored: (await service.rows.load([jobId])).get(jobId)! };
     const clocks = { leaseExpiresAt: before.expiresAt, lastBeatAt: before.lastBeatAt, lastActivityAt: 0 };
     const command = { name: 'reap', clocks, lastActivityPosition: stored.lastActivityPosition } as const;
-    const late = new ReapJob(jobId, 'lease_expired', command, before.beats);
+    const late = new ReapJob(jobId, 'lease_expired', command, before.beats, stored.job.revision);
     await expect(service.reap(late)).rejects.toThrow('moved while it was judged');
     expect((await eventsOf(service, jobId)).map(({ type }) => type)).toEqual([
       'JobCreated',

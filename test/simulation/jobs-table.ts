@@ -201,7 +201,7 @@ export class JobsTable implements JobRows {
       streams.map((stream) => this.store.readStream(stream, { direction: 'backwards', limit: 1 })),
     );
     const head = Math.max(...last.flat().map(({ position }) => Number(position)));
-    if (head !== Number(stored.position) || last[0]?.[0]?.revision !== job.revision) return;
+    if (head !== Number(stored.position)) return;
     this.rows.set(job.id, rowOf(stored));
     for (const batchId of facts) this.facts.add(factKey(job.id, job.run, job.attempt, batchId));
   }

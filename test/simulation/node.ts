@@ -25,6 +25,10 @@ import type { Database } from './database.js';
 import { toError } from './network.js';
 import type { Process, Scheduler } from './scheduler.js';
 
+/** Which stream is read tells two reads apart. */
+const labelOf = (method: string, argument: unknown): string =>
+  typeof argument === 'string' ? `${method} ${argument.slice(0, 5)}` : method;
+
 export type Fault = 'none' | 'not done' | 'answer lost';
 
 /** Command that is not appended after this long is refused, as in the service. */
@@ -117,10 +121,10 @@ export class SimulatedNode implements Process {
   }
 
   /** As the service sends it: see `reapWith` in src/service.ts. */
-  private async reap({ jobId, command, beats }: ReapJob): Promise<Outcome> {
+  private async reap({ jobId, command, beats, revision }: ReapJob): Promise<Outcome> {
     const actor = { type: 'reaper', id: this.name } as const;
     const origin = { actor, commandId: v7(), correlationId: null, traceparent: null };
-    const member = { jobId, command, origin, ifMatch: null, leaseMs: null, fenceBeats: beats };
+    const member = { jobId, command, origin, ifMatch: revision, leaseMs: null, fenceBeats: beats };
     const deadline = performance.now() + COMMAND_TIMEOUT_MS;
     const group = { members: [member], idempotency: null, dropRefused: false, deadline };
     return (await this.pipeline.submit(group, 0))[0] as Outcome;
@@ -133,7 +137,10 @@ export class SimulatedNode implements Process {
         const method: unknown = Reflect.get(target, key, target);
         if (typeof method !== 'function') return method;
         return (...args: unknown[]) =>
-          this.statement(`${name}.${String(key)}`, () => Reflect.apply(method, target, args) as Promise<unknown>);
+          this.statement(
+            labelOf(`${name}.${String(key)}`, args[0]),
+            () => Reflect.apply(method, target, args) as Promise<unknown>,
+          );
       },
     });
   }

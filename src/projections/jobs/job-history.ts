@@ -47,10 +47,11 @@ const replayUntil = async (store: EventStore, jobId: string, until: Until): Prom
 
 /**
  * Replays a job from its streams; `NO_JOB` when it has none.
- * @param upTo position, inclusive: what the job was then.
+ * @param upTo position, inclusive: what the job was then; default the end of the log. Its streams are read one by one,
+ * so without a position they would be of different instants: a fact without the attempt that reported it.
  */
-export const replayJob = (store: EventStore, jobId: string, upTo?: Position): Promise<JobFold> =>
-  replayUntil(store, jobId, { position: upTo });
+export const replayJob = async (store: EventStore, jobId: string, upTo?: Position): Promise<JobFold> =>
+  replayUntil(store, jobId, { position: upTo ?? (await store.head()).position });
 
 /** Replays a job as it was at a time, events of that very millisecond included. */
 export const replayJobAtTime = (store: EventStore, jobId: string, time: Instant): Promise<JobFold> =>

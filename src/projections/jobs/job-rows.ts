@@ -108,14 +108,11 @@ export class PostgresJobRows implements JobRows {
       await client.query("select set_config('idle_in_transaction_session_timeout', '2000', true)");
       // No append may move the job between the replay and this write.
       await client.query('select jobledger.lock_log()');
-      const { id, revision } = stored.job;
-      // Its streams were read one by one: the last fact may be known, and not the transitions before it.
-      const { rows } = await client.query<{ head: string; last: number }>(
-        `select max(position)::text as head, max(revision) filter (where stream = $2) as last
-         from jobledger.events where stream = any ($1)`,
-        [[`job-${id}`, `work-${id}`], `job-${id}`],
+      const { rows } = await client.query<{ head: string | null }>(
+        'select max(position)::text as head from jobledger.events where stream = any ($1)',
+        [[`job-${stored.job.id}`, `work-${stored.job.id}`]],
       );
-      if (rows[0]?.head === stored.position && rows[0].last === revision) {
+      if (rows[0]?.head === stored.position) {
         await client.query(REPAIR, repairValues(stored));
         await client.query(
           `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
