@@ -121,7 +121,11 @@ describe('a process', () => {
   it.each([
     ['an unknown setting', { JOBLEDGER_COLOUR: 'red' }, 'JOBLEDGER_COLOUR'],
     ['a value out of range', { JOBLEDGER_PORT: '70000' }, 'JOBLEDGER_PORT'],
-    ['a database that is not there', { JOBLEDGER_DATABASE_URL: 'postgres://x:y@127.0.0.1:1/x' }, 'JOBLEDGER_DATABASE_URL'],
+    [
+      'a database that is not there',
+      { JOBLEDGER_DATABASE_URL: 'postgres://x:y@127.0.0.1:1/x' },
+      'JOBLEDGER_DATABASE_URL',
+    ],
   ])('does not start with %s, and says why in one line', async (_what, settings, reason) => {
     const refused = start(settings);
     expect(await refused.ended).toBe(1);
