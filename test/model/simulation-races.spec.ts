@@ -1,6 +1,7 @@
 /** Known races, each with its interleaving forced: what is held travels, until it is let go. */
 import { describe, expect, it } from '@jest/globals';
 import { IdempotencyKeyReused } from '../../src/commands/errors.js';
+import { toInstant } from '../../src/domain/job-events.js';
 import { rowOf } from '../simulation/jobs-table.js';
 import { done, Script, tokenOf } from '../simulation/script.js';
 
@@ -207,6 +208,18 @@ describe('a lease', () => {
     expect((await script.command('complete', jobId, { token }, { node: 1 })).result.kind).toBe('done');
   });
 
+  play('that was renewed when its deadline fires is armed anew, and bounds the job again', async (script) => {
+    const { jobId, token } = await script.running();
+    await script.scheduler.advance(900);
+    await script.beat(jobId, token);
+    await script.scheduler.advance(200);
+    expect((await script.sweep()).result).toMatchObject({ due: 1, skippedLive: 1 });
+    const { expiresAt, deadlineAt } = script.world.database.leases.rows.get(jobId)!;
+    expect(deadlineAt).toBe(expiresAt);
+    await script.scheduler.advance(801);
+    expect((await script.sweep(1)).result).toMatchObject({ requeued: 1 });
+  });
+
   play('of a new attempt is not ended by what was judged on the one before', async (script) => {
     const { jobId, token } = await script.running();
     await script.scheduler.advance(1_001);
@@ -282,6 +295,25 @@ describe('a row of a job that is wrong', () => {
     expect(script.job(jobId)).toMatchObject({ status: 'queued', lostLeases: 1 });
     expect((await script.beat(jobId, token)).result).toMatchObject(isStale);
   });
+
+  play(
+    'judges no attempt that it does not know of',
+    async (script) => {
+      const { witness, database } = script.world;
+      const jobId = await script.queued({ availableAt: toInstant(script.scheduler.now + 2_000) });
+      const scheduled = database.jobs.rows.get(jobId)!;
+      await script.scheduler.advance(2_000);
+      expect(done((await script.claim('worker')).result)).toHaveLength(1);
+      // Both rows are of the time before the claim, when nothing had happened for two seconds.
+      database.leases.rows.delete(jobId);
+      witness.spoil(jobId);
+      database.jobs.rows.set(jobId, scheduled);
+      await script.keepHouse();
+      await script.sweep();
+      expect(script.job(jobId)).toMatchObject({ status: 'running', attempt: 1 });
+    },
+    { ...QUICK, stallMs: 1_000 },
+  );
 
   play('ends no claim in a circle', async (script) => {
     const { jobId } = await script.running();
