@@ -181,6 +181,14 @@ const walks = fc.record({
   ),
 });
 
+/** Walks that go where chance seldom leads: through every way back to the queue, and into a second run. */
+const LONG_WALKS = [
+  ['claim', 'progress', 'beat', 'progress', 'fail', 'make due', 'claim', 'throttle', 'make due', 'claim', 'complete'],
+  ['claim', 'progress', 'release', 'claim', 'wait', 'resume', 'claim only', 'begin', 'progress', 'fail for good'],
+  ['claim', 'progress', 'cancel', 'progress', 'release', 'retry', 'prefer', 'claim', 'progress', 'force cancel'],
+  ['delay', 'make due', 'claim', 'beat', 'progress', 'fail for good', 'retry', 'claim', 'progress', 'complete'],
+].map((steps): [{ autostart: boolean; steps: string[] }] => [{ autostart: true, steps }]);
+
 /** The job after each step. */
 const walkOf = async ({ autostart, steps }: { autostart: boolean; steps: readonly string[] }) => {
   const queue = newQueue();
@@ -215,7 +223,7 @@ describe('whatever is done to a job', () => {
           if (status === 'scheduled') expect(availableAt).not.toBeNull();
         }
       }),
-      { numRuns: 25 },
+      { numRuns: 25, examples: LONG_WALKS },
     );
   });
 
@@ -237,7 +245,7 @@ describe('whatever is done to a job', () => {
           expect(body).toEqual({ ...job, lease: null, deadline: null } satisfies Job);
         }
       }),
-      { numRuns: 25 },
+      { numRuns: 25, examples: LONG_WALKS },
     );
   });
 

@@ -170,7 +170,7 @@ describe('a job that is throttled', () => {
     expect(await ledger.job(id)).toMatchObject({ status: 'running', throttles: 3, attempt: 4, failedAttempts: 0 });
   });
 
-  it('is not claimed before its time, by another process that is started later neither [C-05]', async () => {
+  it('is not claimed before its time, by another process that is started later neither [C-05] [R-14]', async () => {
     const held = await ledger.hold();
     const { id, queue } = held.job;
     await ledger.must(held, 'throttle', { retryAfterMs: HOUR_MS });
