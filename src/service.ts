@@ -33,7 +33,7 @@ import { COUNTERS } from './projections/counters/counters.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
-import { PostgresJobRows } from './projections/jobs/job-rows.js';
+import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { LogTail } from './projections/log-tail.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
@@ -112,7 +112,7 @@ export interface Service {
 const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, contexts: Contexts) => {
   const rows = new PostgresJobRows(pool);
   const leases = new PostgresLeases(pool);
-  const reservations = new PostgresReservations(pool);
+  const reservations = new PostgresReservations(pool, { columns: JOB_COLUMNS, read: readJob });
   const answers = new PostgresAnswers(pool);
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
@@ -120,7 +120,7 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
   const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
-  const claims = new Claims(store, answers, reservations, rows, pipeline, options.maxPending);
+  const claims = new Claims(store, answers, reservations, states, rows, pipeline, options.maxPending);
   const heartbeats = new Heartbeats(leases, options.maxPending);
   const ledger = new Ledger({
     ...{ store, states, pipeline, claims, heartbeats, leases, lostLeases, answers, refusals, logs },
