@@ -8,6 +8,7 @@ import { EVENT_VERSION, toEpochMs, toInstant, type JobEvent, type JobFact } from
 import { evolve, type Job } from '../domain/job.js';
 import { nextDeadline } from '../domain/stall-rules.js';
 import { jobStream, workStream, type Actor, type EventMetadata } from '../domain/streams.js';
+import { inCanonicalOrder } from '../event-store/canonical-json.js';
 import { beside, type AppendRequest, type Beside, type JsonObject, type NewEvent } from '../event-store/event-store.js';
 import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW, type LeasePut } from '../leases/lease-rows.js';
 import { AT, JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE, jobRow } from '../projections/jobs/job-row.js';
@@ -125,10 +126,12 @@ const factRequest = (job: Job, facts: readonly JobFact[], envelope: Envelope): R
 
 const transitionRequest = (
   before: Job | null,
-  events: readonly JobEvent[],
+  decided: readonly JobEvent[],
   envelope: Envelope,
   context: Context,
 ): Request => {
+  // As the log gives them back: what is made of them now is what a replay makes of them, to the byte.
+  const events = decided.map(inCanonicalOrder);
   const estimate = toInstant(context.now);
   let marked = before;
   let estimated = before;

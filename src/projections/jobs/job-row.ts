@@ -21,8 +21,7 @@ const docOf = (job: Job): string => JSON.stringify(job).replaceAll(QUOTED_AT, MA
 
 const json = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
 
-const initialProgressJson = (job: Job): string | null =>
-  job.spec.total === null ? null : JSON.stringify(initialProgress(job.spec.total));
+const initialProgressJson = (job: Job): string => JSON.stringify(initialProgress(job.spec.total));
 
 const availableMs = (job: Job): number | null => (job.availableAt === null ? null : toEpochMs(job.availableAt));
 
