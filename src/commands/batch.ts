@@ -194,7 +194,8 @@ export class BatchSteps {
       } else if (error.table === 'job_facts') {
         await verification.refresh(jobId);
         entry.repeated = true;
-      } else await verification.repair(jobId);
+      } else if (entry.tries === 1) await verification.refresh(jobId);
+      else await verification.repair(jobId);
       entry.verified = true;
     }
     return entry;

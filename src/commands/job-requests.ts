@@ -118,7 +118,7 @@ const factRequest = (job: Job, facts: readonly JobFact[], envelope: Envelope): R
     expected: 'any',
     events: facts.map((fact) => newEvent(fact.type, fact.data, metadata(envelope, job, correlationId, place))),
     beside: [
-      ...facts.map((fact, index) => beside(JOBS_FACTS, { ...owner, fact }, index)),
+      ...facts.map((fact, index) => beside(JOBS_FACTS, { ...owner, revision: job.revision, fact }, index)),
       beside(LEASES_RENEW, { ...owner, leaseMs: envelope.leaseMs }),
     ],
   };

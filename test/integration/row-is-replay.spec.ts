@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Refused } from '../../src/commands/envelope.js';
-import type { JobSpec, Value } from '../../src/domain/job-events.js';
+import type { Value } from '../../src/domain/job-events.js';
 import { repairRow } from '../../src/projections/jobs/repair-row.js';
 import { claim, create, execute, TestLedger } from '../support/ledger.js';
 import '../support/seeds.js';
@@ -81,7 +81,7 @@ describe('the row of a job', () => {
     await fc.assert(
       fc.asyncProperty(birth, fc.array(step, { minLength: 4, maxLength: 20 }), async (spec, steps) => {
         const queue = `q${(queues += 1)}`;
-        const { jobId } = await create(service, { ...(spec as Partial<JobSpec>), queue });
+        const { jobId } = await create(service, { ...spec, queue });
         let token = { run: 1, attempt: 0 };
         for (const [name, said] of [['start', {}] as const, ...steps]) {
           if (name === 'claim') {
@@ -89,7 +89,7 @@ describe('the row of a job', () => {
             if (claimed !== undefined) token = { run: claimed.outcome.run, attempt: claimed.outcome.attempt };
           } else {
             const from = 'start cancel retry hold resume reschedule priority'.includes(name) ? {} : { token };
-            await execute(service, jobId, name, { ...from, ...said } as object).catch((error: unknown) => {
+            await execute(service, jobId, name, { ...from, ...said }).catch((error: unknown) => {
               if (!(error instanceof Refused)) throw error;
             });
           }

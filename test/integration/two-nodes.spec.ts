@@ -1,5 +1,6 @@
 /** Two processes on one database: what one of them knows of a job may be old, what it answers may not. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
 import { viewEvent } from '../../src/api/event-view.js';
 import { readTimeline, replayJob } from '../../src/projections/jobs/job-history.js';
 import type { Service } from '../../src/service.js';
@@ -37,5 +38,16 @@ describe('two services on one database', () => {
     expect(facts.map((fact) => BigInt(fact.position) <= BigInt(String(countedTo)))).toEqual([true, true]);
     expect((await replayJob(one.store, jobId, String(countedTo))).stored?.progress.processed).toBe(4);
     expect(BigInt(String(countedTo))).toBeLessThanOrEqual(BigInt(position));
+  });
+
+  it('the answer to a fact is no older than what the other has answered before it', async () => {
+    const { jobId, token } = await held('fact');
+    const cancelled = await execute(other, jobId, 'cancel');
+    const key = { key: randomBytes(32), fingerprint: randomBytes(32) };
+    const first = await execute(one, jobId, 'progress', { token }, { idempotency: key });
+    const { status, revision } = cancelled;
+    expect(first).toMatchObject({ status, revision, events: ['ProgressRecorded'] });
+    const again = await execute(other, jobId, 'progress', { token }, { idempotency: key });
+    expect(again).toMatchObject({ status, revision, position: first.position, replayed: true });
   });
 });

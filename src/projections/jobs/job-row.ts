@@ -100,11 +100,12 @@ export const JOBS_UPDATE: BesideTable<JobRow> = {
   ],
 };
 
-/** A fact of the attempt that holds the job. */
+/** A fact of the attempt that holds the job, and the revision that its answer says: refused as `jobs` at another. */
 export interface FactRow {
   readonly jobId: string;
   readonly run: number;
   readonly attempt: number;
+  readonly revision: number;
   readonly fact: JobFact;
 }
 
@@ -115,6 +116,7 @@ export const JOBS_FACTS: BesideTable<FactRow> = {
     { type: 'uuid', value: ({ jobId }) => jobId },
     { type: 'int4', value: ({ run }) => run },
     { type: 'int4', value: ({ attempt }) => attempt },
+    { type: 'int8', value: ({ revision }) => revision },
     { type: 'text', value: ({ fact }) => fact.data.batchId },
     { type: 'text', value: ({ fact }) => JSON.stringify(addToDelta(NO_DELTA, fact.data)) },
   ],
