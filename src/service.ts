@@ -38,6 +38,7 @@ import { LogTail } from './projections/log-tail.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
+import { reapWith } from './reaper/reap.js';
 import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
@@ -128,18 +129,6 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   });
   return { rows, leases, reservations, answers, logs, pipeline, claims, ledger };
 };
-
-/** A reap is appended like any command: with the revision and the number of accepted calls that it judged. */
-const reapWith =
-  (pipeline: Pipeline, instanceId: string) =>
-  async ({ jobId, command, beats, revision }: ReapJob): Promise<Outcome> => {
-    const actor = { type: 'reaper', id: instanceId } as const;
-    const origin = { actor, commandId: v7(), correlationId: null, traceparent: null };
-    const member = { jobId, command, origin, ifMatch: revision, leaseMs: null, fenceBeats: beats };
-    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
-    const group = { members: [member], idempotency: null, dropRefused: false, deadline };
-    return (await pipeline.submit(group, 0))[0] as Outcome;
-  };
 
 const PROJECTIONS = [COUNTERS];
 

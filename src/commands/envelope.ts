@@ -80,6 +80,8 @@ export interface Group {
   readonly dropRefused: boolean;
   /** When it is no longer appended, in ms of `performance.now()`. */
   readonly deadline: number;
+  /** The ledger's own (a reap, the return of a job): not refused for what clients have waiting. Who sends it bounds it. */
+  readonly unbounded?: true;
   /** Of a heartbeat: what an answer without events is kept with, since no event says it. */
   readonly lease?: BeatLease;
   /** Aborted when nobody waits for the answer: then it is not appended. */
