@@ -64,10 +64,12 @@ const leaseRows = (
   const deadline = nextDeadline(after, clocksAfter(after, events, context.now), context.policy)?.at ?? null;
   const place = { jobId: after.id, run: after.run, attempt: after.attempt };
   if (after.lease !== null) {
-    if (before?.lease == null) return [beside(LEASES_PUT, claimedLease(after, events, deadline))];
-    if (isWorkerCall(envelope)) return [beside(LEASES_RENEW, { ...place, leaseMs: envelope.leaseMs })];
-    const directive = directiveOf(after);
-    return [beside(LEASES_DIRECT, { jobId: after.id, directive, deadlineAt: deadline })];
+    const direct = beside(LEASES_DIRECT, { jobId: after.id, directive: directiveOf(after), deadlineAt: deadline });
+    if (before?.lease == null) {
+      const put = beside(LEASES_PUT, claimedLease(after, events, deadline));
+      return after.held ? [put, direct] : [put];
+    }
+    return isWorkerCall(envelope) ? [beside(LEASES_RENEW, { ...place, leaseMs: envelope.leaseMs })] : [direct];
   }
   if (deadline !== null) {
     const row: LeasePut = { ...place, workerId: null, leaseMs: null, expiresAt: null, deadlineAt: deadline };
