@@ -4,7 +4,7 @@ import pg from 'pg';
 import { Overloaded } from '../../src/commands/errors.js';
 import { openService, type Service } from '../../src/service.js';
 import { waitFor } from '../support/e2e/wait.js';
-import { claim, create, options } from '../support/ledger.js';
+import { call, claim, create, execute, options, tokenOf } from '../support/ledger.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 
 const MAX_PENDING = 2;
@@ -21,15 +21,18 @@ describe('a service with all that it takes in waiting', () => {
     await database.drop();
   });
 
-  /** Runs while no append gets through. */
-  const whileLocked = async (run: () => Promise<unknown>): Promise<void> => {
+  /** Runs while another connection holds the lock. */
+  const whileLocked = async <Answer>(lock: string, run: () => Promise<Answer>): Promise<Answer> => {
     const client = new pg.Client({ connectionString: database.url });
     await client.connect();
     await client.query('begin');
-    await client.query('select jobledger.lock_log()');
-    await run();
-    await client.query('commit');
-    await client.end();
+    await client.query(lock);
+    try {
+      return await run();
+    } finally {
+      await client.query('commit');
+      await client.end();
+    }
   };
 
   it('refuses clients, and reaps', async () => {
@@ -40,7 +43,7 @@ describe('a service with all that it takes in waiting', () => {
     await service.pool.query(lapse);
     let answers: Promise<unknown> = Promise.resolve();
     let sweep: ReturnType<Service['reaper']['sweep']> | undefined;
-    await whileLocked(async () => {
+    await whileLocked('select jobledger.lock_log()', async () => {
       const flood = Array.from({ length: MAX_PENDING }, () => create(service, { queue: 'flood' }));
       answers = Promise.all(flood);
       await expect(create(service, { queue: 'flood' })).rejects.toThrow(Overloaded);
@@ -50,5 +53,20 @@ describe('a service with all that it takes in waiting', () => {
     });
     await answers;
     expect((await sweep)?.jobs).toEqual([{ jobId, rule: 'lease_expired', verdict: 'requeued' }]);
+  });
+
+  it('appends, beats and reaps while its readers wait', async () => {
+    const { jobId } = await create(service, { queue: 'unread' });
+    const [held] = await claim(service, { filter: { queues: ['unread'] } });
+    const token = tokenOf(held!);
+    const reads = await whileLocked('lock table jobledger.counters_totals in access exclusive mode', async () => {
+      const slow = Array.from({ length: 50 }, () => service.reads.counters.counters());
+      const beat = { name: 'heartbeat', token, checkpoint: null, state: null } as const;
+      expect(await service.ledger.heartbeat(jobId, beat, call(), null)).toMatchObject({ directive: 'continue' });
+      expect((await execute(service, jobId, 'complete', { token })).events).toEqual(['JobCompleted']);
+      expect(await service.reaper.sweep()).toMatchObject({ errors: 0 });
+      return slow;
+    });
+    expect(await Promise.all(reads)).toHaveLength(50);
   });
 });
