@@ -271,7 +271,8 @@ export class Claims {
       const command = { name: 'release', token, reason: 'claimer_gone' } as const;
       const member = { jobId: outcome.jobId, command, origin, ifMatch: null, leaseMs: null, fenceBeats: null };
       const deadline = performance.now() + APPEND_MS;
-      await this.pipeline.submit({ members: [member], idempotency: null, dropRefused: false, deadline }, 0);
+      const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true } as const;
+      await this.pipeline.submit(group, 0);
     }
   }
 

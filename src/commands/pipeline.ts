@@ -52,7 +52,8 @@ export class Pipeline {
   submit(group: Group, bytes: number): Promise<readonly (Outcome | MemberRefused)[]> {
     const { maxPending, maxPendingBytes = DEFAULT_MAX_BYTES } = this.options;
     if (this.draining) return Promise.reject(new Overloaded('the service is stopping'));
-    if (this.pending + group.members.length > maxPending || this.pendingBytes + bytes > maxPendingBytes) {
+    const isFull = this.pending + group.members.length > maxPending || this.pendingBytes + bytes > maxPendingBytes;
+    if (isFull && group.unbounded !== true) {
       return Promise.reject(new Overloaded('too many commands wait'));
     }
     this.pending += group.members.length;

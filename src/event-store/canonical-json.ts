@@ -127,3 +127,23 @@ export const canonicalJson = (value: unknown, name = 'value'): string => {
     throw new NotCanonical(`${path.length > MAX_PATH ? `${path.slice(0, MAX_PATH)}…` : path} ${error.message}`);
   }
 };
+
+const inOrder = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const items: unknown[] = value.map(inOrder);
+    return items.every((item, index) => item === value[index]) ? value : items;
+  }
+  const keys = Object.keys(value);
+  const members = keys.map((key) => inOrder((value as Record<string, unknown>)[key]));
+  const isOrdered = keys.every((key, index) => index === 0 || keys[index - 1]! < key);
+  const isSame =
+    isOrdered && members.every((member, index) => member === (value as Record<string, unknown>)[keys[index]!]);
+  if (isSame) return value;
+  const entries = keys.map((key, index) => [key, members[index]] as const);
+  // By code units, as above. `fromEntries` keeps a member called `__proto__`.
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+};
+
+/** The value with its members in the order in which the log gives them back; itself when they are. */
+export const inCanonicalOrder = <Value>(value: Value): Value => inOrder(value) as Value;

@@ -21,8 +21,7 @@ const docOf = (job: Job): string => JSON.stringify(job).replaceAll(QUOTED_AT, MA
 
 const json = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
 
-const initialProgressJson = (job: Job): string | null =>
-  job.spec.total === null ? null : JSON.stringify(initialProgress(job.spec.total));
+const initialProgressJson = (job: Job): string => JSON.stringify(initialProgress(job.spec.total));
 
 const availableMs = (job: Job): number | null => (job.availableAt === null ? null : toEpochMs(job.availableAt));
 
@@ -103,11 +102,12 @@ export const JOBS_UPDATE: BesideTable<JobRow> = {
   ],
 };
 
-/** A fact of the attempt that holds the job. */
+/** A fact of the attempt that holds the job, and the revision that its answer says: refused as `jobs` at another. */
 export interface FactRow {
   readonly jobId: string;
   readonly run: number;
   readonly attempt: number;
+  readonly revision: number;
   readonly fact: JobFact;
 }
 
@@ -119,6 +119,7 @@ export const JOBS_FACTS: BesideTable<FactRow> = {
     { type: 'uuid', value: ({ jobId }) => jobId },
     { type: 'int4', value: ({ run }) => run },
     { type: 'int4', value: ({ attempt }) => attempt },
+    { type: 'int8', value: ({ revision }) => revision },
     { type: 'text', value: ({ fact }) => fact.data.batchId },
     { type: 'text', value: ({ fact }) => JSON.stringify(addToDelta(NO_DELTA, fact.data)) },
   ],
