@@ -57,7 +57,7 @@ export class PostgresEventStore implements EventStore {
     this.#pool = 'pool' in config ? config.pool : createLogPool(config);
     this.#appender = new Appender(this.#pool, besideTables);
     this.#reader = new EventReader(this.#pool);
-    this.#listener = new AppendListener(this.#pool.options);
+    this.#listener = new AppendListener(this.#pool.options, (pid) => pid === this.#appender.pid);
     this.#pollMs = pollMs;
   }
 
@@ -113,6 +113,7 @@ export class PostgresEventStore implements EventStore {
 
   /** Ends its connections when what runs on them is done. Subscriptions end by their own signals. */
   async close(): Promise<void> {
+    await this.#appender.close();
     await this.#listener.close();
     if (this.#ownsPool && !this.#pool.ending) await this.#pool.end();
   }
