@@ -18,7 +18,7 @@ import { Pipeline } from './commands/pipeline.js';
 import { Refusals } from './commands/refusals.js';
 import { Verification } from './commands/verification.js';
 import type { Policy } from './domain/policy.js';
-import type { BesideTable } from './event-store/event-store.js';
+import type { BesideTable, EventStore } from './event-store/event-store.js';
 import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
@@ -158,8 +158,8 @@ const projectionsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEv
   };
 };
 
-const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool): Reads => {
-  const store = new PostgresEventStore({ pool });
+const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool, wokenBy: EventStore): Reads => {
+  const store = new PostgresEventStore({ pool, wokenBy });
   return {
     store,
     rows: new PostgresJobRows(pool),
@@ -199,7 +199,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
   );
   const following = projectionsOf(options, pool, store, sweeps.instanceId);
-  const reads = readsOf(options, readPool);
+  const reads = readsOf(options, readPool, store);
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -215,5 +215,9 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     await Promise.all([pool.end(), readPool.end()]);
   };
   const watch = new ReaperWatch(judging, intervalMs);
-  return { ...{ pool, store, clock, tokens, contexts, ...commands, ...following, reads, reaper, watch, reap }, drain, close };
+  return {
+    ...{ pool, store, clock, tokens, contexts, ...commands, ...following, reads, reaper, watch, reap },
+    drain,
+    close,
+  };
 };

@@ -22,7 +22,7 @@ create type jobledger.job_update as (
   progress int, initial text);
 
 create type jobledger.job_fact as (
-  request int, event int, id uuid, run int, attempt int, batch_id text, delta text);
+  request int, event int, id uuid, run int, attempt int, revision bigint, batch_id text, delta text);
 
 create function jobledger.jobs_insert(p_base bigint, p_at timestamptz, p_rows jobledger.job_insert[])
 returns void language plpgsql volatile as $f$
@@ -83,7 +83,8 @@ begin
 end $f$;
 
 -- Facts of open attempts. Each counts once: a key that stands already refuses its request, a job that the reporter
--- does not hold refuses it as `leases` does.
+-- does not hold refuses it as `leases` does. A fact changes no status, but its answer says one: a job that moved since
+-- the caller knew it refuses it as `jobs` does, so that no answer is older than another that was given before it.
 create function jobledger.jobs_facts(p_base bigint, p_at timestamptz, p_rows jobledger.job_fact[])
 returns void language plpgsql volatile as $f$
 declare
@@ -99,6 +100,12 @@ begin
                       and k.attempt = r.attempt);
   if v_refused is not null then
     raise exception using errcode = 'JL001', message = 'leases', detail = v_refused::text;
+  end if;
+  select jsonb_agg(r.request) into v_refused
+    from unnest(p_rows) r
+    where not exists (select from jobledger.jobs k where k.id = r.id and k.revision = r.revision);
+  if v_refused is not null then
+    raise exception using errcode = 'JL001', message = 'jobs', detail = v_refused::text;
   end if;
   insert into jobledger.job_facts (job_id, run, attempt, batch_id)
     select r.id, r.run, r.attempt, r.batch_id from unnest(p_rows) r on conflict do nothing;
