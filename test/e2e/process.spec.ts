@@ -140,5 +140,7 @@ describe('a process', () => {
     const refused = start({ JOBLEDGER_PORT: port });
     expect(await refused.ended).toBe(1);
     expect(refused.stderr).toMatch(/^jobledger did not start: .*EADDRINUSE.*\n$/);
+    expect(refused.stderr).toContain(`port ${port} of 127.0.0.1`);
+    expect(refused.stderr).toContain('JOBLEDGER_PORT');
   });
 });
