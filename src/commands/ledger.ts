@@ -155,7 +155,7 @@ export class Ledger {
     const { job, position } = known;
     if (ifMatch !== null && ifMatch !== job.revision) throw new PreconditionFailed(ifMatch, job.revision);
     if (token !== undefined && (token === null || token.run !== job.run || token.attempt !== job.attempt)) {
-      const refusal = new StaleLease('logs', job.status);
+      const refusal = new StaleLease('logs', job, token);
       await this.on.refusals.recordCall({ jobId, name: 'logs', token, origin }, refusal, job);
       throw new Refused(refusal, job);
     }
