@@ -18,7 +18,7 @@ import { Pipeline } from './commands/pipeline.js';
 import { Refusals } from './commands/refusals.js';
 import { Verification } from './commands/verification.js';
 import type { Policy } from './domain/policy.js';
-import type { BesideTable } from './event-store/event-store.js';
+import type { BesideTable, EventStore } from './event-store/event-store.js';
 import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
@@ -33,7 +33,7 @@ import { COUNTERS } from './projections/counters/counters.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
-import { PostgresJobRows } from './projections/jobs/job-rows.js';
+import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { repairRow } from './projections/jobs/repair-row.js';
 import { LogTail } from './projections/log-tail.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
@@ -129,7 +129,7 @@ export interface Service {
 const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, contexts: Contexts) => {
   const rows = new PostgresJobRows(pool);
   const leases = new PostgresLeases(pool);
-  const reservations = new PostgresReservations(pool);
+  const reservations = new PostgresReservations(pool, { columns: JOB_COLUMNS, read: readJob });
   const answers = new PostgresAnswers(pool);
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
@@ -137,7 +137,7 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
   const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
-  const claims = new Claims(store, answers, reservations, rows, pipeline, options.maxPending);
+  const claims = new Claims(store, answers, reservations, states, rows, pipeline, options.maxPending);
   const heartbeats = new Heartbeats(leases, options.maxPending);
   const ledger = new Ledger({
     ...{ store, states, pipeline, claims, heartbeats, leases, lostLeases, answers, refusals, logs },
@@ -159,8 +159,8 @@ const projectionsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEv
   };
 };
 
-const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool): Reads => {
-  const store = new PostgresEventStore({ pool });
+const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool, wokenBy: EventStore): Reads => {
+  const store = new PostgresEventStore({ pool, wokenBy });
   const rows = new PostgresJobRows(pool);
   return {
     store,
@@ -201,7 +201,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
   );
   const following = projectionsOf(options, pool, store, sweeps.instanceId);
-  const reads = readsOf(options, readPool);
+  const reads = readsOf(options, readPool, store);
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -217,5 +217,9 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     await Promise.all([pool.end(), readPool.end()]);
   };
   const watch = new ReaperWatch(judging, intervalMs);
-  return { ...{ pool, store, clock, tokens, contexts, ...commands, ...following, reads, reaper, watch, reap }, drain, close };
+  return {
+    ...{ pool, store, clock, tokens, contexts, ...commands, ...following, reads, reaper, watch, reap },
+    drain,
+    close,
+  };
 };

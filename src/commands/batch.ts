@@ -162,7 +162,9 @@ export class BatchSteps {
     if (job === null) throw new Error(`job ${envelope.jobId} has no state after an append`);
     // A state that another append has moved on meanwhile stays: `put` would take it back.
     const cached = this.on.states.get(job.id);
-    if (cached === undefined || cached.job.revision <= job.revision) this.on.states.put({ job, position: result.last });
+    if (cached?.isProven !== true || cached.job.revision <= job.revision) {
+      this.on.states.put({ job, position: result.last, isProven: true });
+    }
     return {
       ...sayOf(job),
       position: result.last,

@@ -86,7 +86,7 @@ export class SimulatedNode implements Process {
     const { verification } = this;
     this.pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
     const { pipeline } = this;
-    this.claims = new Claims(store, answers, reservations, rows, pipeline, options.maxPending);
+    this.claims = new Claims(store, answers, reservations, states, rows, pipeline, options.maxPending);
     this.heartbeats = new Heartbeats(leases, options.maxPending);
     const { claims, heartbeats } = this;
     this.ledger = new Ledger({

@@ -242,31 +242,34 @@ describe('a reader of the log that goes on with the tail', () => {
     ['in events', { maxBuffered: 10 }],
     ['in bytes', { maxBufferedBytes: 10_000 }],
   ] as const;
-  it.each(small)('that is slower than its buffer, %s, reads the log again: nothing missed, nothing twice', async (_, bound) => {
-    const afters: string[] = [];
-    const store = gated(({ after }) => {
-      afters.push(after!);
-      return Promise.resolve();
-    });
-    const tail = new LogTail(store, bound);
-    await append(1);
-    const reader = new Reader(tail, '0');
-    await until(() => reader.caughtUp.length === 1);
-    reader.halt();
-    await append(1);
-    await until(() => reader.seen.length === 2);
-    for (let n = 0; n < 20; n += 1) await append(1);
-    await until(() => tail.current() === '22');
-    reader.go();
-    await until(() => reader.seen.length >= 22);
-    await append(1);
-    await until(() => reader.seen.length >= 23);
-    expect(reader.seen).toEqual(between(1, 23));
-    expect(reader.caughtUp).toEqual(['1', '22']);
-    expect(afters).toContain('2');
-    reader.stop.abort();
-    await reader.ended;
-  });
+  it.each(small)(
+    'that is slower than its buffer, %s, reads the log again: nothing missed, nothing twice',
+    async (_, bound) => {
+      const afters: string[] = [];
+      const store = gated(({ after }) => {
+        afters.push(after!);
+        return Promise.resolve();
+      });
+      const tail = new LogTail(store, bound);
+      await append(1);
+      const reader = new Reader(tail, '0');
+      await until(() => reader.caughtUp.length === 1);
+      reader.halt();
+      await append(1);
+      await until(() => reader.seen.length === 2);
+      for (let n = 0; n < 20; n += 1) await append(1);
+      await until(() => tail.current() === '22');
+      reader.go();
+      await until(() => reader.seen.length >= 22);
+      await append(1);
+      await until(() => reader.seen.length >= 23);
+      expect(reader.seen).toEqual(between(1, 23));
+      expect(reader.caughtUp).toEqual(['1', '22']);
+      expect(afters).toContain('2');
+      reader.stop.abort();
+      await reader.ended;
+    },
+  );
 
   it('holds few events at once where they are large', async () => {
     const limits: number[] = [];

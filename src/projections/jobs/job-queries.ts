@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import type { JobStatus } from '../../domain/job-chart.js';
 import type { Instant } from '../../domain/job-events.js';
-import { isSound, SELECT_JOBS, toStoredJob, type WitnessedRecord } from './job-rows.js';
+import { isSound, JOB_COLUMNS, toStoredJob, type WitnessedRecord } from './job-rows.js';
 import type { StoredJob } from './stored-job.js';
 
 /** Filters are ANDed, the values of one ORed; absent: any. */
@@ -134,7 +134,7 @@ export class JobQueries {
   /** A row that may not be served is written anew, and may then pass the filter no more. */
   private async read(conditions: Conditions, sorted: string): Promise<readonly StoredJob[]> {
     const ask = async (): Promise<readonly WitnessedRecord[]> => {
-      const text = `${SELECT_JOBS} where ${conditions.text} ${sorted}`;
+      const text = `select ${JOB_COLUMNS} from jobledger.jobs j where ${conditions.text} ${sorted}`;
       return (await this.pool.query<WitnessedRecord>(text, conditions.values)).rows;
     };
     let rows = await ask();

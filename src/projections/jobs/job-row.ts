@@ -45,6 +45,7 @@ export const jobRow = (job: Job, events: readonly JobEvent[]): JobRow => {
 export const JOBS_INSERT: BesideTable<JobRow> = {
   name: 'jobs_insert',
   fn: 'jobledger.jobs_insert',
+  type: 'jobledger.job_insert',
   columns: [
     { type: 'uuid', value: ({ job }) => job.id },
     { type: 'text', value: ({ job }) => job.spec.type },
@@ -74,6 +75,7 @@ const setMask = ({ set }: JobRow): number =>
 export const JOBS_UPDATE: BesideTable<JobRow> = {
   name: 'jobs_update',
   fn: 'jobledger.jobs_update',
+  type: 'jobledger.job_update',
   columns: [
     { type: 'uuid', value: ({ job }) => job.id },
     { type: 'text', value: ({ job }) => job.status },
@@ -112,6 +114,7 @@ export interface FactRow {
 export const JOBS_FACTS: BesideTable<FactRow> = {
   name: 'jobs_facts',
   fn: 'jobledger.jobs_facts',
+  type: 'jobledger.job_fact',
   columns: [
     { type: 'uuid', value: ({ jobId }) => jobId },
     { type: 'int4', value: ({ run }) => run },

@@ -19,3 +19,4 @@ update jobledger.jobs
   where progress is null;
 update jobledger.jobs set saved_progress = '{"processed": 0, "failed": 0, "skipped": 0, "stages": {}}'
   where saved_progress is null and checkpoint is not null;
+alter table jobledger.jobs alter progress set not null;
