@@ -73,7 +73,9 @@ const isOfLog = (doc: Job, { transition }: Witnessed): boolean => {
   if (transition === null) return true;
   const space = transition.indexOf(' ');
   const { to, run, attempt } = JSON.parse(transition.slice(space)) as EventMetadata;
-  return Number(transition.slice(0, space)) === doc.revision && to !== null && saysTheSame(doc, { status: to, run, attempt });
+  return (
+    Number(transition.slice(0, space)) === doc.revision && to !== null && saysTheSame(doc, { status: to, run, attempt })
+  );
 };
 
 /**
