@@ -48,7 +48,12 @@ export class JobLogs {
    * Keeps the lines, and what the call answers under its key, or nothing when the key was taken meanwhile.
    * @returns false when it was
    */
-  async write(jobId: string, writer: LogWriter, lines: readonly LogLine[], answer: KeptAnswer | null): Promise<boolean> {
+  async write(
+    jobId: string,
+    writer: LogWriter,
+    lines: readonly LogLine[],
+    answer: KeptAnswer | null,
+  ): Promise<boolean> {
     const { rows } = await this.pool.query<{ kept: boolean }>({
       name: 'logs-write',
       text: `

@@ -197,6 +197,32 @@ export class Ledger {
     return (await this.on.pipeline.submit(group, call.bytes)) as readonly Outcome[];
   }
 
+  /**
+   * Runs what no event of its own tells of (a sweep), and keeps its whole answer under the key.
+   * @throws IdempotencyKeyReused when the key was another request's
+   */
+  async remember<Answer>(
+    idempotency: Idempotency | null,
+    run: () => Promise<Answer>,
+  ): Promise<{ readonly answer: Answer; readonly replayed: boolean }> {
+    if (idempotency === null) return { answer: await run(), replayed: false };
+    return this.once(idempotency, async () => {
+      const first = await this.remembered<Answer>(idempotency);
+      if (first !== undefined) return { answer: first, replayed: true };
+      const answer = await run();
+      const isFirst = await this.on.answers.keep(idempotency, JSON.stringify(answer));
+      const other = isFirst ? undefined : await this.remembered<Answer>(idempotency);
+      return { answer: other ?? answer, replayed: other !== undefined };
+    });
+  }
+
+  private async remembered<Answer>({ key, fingerprint }: Idempotency): Promise<Answer | undefined> {
+    const stored = await this.on.answers.find(key);
+    if (stored === undefined) return undefined;
+    if (!stored.fingerprint.equals(fingerprint)) throw new IdempotencyKeyReused();
+    return JSON.parse(stored.body ?? 'null') as Answer;
+  }
+
   /** A second call of a key that is in flight here waits, then asks again: the first answer is stored by then. */
   private async once<Answer>(idempotency: Idempotency | null, run: () => Promise<Answer>): Promise<Answer> {
     if (idempotency === null) return run();
