@@ -50,6 +50,7 @@ import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { LogTail } from './projections/log-tail.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
+import { Upkeep } from './projections/upkeep/upkeep.js';
 import { REAP, ReapJobHandler } from './reaper/reap.handler.js';
 import { Reaper } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
@@ -91,6 +92,7 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [CounterQueries, ({ counters }) => counters],
   [QueueQueries, ({ queues }) => queues],
   [ProjectionWatch, ({ projectionWatch }) => projectionWatch],
+  [Upkeep, ({ upkeep }) => upkeep],
   [LogTail, ({ tail }) => tail],
   [REAP, ({ reap }) => reap],
 ];
@@ -152,7 +154,10 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
   }
 
   onApplicationBootstrap(): void {
-    if (this.run.includes('projections')) this.service.projections.start();
+    if (this.run.includes('projections')) {
+      this.service.projections.start();
+      this.service.upkeep.start();
+    }
     if (this.run.includes('reaper')) this.service.reaper.start();
   }
 

@@ -32,12 +32,14 @@ import { CounterQueries } from './projections/counters/counter-queries.js';
 import { COUNTERS } from './projections/counters/counters.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
+import { JOBS } from './projections/jobs/jobs.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
 import { PostgresJobRows } from './projections/jobs/job-rows.js';
 import { LogTail } from './projections/log-tail.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
+import { Upkeep, type UpkeepLog } from './projections/upkeep/upkeep.js';
 import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
@@ -60,7 +62,10 @@ export interface ServiceOptions {
     readonly execute?: (command: ReapJob) => Promise<Outcome>;
   };
   /** Told of projections that fail, and of readers of the log's end; default nobody. */
-  readonly projectionLog?: ProjectionLog & { readonly tailFailed: (error: unknown) => void };
+  readonly projectionLog?: ProjectionLog & {
+    readonly tailFailed: (error: unknown) => void;
+    readonly upkeep: UpkeepLog;
+  };
 }
 
 /** Order of the tables beside the log: the order in which an append locks their rows. */
@@ -99,6 +104,8 @@ export interface Service {
   /** The projections of this process; they run once they are started. */
   readonly projections: ProjectionRunner;
   readonly projectionWatch: ProjectionWatch;
+  /** Rebuilds and verifications; once it is started it takes over those that other processes left. */
+  readonly upkeep: Upkeep;
   /** The end of the log, for all who follow it in this process. */
   readonly tail: LogTail;
   /** Sends a reap the way of any command; the command bus calls it. */
@@ -141,23 +148,45 @@ const reapWith =
     return (await pipeline.submit(group, 0))[0] as Outcome;
   };
 
-const PROJECTIONS = [COUNTERS];
+const PROJECTIONS = [JOBS, COUNTERS];
+/** Those that appends do not write. */
+const FOLLOWING = PROJECTIONS.filter(({ inline }) => inline !== true);
+
+/** Of a process's own runs of upkeep: they do not take those of calls, nor wait for them. */
+const UPKEEP_CONNECTIONS = 3;
 
 const readsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, instanceId: string) => {
   const log = options.projectionLog ?? {
     failed: () => undefined,
     parked: () => undefined,
     tailFailed: () => undefined,
+    upkeep: { ended: () => undefined, failed: () => undefined },
+  };
+  const upkeepPool = createLedgerPool({
+    connectionString: options.databaseUrl,
+    poolSize: UPKEEP_CONNECTIONS,
+    statementTimeoutMs: options.statementTimeoutMs,
+    applicationName: 'jobledger upkeep',
+  });
+  const upkeep = new Upkeep({
+    ...{ store, pool: upkeepPool, projections: PROJECTIONS, instanceId, log: log.upkeep },
+    walkLog: (walk, onProgress, signal) => store.verify({ ...walk, onProgress, signal }),
+  });
+  const closeUpkeep = async (): Promise<void> => {
+    await upkeep.stop();
+    await upkeepPool.end();
   };
   return {
+    upkeep,
+    closeUpkeep,
     jobs: new JobQueries(pool),
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
-    projections: new ProjectionRunner({ store, pool, projections: PROJECTIONS, instanceId, log }),
+    projections: new ProjectionRunner({ store, pool, projections: FOLLOWING, instanceId, log }),
     projectionWatch: new ProjectionWatch(
       store,
       pool,
-      PROJECTIONS.map(({ name }) => name),
+      FOLLOWING.map(({ name }) => name),
     ),
     tail: new LogTail(store, { onError: log.tailFailed }),
   };
@@ -187,7 +216,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     },
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
   );
-  const reads = readsOf(options, pool, store, sweeps.instanceId);
+  const { closeUpkeep, ...reads } = readsOf(options, pool, store, sweeps.instanceId);
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -197,6 +226,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const close = async (): Promise<void> => {
     await drain();
     await reads.projections.stop();
+    await closeUpkeep();
     unsubscribe();
     clock.stop();
     await store.close();

@@ -1,6 +1,6 @@
 /** What a projection says, as one hash: equal for two that say the same, however the events came to them. */
 import { createHash } from 'node:crypto';
-import type { Projection } from './projection.js';
+import { rowsOf, type Projection } from './projection.js';
 import type { Tx } from './transaction.js';
 
 /**
@@ -13,10 +13,10 @@ const bucketsOf = (rows: string): string => `
   group by get_byte(hash, 0) order by get_byte(hash, 0)`;
 
 /** Hex digest of the rows. Of several statements: call it where nothing writes, or in one snapshot. */
-export const digest = async ({ name, version, rows }: Projection, tx: Tx): Promise<string> => {
+export const digest = async ({ name, version, tables }: Projection, tx: Tx): Promise<string> => {
   const hash = createHash('sha256').update(`${name} ${version}\n`);
-  for (const select of rows) {
-    const buckets = await tx.query<{ digest: string }>({ text: bucketsOf(select) });
+  for (const table of tables) {
+    const buckets = await tx.query<{ digest: string }>({ text: bucketsOf(rowsOf(table, tx.schema)) });
     hash.update(`${buckets.map((bucket) => bucket.digest).join(' ')}\n`);
   }
   return hash.digest('hex');

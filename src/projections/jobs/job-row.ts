@@ -3,6 +3,7 @@
  * holds a mark where the recorded time goes, and columns hold offsets of events.
  */
 import { randomBytes } from 'node:crypto';
+import { canonicalJson } from '../../event-store/canonical-json.js';
 import type { BesideTable } from '../../event-store/event-store.js';
 import { hasTag } from '../../domain/job-chart.js';
 import { toEpochMs, type Instant, type JobEvent, type JobFact } from '../../domain/job-events.js';
@@ -19,7 +20,8 @@ const QUOTED_AT = JSON.stringify(AT);
 
 const docOf = (job: Job): string => JSON.stringify(job).replaceAll(QUOTED_AT, MARK);
 
-const json = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
+/** As the log has it, so that a row that is made anew is the same in every byte. */
+const json = (value: unknown): string | null => (value === null || value === undefined ? null : canonicalJson(value));
 
 const initialProgressJson = (job: Job): string | null =>
   job.spec.total === null ? null : JSON.stringify(initialProgress(job.spec.total));

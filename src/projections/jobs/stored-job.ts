@@ -7,6 +7,7 @@ import type { Instant, RecordedJobEvent, RecordedJobFact } from '../../domain/jo
 import { evolve, NO_VALUES, valuesSetBy, type Job, type JobValues } from '../../domain/job.js';
 import {
   counts,
+  FactKeys,
   foldFact,
   foldTransition,
   initialProgress,
@@ -132,7 +133,7 @@ export const applyTransitions = (stored: StoredJob | null, events: readonly Reco
           saved: stored.saved,
           specTotal: stored.job.spec.total,
           open: null,
-          seen: new Set(),
+          seen: FactKeys.none(),
         };
   const after = events.reduce(foldEvent, { stored, facts }).stored;
   if (after === null) throw new Error('no transition was applied');
