@@ -39,6 +39,7 @@ import { LogTail } from './projections/log-tail.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
+import { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
 import { Upkeep, type UpkeepLog } from './projections/upkeep/upkeep.js';
 import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
@@ -106,6 +107,7 @@ export interface Service {
   readonly projectionWatch: ProjectionWatch;
   /** Rebuilds and verifications; once it is started it takes over those that other processes left. */
   readonly upkeep: Upkeep;
+  readonly catalogue: ProjectionCatalogue;
   /** The end of the log, for all who follow it in this process. */
   readonly tail: LogTail;
   /** Sends a reap the way of any command; the command bus calls it. */
@@ -170,24 +172,22 @@ const readsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventSto
   });
   const upkeep = new Upkeep({
     ...{ store, pool: upkeepPool, projections: PROJECTIONS, instanceId, log: log.upkeep },
-    walkLog: (walk, onProgress, signal) => store.verify({ ...walk, onProgress, signal }),
+    walkLog: (kept, onProgress, signal) => store.verify({ kept, onProgress, signal }),
   });
   const closeUpkeep = async (): Promise<void> => {
     await upkeep.stop();
     await upkeepPool.end();
   };
+  const projectionWatch = new ProjectionWatch(store, pool, PROJECTIONS);
   return {
     upkeep,
     closeUpkeep,
+    projectionWatch,
+    catalogue: new ProjectionCatalogue({ pool, projections: PROJECTIONS, watch: projectionWatch }),
     jobs: new JobQueries(pool),
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
     projections: new ProjectionRunner({ store, pool, projections: FOLLOWING, instanceId, log }),
-    projectionWatch: new ProjectionWatch(
-      store,
-      pool,
-      FOLLOWING.map(({ name }) => name),
-    ),
     tail: new LogTail(store, { onError: log.tailFailed }),
   };
 };

@@ -11,6 +11,7 @@ import { Refused } from '../commands/envelope.js';
 import { BrokenHistory, Refusal } from '../domain/errors.js';
 import { StreamDeleted, TooLarge, Unavailable } from '../event-store/event-store.js';
 import { UnreadableEvent } from '../projections/jobs/stored-job.js';
+import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
 import {
   conflict,
   notFound,
@@ -24,6 +25,9 @@ import {
 
 /** Nobody repairs a history within seconds. */
 const DAMAGE_RETRY_SECONDS = 30;
+
+/** Rebuilds and verifications take their time. */
+const BUSY_RETRY_SECONDS = 5;
 
 /** Codes of errors that only have an HTTP status: those of the framework. */
 const CODE_OF_STATUS = new Map<number, ProblemCode>([
@@ -81,6 +85,8 @@ export const isDamaged = (error: unknown): boolean =>
 const ofStorage = (error: Error): Problem | undefined => {
   if (isDamaged(error))
     return unavailable('the history of this job cannot be read at the moment', DAMAGE_RETRY_SECONDS);
+  if (error instanceof UpkeepBusy)
+    return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
   if (error instanceof Unavailable) return unavailable('the log cannot be reached at the moment');
   if (error instanceof TooLarge) return payloadTooLarge(`one call may write ${error.limit} bytes`);
   return error instanceof StreamDeleted ? new Problem('gone', 'the job was deleted') : undefined;

@@ -55,6 +55,15 @@ const wrapped = (client: pg.PoolClient, schema: ProjectionSchema): Tx => ({
 /** Longest time between two statements; then the server ends the session. */
 const MAX_IDLE_MS = 2_000;
 
+/**
+ * What is made anew is made again from its checkpoint when the last pages are lost with the machine, so their commits
+ * wait for no disk; the swap is committed on the live schema's terms, and everything before it with it.
+ */
+const DURABILITY: Readonly<Record<ProjectionSchema, string>> = {
+  jobledger: '',
+  jobledger_building: '; set local synchronous_commit = off',
+};
+
 /** Commits what `work` did, or nothing. */
 export const inTransaction = async <T>(
   pool: pg.Pool,
@@ -64,7 +73,7 @@ export const inTransaction = async <T>(
   const client = await pool.connect();
   let broken = false;
   try {
-    await client.query(`begin; set local idle_in_transaction_session_timeout = ${MAX_IDLE_MS}`);
+    await client.query(`begin; set local idle_in_transaction_session_timeout = ${MAX_IDLE_MS}${DURABILITY[schema]}`);
     const result = await work(wrapped(client, schema));
     await client.query('commit');
     return result;

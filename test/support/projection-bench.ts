@@ -66,11 +66,7 @@ export class ProjectionBench {
   }
 
   watch(...projections: readonly Projection[]): ProjectionWatch {
-    return new ProjectionWatch(
-      this.store,
-      this.pool,
-      projections.map(({ name }) => name),
-    );
+    return new ProjectionWatch(this.store, this.pool, projections);
   }
 
   /** Resolves when the projection has applied the whole log. */

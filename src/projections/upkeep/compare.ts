@@ -1,5 +1,6 @@
 /** Which rows of a live projection are not those that the log says, found in pages of short statements. */
 import { rowsOf, type Projection, type ProjectionTable } from '../projection.js';
+import { keyList, keyParameters, keyTexts } from '../table-sql.js';
 import type { Tx } from '../transaction.js';
 import { BUILDING_SCHEMA } from './building.js';
 
@@ -32,13 +33,6 @@ interface Pair {
   readonly built: Row | null;
 }
 
-const keyList = (table: ProjectionTable): string => Object.keys(table.key).join(', ');
-
-const parameters = (table: ProjectionTable, first: number): string =>
-  Object.values(table.key)
-    .map((type, index) => `$${first + index}::${type}`)
-    .join(', ');
-
 const schemaOf = { live: 'jobledger', built: BUILDING_SCHEMA } as const;
 
 /** The key of the row that ends a page of both tables; undefined when both end before. */
@@ -48,13 +42,11 @@ const endOfPage = async (
   after: readonly string[] | undefined,
 ): Promise<readonly string[] | undefined> => {
   const keys = keyList(table);
-  const range = after === undefined ? '' : `where (${keys}) > (${parameters(table, 1)})`;
+  const range = after === undefined ? '' : `where (${keys}) > (${keyParameters(table, 1)})`;
   const nth = (side: keyof typeof schemaOf) =>
     `(select ${keys} from (${rowsOf(table, schemaOf[side])}) r ${range} order by ${keys} limit 1 offset ${PAGE_ROWS - 1})`;
   const rows = await query<{ key: readonly string[] }>({
-    text: `select array[${Object.keys(table.key)
-      .map((column) => `${column}::text`)
-      .join(', ')}] as key from (${nth('live')} union all ${nth('built')}) e order by ${keys} limit 1`,
+    text: `select ${keyTexts(table)} as key from (${nth('live')} union all ${nth('built')}) e order by ${keys} limit 1`,
     ...(after === undefined ? {} : { values: after }),
   });
   return rows[0]?.key;
@@ -64,13 +56,12 @@ const pairsWhere = (table: ProjectionTable, condition: string): string => {
   const keys = keyList(table);
   const side = (name: keyof typeof schemaOf) =>
     `(select * from (${rowsOf(table, schemaOf[name])}) r ${condition}) ${name}`;
-  const texts = Object.keys(table.key).map((column) => `${column}::text`);
-  return `select array[${texts.join(', ')}] as key, to_jsonb(live) as live, to_jsonb(built) as built
+  return `select ${keyTexts(table)} as key, to_jsonb(live) as live, to_jsonb(built) as built
     from ${side('live')} full join ${side('built')} using (${keys})
     where live.* is distinct from built.*`;
 };
 
-/** Keys of rows that differ at the moment, at most `limit`. */
+/** Keys of rows that differ at the moment, page by page. */
 export const differingKeys = async function* (
   query: Query,
   table: ProjectionTable,
@@ -81,8 +72,8 @@ export const differingKeys = async function* (
     const end = await endOfPage(query, table, after);
     const size = Object.keys(table.key).length;
     const conditions = [
-      ...(after === undefined ? [] : [`(${keys}) > (${parameters(table, 1)})`]),
-      ...(end === undefined ? [] : [`(${keys}) <= (${parameters(table, after === undefined ? 1 : 1 + size)})`]),
+      ...(after === undefined ? [] : [`(${keys}) > (${keyParameters(table, 1)})`]),
+      ...(end === undefined ? [] : [`(${keys}) <= (${keyParameters(table, after === undefined ? 1 : 1 + size)})`]),
     ];
     const pairs = await query<Pair>({
       text: pairsWhere(table, conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`),

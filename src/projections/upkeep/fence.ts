@@ -54,6 +54,7 @@ export const withFence = async <T>(
   return inTransaction(
     on.pool,
     async (tx) => {
+      await tx.query({ text: 'set local synchronous_commit = on' });
       if (live.inline === true) await tx.query({ text: 'select jobledger.lock_log()' });
       const standsAt = await lockCheckpoint(tx, live.name);
       const goal = live.inline === true || meeting === 'head' ? (await on.store.head()).position : standsAt;

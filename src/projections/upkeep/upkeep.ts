@@ -20,9 +20,15 @@ import { UpkeepRuns, type UpkeepKind, type UpkeepRun } from './upkeep-runs.js';
 import { Verify } from './verify.js';
 import { Work } from './work.js';
 
+/** A head of the log that was kept elsewhere. */
+export interface KeptHead {
+  readonly position: Position;
+  readonly hash: string;
+}
+
 /** Walks the log of the process's adapter. @returns what it found */
 export type WalkLog = (
-  options: Readonly<Record<string, unknown>>,
+  kept: KeptHead | null,
   onProgress: (position: Position) => void,
   signal: AbortSignal,
 ) => Promise<object>;
@@ -98,9 +104,19 @@ export class Upkeep {
       const run = await this.runs.find(id);
       const left = until - performance.now();
       if (run?.state !== 'running' || left <= 0 || signal.aborted) return run;
-      await Promise.race([this.working.get(id), pauseFor(Math.min(pause, left), signal)]);
+      await this.pauseOrEnd(id, Math.min(pause, left), signal);
       pause = Math.min(pause * 2, WAIT_LOOK_MS[1]);
     }
+  }
+
+  /** A run of this process is not waited for longer than it takes. */
+  private async pauseOrEnd(id: string, ms: number, signal: AbortSignal): Promise<void> {
+    const own = this.working.get(id);
+    if (own === undefined) return pauseFor(ms, signal);
+    const ended = new AbortController();
+    const until = AbortSignal.any([signal, ended.signal]);
+    void own.then(() => ended.abort());
+    return pauseFor(ms, until);
   }
 
   private workOn(id: string): void {
@@ -126,6 +142,7 @@ export class Upkeep {
     const timer = setInterval(() => void work.renew().catch(() => undefined), RENEW_MS);
     try {
       const result = await this.perform(work, taken.isOutdated);
+      await work.renew();
       await this.runs.finish(id, { result });
     } catch (error) {
       await this.fail(work, error);
@@ -152,7 +169,7 @@ export class Upkeep {
         work.onPage(position, Number(BigInt(position) - last));
         last = BigInt(position);
       };
-      return this.on.walkLog(run.options, onProgress, signal);
+      return this.on.walkLog((run.options['kept'] ?? null) as KeptHead | null, onProgress, signal);
     }
     const live = this.on.projections.find(({ name }) => name === run.subject);
     if (live === undefined) throw new Error(`this program has no projection ${run.subject}`);
