@@ -31,6 +31,7 @@ import { PostgresReservations } from './leases/postgres-reservations.js';
 import { CounterQueries } from './projections/counters/counter-queries.js';
 import { COUNTERS } from './projections/counters/counters.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
+import { Damage } from './projections/jobs/damage.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS } from './projections/jobs/jobs.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
@@ -125,7 +126,8 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   const answers = new PostgresAnswers(pool);
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
-  const states = new JobStates(store, rows);
+  const damage = new Damage(store, pool);
+  const states = new JobStates(store, rows, undefined, (jobId) => damage.note(jobId));
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
   const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
