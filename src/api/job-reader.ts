@@ -6,7 +6,7 @@ import { JobNotFound } from '../commands/errors.js';
 import { toEpochMs } from '../domain/job-events.js';
 import type { EventStore } from '../event-store/event-store.js';
 import type { Leases } from '../leases/leases.js';
-import { readJob } from '../projections/jobs/job-history.js';
+import { readableJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
 import type * as wire from './contract.js';
@@ -33,7 +33,7 @@ export class JobReader {
   async stored(jobId: string): Promise<StoredJob> {
     const row = (await this.rows.load([jobId])).get(jobId);
     // A row that was lost is made again by the next command; until then the log has the job.
-    const stored = row ?? (await readJob(this.store, jobId)).stored;
+    const stored = row ?? (await readableJob(this.store, jobId)).stored;
     if (stored === null) throw new JobNotFound(jobId);
     return stored;
   }

@@ -2,10 +2,8 @@
 import type { Policy } from '../domain/policy.js';
 import { percentOf } from '../domain/progress.js';
 import type * as domain from '../domain/progress.js';
-import { toEpochMs, toInstant, type Value } from '../domain/job-events.js';
-import type { Job } from '../domain/job.js';
+import { toEpochMs, toInstant } from '../domain/job-events.js';
 import { nextDeadline } from '../domain/stall-rules.js';
-import { canonicalJson } from '../event-store/canonical-json.js';
 import type { Lease } from '../leases/leases.js';
 import { lastActivityMs } from '../projections/jobs/job-rows.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
@@ -63,21 +61,6 @@ const deadlineView = (stored: StoredJob, policy: Policy, lease: HeldLease | null
   return deadline === null ? null : { at: toInstant(deadline.at), rule: deadline.rule };
 };
 
-/**
- * Members in the one order of the log. A row holds what its command brought, a row that was made anew what the log has:
- * the answer is the same in every byte.
- */
-const inOrder = (value: Value): Value =>
-  value === null || typeof value !== 'object' ? value : (JSON.parse(canonicalJson(value)) as Value);
-
-const errorView = ({ error }: Job): wire.Job['error'] =>
-  error === null ? null : { code: error.code, message: error.message, detail: inOrder(error.detail) };
-
-const waitingView = ({ waiting }: Job): wire.Job['waiting'] =>
-  waiting === null
-    ? null
-    : { reason: waiting.reason, detail: inOrder(waiting.detail), since: waiting.since, until: waiting.until };
-
 /** Fields of parts that are not built. */
 const NOT_BUILT = { items: null, parentId: null, children: {}, requires: [] } as const;
 
@@ -94,7 +77,7 @@ const viewWith = (stored: StoredJob, policy: Policy, operational: Pick<wire.Job,
     tags: spec.tags,
     payload: values.payload,
     result: values.result,
-    error: errorView(job),
+    error: job.error,
     failures: job.failures,
     run: job.run,
     attempt: job.attempt,
@@ -113,7 +96,7 @@ const viewWith = (stored: StoredJob, policy: Policy, operational: Pick<wire.Job,
     lastActivityAt: stored.lastActivityAt,
     progress: progressView(stored.progress),
     ...NOT_BUILT,
-    waiting: waitingView(job),
+    waiting: job.waiting,
     deadLettered: job.deadLettered,
     policy,
     deadline: operational.deadline,

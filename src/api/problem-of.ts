@@ -79,8 +79,7 @@ const ofCommand = (error: Error): Problem | undefined => {
 
 /** What the log says of itself; its own words, with names of streams and hosts, stay inside. */
 const ofStorage = (error: Error): Problem | undefined => {
-  if (isDamage(error))
-    return unavailable('the history of this job cannot be read at the moment', DAMAGE_RETRY_SECONDS);
+  if (isDamage(error)) return unavailable('the history of this job cannot be read at the moment', DAMAGE_RETRY_SECONDS);
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
   if (error instanceof Unavailable) return unavailable('the log cannot be reached at the moment');

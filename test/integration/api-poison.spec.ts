@@ -66,7 +66,7 @@ describe.each([
 
     const parked = await until(
       () => projection('jobs'),
-      (found) => found.parked > 0,
+      (found) => found.parkedStreams.length > 0,
     );
     expect(parked.parkedStreams).toMatchObject([
       { stream: `job-${jobId}`, position, error: expect.stringContaining(type) },
@@ -75,7 +75,7 @@ describe.each([
       (
         await until(
           () => projection('counters'),
-          (found) => found.parked > 0,
+          (found) => found.parkedStreams.length > 0,
         )
       ).parkedStreams,
     ).toMatchObject([{ stream: `job-${jobId}`, position }]);
@@ -105,7 +105,7 @@ it('a verification finds a stream that cannot be read before any command does, a
   expect((await projection('jobs')).parkedStreams).toMatchObject([{ stream: `job-${jobId}` }]);
   await until(
     () => projection('counters'),
-    (found) => found.parked > 0,
+    (found) => found.parkedStreams.length > 0,
   );
 
   // As if a program came that can read it: here the event becomes one that this one can.

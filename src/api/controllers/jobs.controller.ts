@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JobNotFound } from '../../commands/errors.js';
 import { comparePositions, type EventStore } from '../../event-store/event-store.js';
-import { readJob } from '../../projections/jobs/job-history.js';
+import { readableJob } from '../../projections/jobs/job-history.js';
 import type * as wire from '../contract.js';
 import { EndOfRun } from '../end-of-run.js';
 import { Freshness, stamp } from '../freshness.js';
@@ -72,7 +72,7 @@ export class JobsController {
       await this.freshness.notBeyondHead(asOf.position, 'asOf');
       stamp(reply, asOf.position);
     }
-    const { stored } = await readJob(this.store, id, asOf);
+    const { stored } = await readableJob(this.store, id, asOf);
     if (stored === null) throw new JobNotFound(id);
     return this.jobs.past(stored);
   }

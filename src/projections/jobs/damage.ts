@@ -6,7 +6,7 @@ import type { Pool } from 'pg';
 import type { EventStore } from '../../event-store/event-store.js';
 import { describeError, park } from '../parked.js';
 import { inTransaction } from '../transaction.js';
-import { readJob } from './job-history.js';
+import { readableJob } from './job-history.js';
 import { JOBS } from './jobs.js';
 
 export class Damage {
@@ -29,7 +29,7 @@ export class Damage {
   }
 
   private async park(jobId: string): Promise<void> {
-    const { broken } = await readJob(this.store, jobId);
+    const { broken } = await readableJob(this.store, jobId);
     const streams = broken.map(({ event, error }) => ({
       stream: event.stream,
       position: event.position,

@@ -60,7 +60,7 @@ export type Moment = 'now' | { readonly position: Position } | { readonly time: 
  * A job as far as it can be read, for whoever only looks: a stream with an event that cannot be read tells nothing from
  * there on, and is named.
  */
-export const readJob = async (store: EventStore, jobId: string, moment: Moment = 'now'): Promise<ReadableFold> => {
+export const readableJob = async (store: EventStore, jobId: string, moment: Moment = 'now'): Promise<ReadableFold> => {
   const until = moment === 'now' ? { position: (await store.head()).position } : moment;
   return replayReadable(await readBoth(store, jobId, until));
 };

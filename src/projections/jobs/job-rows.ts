@@ -53,6 +53,9 @@ const repairStatement = (stored: StoredJob): { text: string; values: unknown[] }
   return { text, values: [...values] };
 };
 
+/** Undefined when the row cannot be read. */
+export const readJob = (row: JobRecord): StoredJob | undefined => (isReadable(row) ? toStoredJob(row) : undefined);
+
 export class PostgresJobRows implements JobRows {
   constructor(private readonly pool: Pool) {}
 

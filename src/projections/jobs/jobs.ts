@@ -137,10 +137,6 @@ const apply = async (events: readonly RecordedEvent[], tx: Tx): Promise<void> =>
 const asIs = (...columns: readonly string[]): Readonly<Record<string, string>> =>
   Object.fromEntries(columns.map((column) => [column, column]));
 
-/** Whether a job without facts has counts of 0 or none, now or when a checkpoint was saved: it says the same. */
-const NO_COUNTS = `'{"processed": 0, "failed": 0, "skipped": 0, "total": null, "message": null, "stages": {}}'::jsonb`;
-const NONE_SAVED = `'{"processed": 0, "failed": 0, "skipped": 0, "stages": {}}'::jsonb`;
-
 export const JOBS: Projection = {
   name: 'jobs',
   version: 1,
@@ -157,8 +153,8 @@ export const JOBS: Projection = {
         payload: 'payload::jsonb',
         result: 'result::jsonb',
         checkpoint: 'checkpoint::jsonb',
-        progress: `coalesce(progress, ${NO_COUNTS})`,
-        saved_progress: `coalesce(saved_progress, ${NONE_SAVED})`,
+        progress: 'progress',
+        saved_progress: 'saved_progress',
       },
     },
     { name: 'job_facts', key: { job_id: 'uuid', run: 'int', attempt: 'int', batch_id: 'text' }, fields: {} },

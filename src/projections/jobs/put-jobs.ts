@@ -1,7 +1,6 @@
 /** Writes whole rows of `jobs`, as the log says them: of a projection that is made anew, and of a row that is repaired. */
 import { hasTag } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
-import { initialProgress, type Progress } from '../../domain/progress.js';
 import { binaryArray, type ArrayType, type ArrayValue } from '../../event-store/postgres/binary-array.js';
 import type { ProjectionSchema, Statement } from '../transaction.js';
 import type { StoredJob } from './stored-job.js';
@@ -18,14 +17,6 @@ const json = (value: unknown): string | null => (value === null ? null : JSON.st
 
 const isClaimable = ({ job }: StoredJob): boolean => hasTag(job.status, 'claimable');
 const waits = ({ job }: StoredJob): boolean => hasTag(job.status, 'waiting');
-
-const NO_FACTS = JSON.stringify(initialProgress(null));
-
-/** As appends keep it: null until there is a total or a fact. */
-const progressJson = (progress: Progress): string | null => {
-  const text = JSON.stringify(progress);
-  return text === NO_FACTS ? null : text;
-};
 
 const COLUMNS: Readonly<Record<string, Column>> = {
   id: { type: 'uuid', value: ({ job }) => job.id },
@@ -58,7 +49,7 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   payload: { type: 'text', cast: 'json', value: ({ values }) => json(values.payload) },
   result: { type: 'text', cast: 'json', value: ({ values }) => json(values.result) },
   checkpoint: { type: 'text', cast: 'json', value: ({ values }) => json(values.checkpoint) },
-  progress: { type: 'text', cast: 'jsonb', value: ({ progress }) => progressJson(progress) },
+  progress: { type: 'text', cast: 'jsonb', value: ({ progress }) => json(progress) },
   saved_progress: { type: 'text', cast: 'jsonb', value: ({ saved }) => json(saved) },
 };
 

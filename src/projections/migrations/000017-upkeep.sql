@@ -52,6 +52,12 @@ begin
     raise exception 'view % depends on %: drop it, and create it again afterwards', v.name, v_table
       using errcode = 'dependent_objects_still_exist';
   end loop;
+  for v in select p.oid::regprocedure as name from pg_proc p join pg_type t on t.oid = p.prorettype
+    where t.typrelid = v_table
+  loop
+    raise exception 'function % answers rows of %: give it a type of its own', v.name, v_table
+      using errcode = 'dependent_objects_still_exist';
+  end loop;
   execute format('drop table if exists jobledger_building.%I', p_table);
   execute format(
     'create table jobledger_building.%I (like jobledger.%I including all excluding indexes)', p_table, p_table);
