@@ -8,7 +8,7 @@ import { workStream } from '../domain/streams.js';
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
 import { readTransitions } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
-import { isDamage, toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
+import { DamagedHistory, isDamage, toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
 
 /** A job to decide on, and the last position of it that is known. */
 export interface KnownJob {
@@ -92,12 +92,14 @@ export class JobStates {
     this.put(known);
     return known;
   }
+
   private fold(id: string, events: readonly RecordedEvent[]): Job | null {
     try {
       return foldTransitions(id, null, events);
     } catch (error) {
-      if (isDamage(error)) this.onDamage(id);
-      throw error;
+      if (!isDamage(error)) throw error;
+      this.onDamage(id);
+      throw new DamagedHistory(id, error as Error);
     }
   }
 }

@@ -98,6 +98,28 @@ describe.each([
   });
 });
 
+it('a queued job whose history cannot be read is passed over: it starves nobody, alone or first of its queue', async () => {
+  const { jobId } = await api.create({ queue: 'shared', priority: 9 });
+  await inject(`job-${jobId}`, 'JobTeleported');
+  expect(await api.post('/v1/claims', { workerId: 'w', queues: ['shared'] })).toMatchObject({
+    status: 200,
+    body: { jobs: [] },
+  });
+  const sound = [await api.create({ queue: 'shared' }), await api.create({ queue: 'shared' })];
+  const both = await api.post('/v1/claims', { workerId: 'w', queues: ['shared'], max: 5, waitMs: 5_000 });
+  expect(both.body.jobs.map(({ job }: { job: { id: string } }) => job.id)).toEqual(sound.map((made) => made.jobId));
+  const later = await api.create({ queue: 'shared' });
+  expect((await api.claim('shared', { waitMs: 5_000 })).job.id).toBe(later.jobId);
+  expect(
+    (
+      await until(
+        () => projection('jobs'),
+        (found) => found.parkedStreams.length > 0,
+      )
+    ).parked,
+  ).toBe(1);
+});
+
 it('a verification finds a stream that cannot be read before any command does, and a repair reads it again', async () => {
   const { jobId } = await api.create({ queue: 'poisoned' });
   await inject(`job-${jobId}`, 'JobTeleported');

@@ -41,8 +41,19 @@ export class UnreadableEvent extends Error {
   }
 }
 
+/** Thrown when a job cannot be decided on for what its history holds; the cause says what. */
+export class DamagedHistory extends Error {
+  constructor(
+    readonly jobId: string,
+    cause: Error,
+  ) {
+    super(cause.message, { cause });
+  }
+}
+
 /** An event of the job cannot be read, or cannot follow the ones before: somebody has to look. */
-export const isDamage = (error: unknown): boolean => error instanceof UnreadableEvent || error instanceof BrokenHistory;
+export const isDamage = (error: unknown): boolean =>
+  error instanceof UnreadableEvent || error instanceof BrokenHistory || error instanceof DamagedHistory;
 
 const ACTIVITY: ReadonlySet<string> = new Set(['JobClaimed', 'JobStarted', 'CheckpointSaved', 'WorkerStateReported']);
 
