@@ -31,7 +31,9 @@ import { PostgresReservations } from './leases/postgres-reservations.js';
 import { CounterQueries } from './projections/counters/counter-queries.js';
 import { COUNTERS } from './projections/counters/counters.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
+import { Damage } from './projections/jobs/damage.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
+import { JOBS } from './projections/jobs/jobs.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
 import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { repairRow } from './projections/jobs/repair-row.js';
@@ -39,6 +41,8 @@ import { LogTail } from './projections/log-tail.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
+import { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
+import { Upkeep, type UpkeepLog } from './projections/upkeep/upkeep.js';
 import { reapWith } from './reaper/reap.js';
 import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
@@ -63,7 +67,10 @@ export interface ServiceOptions {
     readonly execute?: (command: ReapJob) => Promise<Outcome>;
   };
   /** Told of projections that fail, and of readers of the log's end; default nobody. */
-  readonly projectionLog?: ProjectionLog & { readonly tailFailed: (error: unknown) => void };
+  readonly projectionLog?: ProjectionLog & {
+    readonly tailFailed: (error: unknown) => void;
+    readonly upkeep: UpkeepLog;
+  };
 }
 
 /** Order of the tables beside the log: the order in which an append locks their rows. */
@@ -118,6 +125,9 @@ export interface Service {
   /** The projections of this process; they run once they are started. */
   readonly projections: ProjectionRunner;
   readonly projectionWatch: ProjectionWatch;
+  /** Rebuilds and verifications; once it is started it takes over those that other processes left. */
+  readonly upkeep: Upkeep;
+  readonly catalogue: ProjectionCatalogue;
   /** Sends a reap the way of any command; the command bus calls it. */
   readonly reap: (command: ReapJob) => Promise<Outcome>;
   /** Claims end with nothing, what is in flight is answered, new commands are refused. */
@@ -133,7 +143,8 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   const answers = new PostgresAnswers(pool);
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
-  const states = new JobStates(store, rows);
+  const damage = new Damage(store, pool);
+  const states = new JobStates(store, rows, undefined, (jobId) => damage.note(jobId));
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
   const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
@@ -146,17 +157,49 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   return { rows, leases, reservations, answers, pipeline, claims, ledger };
 };
 
-const PROJECTIONS = [COUNTERS];
+const PROJECTIONS = [JOBS, COUNTERS];
+/** Those that appends do not write. */
+const FOLLOWING = PROJECTIONS.filter(({ inline }) => inline !== true);
 
-const NO_LOG = { failed: () => undefined, parked: () => undefined, tailFailed: () => undefined };
+/** Of a process's own runs of upkeep: they do not take those of calls, nor wait for them. */
+const UPKEEP_CONNECTIONS = 4;
+
+const NO_LOG = {
+  failed: () => undefined,
+  parked: () => undefined,
+  tailFailed: () => undefined,
+  upkeep: { ended: () => undefined, failed: () => undefined },
+};
 
 const projectionsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, instanceId: string) => {
-  const names = PROJECTIONS.map(({ name }) => name);
   const log = options.projectionLog ?? NO_LOG;
+  const projectionWatch = new ProjectionWatch(store, pool, PROJECTIONS);
   return {
-    projections: new ProjectionRunner({ store, pool, projections: PROJECTIONS, instanceId, log }),
-    projectionWatch: new ProjectionWatch(store, pool, names),
+    projections: new ProjectionRunner({ store, pool, projections: FOLLOWING, instanceId, log }),
+    projectionWatch,
+    catalogue: new ProjectionCatalogue({ pool, projections: PROJECTIONS, watch: projectionWatch }),
   };
+};
+
+/** On connections of its own. */
+const upkeepOf = (options: ServiceOptions, instanceId: string, wokenBy: EventStore) => {
+  const pool = createLedgerPool({
+    connectionString: options.databaseUrl,
+    poolSize: UPKEEP_CONNECTIONS,
+    statementTimeoutMs: options.statementTimeoutMs,
+    applicationName: 'jobledger upkeep',
+  });
+  const store = new PostgresEventStore({ pool, wokenBy });
+  const upkeep = new Upkeep({
+    ...{ store, pool, projections: PROJECTIONS, instanceId, log: (options.projectionLog ?? NO_LOG).upkeep },
+    walkLog: (kept, onProgress, signal) => store.verify({ kept, onProgress, signal }),
+  });
+  const close = async (): Promise<void> => {
+    await upkeep.stop();
+    await store.close();
+    await pool.end();
+  };
+  return { upkeep, close };
 };
 
 const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool, wokenBy: EventStore): Reads => {
@@ -202,6 +245,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   );
   const following = projectionsOf(options, pool, store, sweeps.instanceId);
   const reads = readsOf(options, readPool, store);
+  const { upkeep, close: closeUpkeep } = upkeepOf(options, sweeps.instanceId, store);
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -211,6 +255,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const close = async (): Promise<void> => {
     await drain();
     await following.projections.stop();
+    await closeUpkeep();
     unsubscribe();
     clock.stop();
     await Promise.all([store.close(), reads.store.close()]);
@@ -218,7 +263,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   };
   const watch = new ReaperWatch(judging, intervalMs);
   return {
-    ...{ pool, store, clock, tokens, contexts, ...commands, ...following, reads, reaper, watch, reap },
+    ...{ pool, store, clock, tokens, contexts, ...commands, ...following, upkeep, reads, reaper, watch, reap },
     drain,
     close,
   };

@@ -98,7 +98,7 @@ export class BatchSteps {
     for (const plan of planned) {
       const own = results.slice(plan.first, plan.first + plan.requests);
       if (own.every((result) => result.ok)) this.succeed(plan, own);
-      else again.push(this.fail(plan, own));
+      else again.push(this.fail(plan, own).catch((error: unknown) => rejected(plan.entry, error)));
     }
     return (await Promise.all(again)).filter((entry) => entry !== undefined);
   }
@@ -204,6 +204,12 @@ export class BatchSteps {
     return entry;
   }
 }
+
+/** A job whose history cannot be read fails its own entry, and nobody else's. */
+const rejected = (entry: Entry, error: unknown): undefined => {
+  entry.reject(error);
+  return undefined;
+};
 
 const jobOf = (entry: Entry, verdicts: readonly Verdict[], index: number): string => {
   const appended = verdicts.flatMap((verdict) => (verdict.kind === 'append' ? [verdict.decided.envelope.jobId] : []));

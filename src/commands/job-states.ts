@@ -8,7 +8,7 @@ import { workStream } from '../domain/streams.js';
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
 import { readTransitions } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
-import { toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
+import { DamagedHistory, isDamage, toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
 
 /** A job to decide on, and the last position of it that is known. */
 export interface KnownJob {
@@ -31,6 +31,8 @@ export class JobStates {
     private readonly rows: JobRows,
     /** Jobs that are kept; a job is about 2 KB. */
     private readonly capacity = 5_000,
+    /** Told of a job whose history cannot be read. */
+    private readonly onDamage: (jobId: string) => void = () => undefined,
   ) {}
 
   get(id: string): KnownJob | undefined {
@@ -71,7 +73,7 @@ export class JobStates {
       readTransitions(this.store, id),
       this.store.readStream(workStream(id), { direction: 'backwards', limit: 1 }),
     ]);
-    const job = foldTransitions(id, null, events);
+    const job = this.fold(id, events);
     if (job === null) {
       this.forget(id);
       return undefined;
@@ -84,5 +86,15 @@ export class JobStates {
     if (cached?.isProven === true && cached.job.revision > job.revision) return cached;
     this.put(known);
     return known;
+  }
+
+  private fold(id: string, events: readonly RecordedEvent[]): Job | null {
+    try {
+      return foldTransitions(id, null, events);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.onDamage(id);
+      throw new DamagedHistory(id, error as Error);
+    }
   }
 }

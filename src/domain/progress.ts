@@ -134,6 +134,39 @@ export const restoreProgress = (progress: Progress, saved: SavedProgress | null)
   ),
 });
 
+/**
+ * Keys of the facts that counted. Adding one leaves the set as it was, and costs nothing where it is the newest of its
+ * line: copying a set a fact would cost the square of their number.
+ */
+export class FactKeys {
+  private constructor(
+    /** Of this set and of those that were made from it, in the order in which they came. */
+    private readonly places: Map<string, number>,
+    private readonly count: number,
+  ) {}
+
+  static none(): FactKeys {
+    return new FactKeys(new Map(), 0);
+  }
+
+  has(key: string): boolean {
+    const place = this.places.get(key);
+    return place !== undefined && place < this.count;
+  }
+
+  /** @param key one that it does not have */
+  add(key: string): FactKeys {
+    const isNewest = this.places.size === this.count;
+    const places = isNewest ? this.places : new Map(this.all().map((known, place) => [known, place]));
+    places.set(key, this.count);
+    return new FactKeys(places, this.count + 1);
+  }
+
+  all(): readonly string[] {
+    return [...this.places.keys()].slice(0, this.count);
+  }
+}
+
 /** The progress fold of one job over transitions and facts in the order of their positions. */
 export interface ProgressFold {
   readonly progress: Progress;
@@ -142,7 +175,7 @@ export interface ProgressFold {
   readonly specTotal: number | null;
   /** The attempt whose facts count, while its lease is open. */
   readonly open: { readonly run: number; readonly attempt: number } | null;
-  readonly seen: ReadonlySet<string>;
+  readonly seen: FactKeys;
 }
 
 export const NO_PROGRESS: ProgressFold = {
@@ -150,7 +183,7 @@ export const NO_PROGRESS: ProgressFold = {
   saved: null,
   specTotal: null,
   open: null,
-  seen: new Set(),
+  seen: FactKeys.none(),
 };
 
 /** How a transition moves progress. `after` is the job's run and attempt once it was applied. */
@@ -166,7 +199,7 @@ export const foldTransition = (
       return { ...fold, specTotal, progress: initialProgress(specTotal) };
     }
     case 'JobClaimed':
-      return { ...fold, open, seen: new Set(), progress: restoreProgress(fold.progress, fold.saved) };
+      return { ...fold, open, seen: FactKeys.none(), progress: restoreProgress(fold.progress, fold.saved) };
     case 'CheckpointSaved':
       return { ...fold, open, saved: saveProgress(fold.progress) };
     case 'JobRetried':
@@ -187,7 +220,7 @@ export const foldFact = (fold: ProgressFold, fact: RecordedJobFact): ProgressFol
   counts(fold, fact)
     ? {
         ...fold,
-        seen: new Set(fold.seen).add(fact.data.batchId),
+        seen: fold.seen.add(fact.data.batchId),
         progress: applyDelta(fold.progress, addToDelta(NO_DELTA, fact.data)),
       }
     : fold;

@@ -55,6 +55,41 @@ export const contentHash = ({ stream, id, type, version, data, metadata }: Event
   return sha256(scratch.subarray(0, end));
 };
 
+/** The same of bytes as they are stored: a log that is walked decodes nothing. */
+export interface StoredContent {
+  readonly stream: Uint8Array;
+  /** 16 bytes. */
+  readonly id: Uint8Array;
+  readonly type: Uint8Array;
+  readonly version: number;
+  readonly data: Uint8Array;
+  readonly metadata: Uint8Array;
+}
+
+/** Where content is put together: a buffer for each event would be most of the work. */
+let workspace = Buffer.allocUnsafe(16_384);
+
+export const storedContentHash = ({ stream, id, type, version, data, metadata }: StoredContent): Buffer => {
+  const size = 1 + 16 + 4 + 16 + stream.length + type.length + data.length + metadata.length;
+  if (size > workspace.length) workspace = Buffer.allocUnsafe(2 * size);
+  let end = workspace.writeUInt8(0, 0);
+  const put = (bytes: Uint8Array) => {
+    workspace.set(bytes, end);
+    end += bytes.length;
+  };
+  const putText = (bytes: Uint8Array) => {
+    end = workspace.writeInt32BE(bytes.length, end);
+    put(bytes);
+  };
+  putText(stream);
+  put(id);
+  putText(type);
+  end = workspace.writeInt32BE(version, end);
+  putText(data);
+  putText(metadata);
+  return sha256(workspace.subarray(0, end));
+};
+
 export const eventLeaf = (position: bigint, revision: number, content: Uint8Array): Buffer => {
   const bytes = Buffer.allocUnsafe(1 + 8 + 4 + 32);
   bytes.writeUInt8(1, 0);

@@ -1,9 +1,10 @@
 /** Rows of `jobs` as commands load them, and their repair from the log. */
 import type { Pool } from 'pg';
-import { hasTag, JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
+import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
 import type { EventMetadata } from '../../domain/streams.js';
+import { putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
 import type { Progress, SavedProgress } from '../../domain/progress.js';
 
@@ -93,36 +94,10 @@ export const isSound = (row: WitnessedRecord): boolean => {
 /** Undefined when the row may not be served. */
 export const readJob = (row: WitnessedRecord): StoredJob | undefined => (isSound(row) ? toStoredJob(row) : undefined);
 
-const text = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
-
-const REPAIR = `
-insert into jobledger.jobs (id, type, queue, status, priority, tags, run, attempt, leased, dead_lettered, revision,
-  position, created_at, status_since, ready_at, wake_at, last_event_at, last_activity_at, last_activity_position, doc,
-  payload, result, checkpoint, progress, saved_progress)
-values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-  $24::jsonb, $25::jsonb)
-on conflict (id) do update set status = excluded.status, priority = excluded.priority, run = excluded.run,
-  attempt = excluded.attempt, leased = excluded.leased, dead_lettered = excluded.dead_lettered,
-  revision = excluded.revision, position = excluded.position, created_at = excluded.created_at,
-  status_since = excluded.status_since, ready_at = excluded.ready_at, wake_at = excluded.wake_at,
-  last_event_at = excluded.last_event_at, last_activity_at = excluded.last_activity_at,
-  last_activity_position = excluded.last_activity_position, doc = excluded.doc, payload = excluded.payload,
-  result = excluded.result, checkpoint = excluded.checkpoint, progress = excluded.progress,
-  saved_progress = excluded.saved_progress, type = excluded.type, queue = excluded.queue, tags = excluded.tags`;
-
-const repairValues = (stored: StoredJob): unknown[] => {
-  const { job, values } = stored;
-  const claimable = hasTag(job.status, 'claimable');
-  const waits = hasTag(job.status, 'waiting');
-  const ready = claimable && !waits ? (job.availableAt ?? job.createdAt) : null;
-  const wakes = claimable && waits ? job.availableAt : null;
-  return [
-    ...[job.id, job.spec.type, job.spec.queue, job.status, job.priority, JSON.stringify(job.spec.tags)],
-    ...[job.run, job.attempt, job.lease !== null, job.deadLettered, job.revision, stored.position],
-    ...[job.createdAt, job.statusSince, ready, wakes, stored.lastEventAt, stored.lastActivityAt],
-    ...[stored.lastActivityPosition, JSON.stringify(job), text(values.payload), text(values.result)],
-    ...[text(values.checkpoint), text(stored.progress), text(stored.saved)],
-  ];
+/** Without a name: it is rare, and a connection keeps what it prepared. */
+const repairStatement = (stored: StoredJob): { text: string; values: unknown[] } => {
+  const { text, values = [] } = putJobs('jobledger', [stored]);
+  return { text, values: [...values] };
 };
 
 export class PostgresJobRows implements JobRows {
@@ -160,7 +135,7 @@ export class PostgresJobRows implements JobRows {
         [[`job-${stored.job.id}`, `work-${stored.job.id}`]],
       );
       if (rows[0]?.head === stored.position) {
-        await client.query(REPAIR, repairValues(stored));
+        await client.query(repairStatement(stored));
         await client.query(
           `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
           [stored.job.id, stored.job.run, stored.job.attempt, facts],
