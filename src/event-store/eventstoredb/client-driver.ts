@@ -41,7 +41,7 @@ interface ClientReader extends AsyncIterable<{ readonly event?: ClientEvent }> {
 }
 
 interface ClientSubscription {
-  on(event: 'data' | 'error' | 'end', listener: (value: unknown) => void): unknown;
+  on(event: 'confirmation' | 'data' | 'error' | 'end', listener: (value: unknown) => void): unknown;
   unsubscribe(): Promise<void>;
 }
 
@@ -136,9 +136,11 @@ export class ClientDriver implements EventStoreDriver {
     };
     const filter = { filterOn: 'eventType', regex: '^[^$].*', checkpointInterval: 1_000 };
     const subscription = this.#client.subscribeToAll({ fromPosition: END, filter });
-    subscription.on('data', () => {
+    const hear = (): void => {
       if (!isOver) onEvent();
-    });
+    };
+    subscription.on('confirmation', hear);
+    subscription.on('data', hear);
     subscription.on('error', fail);
     subscription.on('end', () => fail(new Unavailable('the subscription ended')));
     return () => {

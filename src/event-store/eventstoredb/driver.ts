@@ -62,7 +62,10 @@ export interface EventStoreDriver {
    * @throws Unsupported when no event stands at the position
    */
   readAll(options: ReadFromAll): Promise<readonly StoredEvent[]>;
-  /** Calls back after each event that is not the server's own, from now on, until it fails or is stopped. */
+  /**
+   * Calls back once it has begun, then after each event that is not the server's own, until it fails or is stopped.
+   * Fails once.
+   */
   subscribeToEnd(onEvent: () => void, onFailure: (error: Error) => void): () => void;
   /** No event is ever appended to the stream again, nor read. */
   tombstone(stream: string): Promise<void>;
