@@ -1,15 +1,33 @@
 /**
  * Brings a clone up to date: packages as package-lock.json has them, `dist` as `src` has it. Nothing is done when
  * nothing changed, which is told by hashes of contents: clocks and checkouts move times without changing anything.
+ * Run by itself (`npm run build`, `npm pack`) it does both for this clone.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { withLock } from './lock.mjs';
 
 /** Lines of its own go to stderr: the output belongs to the program that runs afterwards. */
 const say = (line) => process.stderr.write(`${line}\n`);
+
+const PROGRESS_MS = 10_000;
+
+/** On a cold machine this takes a minute: whoever waits is told that it goes on, and when it is done. */
+const telling = async (doing, done, work) => {
+  const startedAt = performance.now();
+  const seconds = () => Math.round((performance.now() - startedAt) / 1000);
+  say(`${doing} …`);
+  const timer = setInterval(() => say(`  … ${seconds()} s`), PROGRESS_MS);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+  }
+  say(`${done} in ${seconds()} s.`);
+};
 
 const run = (doing, program, args, cwd) =>
   new Promise((done, fail) => {
@@ -57,16 +75,25 @@ export const install = async (folder) => {
   };
   await whenStale(folder, stampFile, hash, async () => {
     if (!existsSync(stampFile) && isInstalledByHand(folder)) return;
-    say('Installing packages …');
     const args = ['install', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
     const npm = process.env.npm_execpath;
     // Run by npm, it is that npm; its file is JavaScript and needs no shell.
-    if (npm?.endsWith('.js') === true) await run('npm install', process.execPath, [npm, ...args], folder);
-    else await run('npm install', 'npm', args, folder);
+    const [program, ...first] = npm?.endsWith('.js') === true ? [process.execPath, npm] : ['npm'];
+    await telling('Installing packages (once; about a minute)', 'Installed', () =>
+      run('npm install', program, [...first, ...args], folder),
+    );
   });
 };
 
-const BUILT_FROM = ['src', 'tsconfig.json', 'tsconfig.build.json', 'nest-cli.json', '.swcrc', 'package-lock.json'];
+const BUILT_FROM = [
+  'src',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'tsconfig.client.json',
+  'nest-cli.json',
+  '.swcrc',
+  'package-lock.json',
+];
 
 const hashTree = (sum, path, name) => {
   const found = statSync(path, { throwIfNoEntry: false });
@@ -76,7 +103,7 @@ const hashTree = (sum, path, name) => {
   else for (const entry of readdirSync(path).sort()) hashTree(sum, join(path, entry), `${name}/${entry}`);
 };
 
-/** `nest build`, unless `dist` was built from what is there now. */
+/** `nest build` and the types of the client, unless `dist` was built from what is there now. */
 export const build = async (project) => {
   const hash = () => {
     const sum = createHash('sha256');
@@ -86,7 +113,22 @@ export const build = async (project) => {
   await whenStale(project, join(project, 'dist', '.built-from'), hash, async () => {
     const nest = join(project, 'node_modules/@nestjs/cli/bin/nest.js');
     if (!existsSync(nest)) throw new Error('dist is out of date, and building needs the development packages.');
-    say('Building …');
-    await run('nest build', process.execPath, [nest, 'build'], project);
+    const tsc = join(project, 'node_modules/typescript/bin/tsc');
+    await telling('Building', 'Built', async () => {
+      // It empties `dist`, so the types come after it.
+      await run('nest build', process.execPath, [nest, 'build'], project);
+      await run('tsc', process.execPath, [tsc, '-p', 'tsconfig.client.json'], project);
+    });
   });
 };
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const project = fileURLToPath(new URL('..', import.meta.url));
+  try {
+    await install(project);
+    await build(project);
+  } catch (error) {
+    say(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -35,7 +35,7 @@ environment, which wins. The ones that are set most:
 Runs the embedded PostgreSQL alone and prints its URL, for several services on one database:
   npm run db
   JOBLEDGER_DATABASE_URL=<the URL> npm start        (in other terminals, each with its JOBLEDGER_PORT)
-JOBLEDGER_DATA_DIR says where the data is kept. Ctrl-C or SIGTERM stops it.`,
+The URL stays the same over restarts. JOBLEDGER_DATA_DIR says where the data is kept. Ctrl-C or SIGTERM stops it.`,
   },
   demo: {
     program: 'dist/cli/demo.js',

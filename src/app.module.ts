@@ -77,21 +77,21 @@ const PROCESS_CONTROLLERS = [HealthController, MetricsController];
 
 /** Each part under the name that it is asked for by. */
 const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) => unknown])[] = [
-  [EVENT_STORE, ({ store }) => store],
+  [EVENT_STORE, ({ reads }) => reads.store],
   [CLOCK, ({ clock }) => clock],
-  [JOB_ROWS, ({ rows }) => rows],
-  [LEASES, ({ leases }) => leases],
+  [JOB_ROWS, ({ reads }) => reads.rows],
+  [LEASES, ({ reads }) => reads.leases],
   [Contexts, ({ contexts }) => contexts],
   [LeaseTokens, ({ tokens }) => tokens],
-  [JobLogs, ({ logs }) => logs],
+  [JobLogs, ({ reads }) => reads.logs],
   [Ledger, ({ ledger }) => ledger],
   [Reaper, ({ reaper }) => reaper],
   [ReaperWatch, ({ watch }) => watch],
-  [JobQueries, ({ jobs }) => jobs],
-  [CounterQueries, ({ counters }) => counters],
-  [QueueQueries, ({ queues }) => queues],
+  [JobQueries, ({ reads }) => reads.jobs],
+  [CounterQueries, ({ reads }) => reads.counters],
+  [QueueQueries, ({ reads }) => reads.queues],
   [ProjectionWatch, ({ projectionWatch }) => projectionWatch],
-  [LogTail, ({ tail }) => tail],
+  [LogTail, ({ reads }) => reads.tail],
   [REAP, ({ reap }) => reap],
 ];
 

@@ -18,7 +18,7 @@ import { Pipeline } from './commands/pipeline.js';
 import { Refusals } from './commands/refusals.js';
 import { Verification } from './commands/verification.js';
 import type { Policy } from './domain/policy.js';
-import type { BesideTable } from './event-store/event-store.js';
+import type { BesideTable, EventStore } from './event-store/event-store.js';
 import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
@@ -33,11 +33,12 @@ import { COUNTERS } from './projections/counters/counters.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
-import { PostgresJobRows } from './projections/jobs/job-rows.js';
+import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { LogTail } from './projections/log-tail.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
+import { reapWith } from './reaper/reap.js';
 import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
@@ -45,6 +46,7 @@ import { Sweeps } from './reaper/sweeps.js';
 
 export interface ServiceOptions {
   readonly databaseUrl: string;
+  /** Most connections, from 2; reads of the API get at most `READ_SHARE` of them. */
   readonly poolSize: number;
   readonly statementTimeoutMs: number;
   /** The configured default policy. */
@@ -78,6 +80,25 @@ const BESIDE_TABLES = [
 /** A command that is not appended after this long is refused, and was not done. */
 const COMMAND_TIMEOUT_MS = 10_000;
 
+/**
+ * Lists, histories and streams have connections of their own: with one pool for all, fifty slow lists left appends,
+ * heartbeats and the reaper without any.
+ */
+const READ_SHARE = 0.4;
+
+/** What the API reads from: whoever waits here waits for other readers alone. */
+export interface Reads {
+  readonly store: PostgresEventStore;
+  readonly rows: PostgresJobRows;
+  readonly leases: PostgresLeases;
+  readonly logs: JobLogs;
+  readonly jobs: JobQueries;
+  readonly counters: CounterQueries;
+  readonly queues: QueueQueries;
+  /** The end of the log, for all who follow it in this process. */
+  readonly tail: LogTail;
+}
+
 /** What runs in a process. */
 export interface Service {
   readonly pool: pg.Pool;
@@ -87,20 +108,15 @@ export interface Service {
   readonly contexts: Contexts;
   readonly rows: PostgresJobRows;
   readonly leases: PostgresLeases;
-  readonly logs: JobLogs;
   readonly ledger: Ledger;
   readonly claims: Claims;
   readonly pipeline: Pipeline;
   readonly reaper: Reaper;
   readonly watch: ReaperWatch;
-  readonly jobs: JobQueries;
-  readonly counters: CounterQueries;
-  readonly queues: QueueQueries;
+  readonly reads: Reads;
   /** The projections of this process; they run once they are started. */
   readonly projections: ProjectionRunner;
   readonly projectionWatch: ProjectionWatch;
-  /** The end of the log, for all who follow it in this process. */
-  readonly tail: LogTail;
   /** Sends a reap the way of any command; the command bus calls it. */
   readonly reap: (command: ReapJob) => Promise<Outcome>;
   /** Claims end with nothing, what is in flight is answered, new commands are refused. */
@@ -112,7 +128,7 @@ export interface Service {
 const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, contexts: Contexts) => {
   const rows = new PostgresJobRows(pool);
   const leases = new PostgresLeases(pool);
-  const reservations = new PostgresReservations(pool);
+  const reservations = new PostgresReservations(pool, { columns: JOB_COLUMNS, read: readJob });
   const answers = new PostgresAnswers(pool);
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
@@ -120,46 +136,39 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
   const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
-  const claims = new Claims(store, answers, reservations, rows, pipeline, options.maxPending);
+  const claims = new Claims(store, answers, reservations, states, rows, pipeline, options.maxPending);
   const heartbeats = new Heartbeats(leases, options.maxPending);
   const ledger = new Ledger({
     ...{ store, states, pipeline, claims, heartbeats, leases, lostLeases, answers, refusals, logs },
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
   });
-  return { rows, leases, reservations, answers, logs, pipeline, claims, ledger };
+  return { rows, leases, reservations, answers, pipeline, claims, ledger };
 };
-
-/** A reap is appended like any command: with the revision and the number of accepted calls that it judged. */
-const reapWith =
-  (pipeline: Pipeline, instanceId: string) =>
-  async ({ jobId, command, beats, revision }: ReapJob): Promise<Outcome> => {
-    const actor = { type: 'reaper', id: instanceId } as const;
-    const origin = { actor, commandId: v7(), correlationId: null, traceparent: null };
-    const member = { jobId, command, origin, ifMatch: revision, leaseMs: null, fenceBeats: beats };
-    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
-    const group = { members: [member], idempotency: null, dropRefused: false, deadline };
-    return (await pipeline.submit(group, 0))[0] as Outcome;
-  };
 
 const PROJECTIONS = [COUNTERS];
 
-const readsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, instanceId: string) => {
-  const log = options.projectionLog ?? {
-    failed: () => undefined,
-    parked: () => undefined,
-    tailFailed: () => undefined,
-  };
+const NO_LOG = { failed: () => undefined, parked: () => undefined, tailFailed: () => undefined };
+
+const projectionsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, instanceId: string) => {
+  const names = PROJECTIONS.map(({ name }) => name);
+  const log = options.projectionLog ?? NO_LOG;
   return {
+    projections: new ProjectionRunner({ store, pool, projections: PROJECTIONS, instanceId, log }),
+    projectionWatch: new ProjectionWatch(store, pool, names),
+  };
+};
+
+const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool, wokenBy: EventStore): Reads => {
+  const store = new PostgresEventStore({ pool, wokenBy });
+  return {
+    store,
+    rows: new PostgresJobRows(pool),
+    leases: new PostgresLeases(pool),
+    logs: new JobLogs(pool),
     jobs: new JobQueries(pool),
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
-    projections: new ProjectionRunner({ store, pool, projections: PROJECTIONS, instanceId, log }),
-    projectionWatch: new ProjectionWatch(
-      store,
-      pool,
-      PROJECTIONS.map(({ name }) => name),
-    ),
-    tail: new LogTail(store, { onError: log.tailFailed }),
+    tail: new LogTail(store, { onError: projectionLog.tailFailed }),
   };
 };
 
@@ -167,7 +176,9 @@ const readsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventSto
 export const openService = async (options: ServiceOptions): Promise<Service> => {
   const { databaseUrl: connectionString, poolSize, statementTimeoutMs } = options;
   await migrate(connectionString);
-  const pool = createLedgerPool({ connectionString, poolSize, statementTimeoutMs });
+  const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
+  const pool = createLedgerPool({ connectionString, poolSize: poolSize - readers, statementTimeoutMs });
+  const readPool = createLedgerPool({ connectionString, poolSize: readers, statementTimeoutMs });
   const store = new PostgresEventStore({ pool, besideTables: BESIDE_TABLES });
   const clock = new DatabaseClock(pool);
   await clock.start();
@@ -187,7 +198,8 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     },
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
   );
-  const reads = readsOf(options, pool, store, sweeps.instanceId);
+  const following = projectionsOf(options, pool, store, sweeps.instanceId);
+  const reads = readsOf(options, readPool, store);
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -196,12 +208,16 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   };
   const close = async (): Promise<void> => {
     await drain();
-    await reads.projections.stop();
+    await following.projections.stop();
     unsubscribe();
     clock.stop();
-    await store.close();
-    await pool.end();
+    await Promise.all([store.close(), reads.store.close()]);
+    await Promise.all([pool.end(), readPool.end()]);
   };
   const watch = new ReaperWatch(judging, intervalMs);
-  return { ...{ pool, store, clock, tokens, contexts, ...commands, ...reads, reaper, watch, reap }, drain, close };
+  return {
+    ...{ pool, store, clock, tokens, contexts, ...commands, ...following, reads, reaper, watch, reap },
+    drain,
+    close,
+  };
 };

@@ -1,8 +1,18 @@
 /** An event as the wire has it. */
+import type { JobEventType } from '../domain/job-events.js';
 import { jobIdOf } from '../domain/streams.js';
 import type { RecordedEvent } from '../event-store/event-store.js';
 import { metadataOf } from '../projections/jobs/stored-job.js';
 import type * as wire from './contract.js';
+
+const VERDICT: JobEventType = 'JobCompleted';
+
+/**
+ * A verdict counts every fact before it in the log, whichever process took it, and none after it. So what it counted
+ * to is its own place: shown here, since nobody knows it before the append.
+ */
+const dataOf = ({ type, data, position }: RecordedEvent): wire.LedgerEvent['data'] =>
+  type === VERDICT ? { ...data, countedTo: position } : data;
 
 export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
   const { run, attempt, from, to, actor, commandId, correlationId, causationId, traceparent, reason } =
@@ -20,7 +30,7 @@ export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
     attempt,
     from,
     to,
-    data: event.data,
+    data: dataOf(event),
     actor,
     commandId,
     correlationId,

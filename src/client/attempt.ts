@@ -3,16 +3,17 @@
  * goes wrong is the job's failure, a lost lease, or told to the `error` listener.
  */
 import { setMaxListeners } from 'node:events';
-import type { ClaimedJob, CommandAnswer, Job, RecordProgress } from '../api/contract.js';
+import type { ClaimedJob, CommandAnswer, HeartbeatAnswer, Job, RecordProgress } from '../api/contract.js';
+import type { Announcer } from './announcer.js';
 import type { AttemptContext, ProgressUpdate } from './attempt-context.js';
 import type { JobledgerClient } from './client.js';
 import type { CallOptions } from './transport.js';
 import { endingOf, type Ending, type Outcome } from './ending.js';
 import { isRefusedValue } from './errors.js';
 import { AttemptAbortedError } from './handler-errors.js';
-import { LeaseKeeper, isLeaseGone } from './lease-keeper.js';
+import { type Changes, LeaseKeeper, isLeaseGone } from './lease-keeper.js';
 import { LogBuffer } from './log-buffer.js';
-import type { Announcer, HeldJob } from './worker-listeners.js';
+import type { HeldJob } from './worker-listeners.js';
 
 /**
  * Does the work of a job. What it returns is the job's result. What it throws ends the attempt: `NonRetryableError`,
@@ -67,8 +68,7 @@ export class Attempt {
     this.#lease = new LeaseKeeper({
       clock: client.clock,
       leaseMs: options.leaseMs ?? claimed.job.policy.leaseMs,
-      send: (changes, timeoutMs) =>
-        client.heartbeat(this.#id, { ...changes, ...this.#token }, { ...this.#work, deadlineMs: 0, timeoutMs }),
+      send: (changes, timeoutMs) => this.#beat(changes, timeoutMs),
       onDirective: (directive) => {
         if (directive !== 'continue') this.#abort(directive);
       },
@@ -142,6 +142,14 @@ export class Attempt {
     };
   }
 
+  async #beat(changes: Changes, timeoutMs: number): Promise<HeartbeatAnswer> {
+    const { client, announcer } = this.#options;
+    const call = { ...this.#work, deadlineMs: 0, timeoutMs };
+    const answer = await client.heartbeat(this.#id, { ...changes, ...this.#token }, call);
+    announcer.back();
+    return answer;
+  }
+
   /** Waited for before the end; a failure that nobody awaits is no unhandled rejection. */
   #progress(update: ProgressUpdate): Promise<void> {
     if (this.#closed) return handled(Promise.reject(new Error('the attempt has ended')));
@@ -197,7 +205,11 @@ export class Attempt {
         this.#lose(error);
         return;
       }
-      this.#report(error);
+      this.#options.announcer.error(
+        error,
+        this.#held,
+        ': how it ended was not told; unless it was, the job is given out again',
+      );
       // Before it is sent, a body that JSON cannot hold is a TypeError.
       if (!isSecondTry && (isRefusedValue(error) || error instanceof TypeError)) await this.#deliver({ error }, true);
     }

@@ -38,7 +38,8 @@ export {
 } from './handler-errors.js';
 export type { CallOptions, ClientOptions, RetryOptions } from './transport.js';
 export type { HeldJob, WorkerListeners } from './worker-listeners.js';
-export { Worker, type WorkerOptions } from './worker.js';
+export { Worker } from './worker.js';
+export type { WorkerOptions } from './worker-options.js';
 
 /** What a command takes. */
 export interface CommandOptions extends CallOptions {
@@ -88,8 +89,14 @@ type Id = string;
 export class JobledgerClient {
   readonly #transport: Transport;
 
+  /** @throws RangeError that names the option that is wrong, what it takes, and what it was given. */
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options);
+  }
+
+  /** Where the ledger is, without a slash at its end. */
+  get baseUrl(): string {
+    return this.#transport.baseUrl;
   }
 
   /** Shared with workers. */

@@ -1,5 +1,6 @@
 /** The errors of the client: a closed set. Whatever was underneath is kept as `cause`. */
 import type { Problem, ProblemCode } from '../api/contract.js';
+import { reasonOf } from './reason.js';
 
 /** What every error of the client is. */
 export abstract class JobledgerError extends Error {}
@@ -63,11 +64,17 @@ export class OutcomeUnknownError extends JobledgerError {
     readonly idempotencyKey: string,
     options: ErrorOptions,
   ) {
-    super(`no answer before the deadline; repeat with Idempotency-Key ${idempotencyKey} to learn the outcome`, options);
+    super(
+      `no answer before the deadline (${reasonOf(options.cause)}); repeat with Idempotency-Key ${idempotencyKey} to learn the outcome`,
+      options,
+    );
   }
 }
 
-/** Thrown when a call that changes nothing, or only renews a lease, got no answer before the deadline. */
+/**
+ * Thrown when a call got no answer before the deadline and has changed nothing: a question, a heartbeat (which may have
+ * renewed the lease), or a command that was never sent, because no connection was made.
+ */
 export class UnreachableError extends JobledgerError {
   override readonly name = 'UnreachableError';
 }

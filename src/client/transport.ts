@@ -8,6 +8,8 @@
 import { readAnswer, readRefusal, type Answer } from './answer.js';
 import { backoffMs, sleep, systemClock, type Clock } from './clock.js';
 import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
+import { reasonOf, wasNeverSent } from './reason.js';
+import { refuse, requireKnown, requireWhole } from './require.js';
 
 /** How calls are repeated. Durations in milliseconds. */
 export interface RetryOptions {
@@ -33,6 +35,28 @@ export interface ClientOptions {
   readonly clock?: Clock;
 }
 
+const OPTIONS: readonly (keyof ClientOptions)[] = ['baseUrl', 'apiKey', 'fetch', 'retry', 'clock'];
+const RETRY_OPTIONS: readonly (keyof RetryOptions)[] = ['deadlineMs', 'timeoutMs', 'initialMs', 'maxMs'];
+const LONGEST_MS = 2_147_483_647;
+
+/** @throws RangeError that names the option that is wrong, what it takes, and what it was given. */
+const checkClientOptions = (options: ClientOptions): void => {
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    refuse('options of a JobledgerClient', 'an object', options);
+  }
+  requireKnown('a JobledgerClient', options, OPTIONS);
+  const { baseUrl, retry = {} } = options;
+  // `localhost:8080` is a URL too: of the protocol `localhost`.
+  if (!URL.canParse(String(baseUrl)) || !/^https?:$/.test(new URL(baseUrl).protocol)) {
+    refuse('baseUrl', 'an http or https URL as in http://127.0.0.1:8080', baseUrl);
+  }
+  requireKnown('retry', retry, RETRY_OPTIONS);
+  requireWhole('retry.deadlineMs', retry.deadlineMs, 0, LONGEST_MS);
+  requireWhole('retry.timeoutMs', retry.timeoutMs, 1, LONGEST_MS);
+  requireWhole('retry.initialMs', retry.initialMs, 1, LONGEST_MS);
+  requireWhole('retry.maxMs', retry.maxMs, 1, LONGEST_MS);
+};
+
 /** What any call takes. */
 export interface CallOptions {
   /** Ends the call: it rejects with the signal's reason. A command may have taken effect all the same. */
@@ -41,6 +65,8 @@ export interface CallOptions {
   readonly deadlineMs?: number;
   /** Overrides `retry.timeoutMs`. */
   readonly timeoutMs?: number;
+  /** Told of each try that got no answer or was turned away and is to be repeated: why, and how many were so far. */
+  readonly onRetry?: (cause: unknown, tries: number) => void;
 }
 
 export type QueryValues = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
@@ -62,18 +88,21 @@ export interface Call {
 
 export class Transport {
   readonly clock: Clock;
-  readonly #base: string;
+  /** Without a slash at its end. */
+  readonly baseUrl: string;
   readonly #apiKey: string | undefined;
   readonly #fetch: typeof globalThis.fetch;
   readonly #retry: Required<RetryOptions>;
 
   constructor(options: ClientOptions) {
     this.clock = options.clock ?? systemClock;
-    this.#base = new URL(options.baseUrl).href.replace(/\/+$/, '');
+    checkClientOptions(options);
+    this.baseUrl = new URL(options.baseUrl).href.replace(/\/+$/, '');
     this.#apiKey = options.apiKey;
     const fetch = options.fetch ?? globalThis.fetch;
     this.#fetch = (url, init) => fetch(url, init);
-    this.#retry = { deadlineMs: 60_000, timeoutMs: 10_000, initialMs: 100, maxMs: 5_000, ...options.retry };
+    const { deadlineMs = 60_000, timeoutMs = 10_000, initialMs = 100, maxMs = 5_000 } = options.retry ?? {};
+    this.#retry = { deadlineMs, timeoutMs, initialMs, maxMs };
   }
 
   /**
@@ -93,9 +122,10 @@ export class Transport {
       const answer = await this.#try(call, url, init, Math.min(timeoutMs, remainingMs), options.signal);
       if (answer.kind === 'answered') return answer.body as T;
       if (answer.kind === 'refused' && !(answer.error instanceof UnavailableError)) throw answer.error;
-      if (answer.kind === 'lost') lost = { cause: answer.cause };
+      if (answer.kind === 'lost' && !wasNeverSent(answer.cause)) lost = { cause: answer.cause };
       const delayMs = answer.retryAfterMs + backoffMs(this.clock, failures, initialMs, maxMs);
-      if (deadlineMs === 0 || this.clock.now() + delayMs >= endsAt) throw givenUp(call, lost, answer);
+      if (deadlineMs === 0 || this.clock.now() + delayMs >= endsAt) throw givenUp(call, url, lost, answer);
+      options.onRetry?.(answer.kind === 'lost' ? answer.cause : answer.error, failures);
       await sleep(this.clock, delayMs, options.signal);
     }
   }
@@ -110,7 +140,7 @@ export class Transport {
     const response = await this.#fetch(url, { ...init, signal });
     if (response.ok) return response;
     const refusal = await readRefusal(response);
-    throw refusal.kind === 'refused' ? refusal.error : new UnreachableError('opening a stream', refusal);
+    throw refusal.kind === 'refused' ? refusal.error : new UnreachableError(`no stream from ${url}`, refusal);
   }
 
   /** Built before the first try, so that what can never be sent is thrown instead of repeated. */
@@ -119,7 +149,7 @@ export class Transport {
     if (this.#apiKey !== undefined) sent.set('authorization', `Bearer ${this.#apiKey}`);
     if (idempotencyKey !== undefined) sent.set('idempotency-key', idempotencyKey);
     for (const [name, value] of Object.entries(headers ?? {})) if (value !== undefined) sent.set(name, value);
-    const url = `${this.#base}${path}${queryString(query)}`;
+    const url = `${this.baseUrl}${path}${queryString(query)}`;
     if (body === undefined) return [url, { method, headers: sent }];
     sent.set('content-type', 'application/json');
     return [url, { method, headers: sent, body: JSON.stringify(body) }];
@@ -156,10 +186,13 @@ const queryString = (query: QueryValues = {}): string => {
 /** One lost answer makes the outcome of a command unknown, whatever was refused after it. */
 const givenUp = (
   call: Call,
+  url: string,
   lost: { cause: unknown } | undefined,
   last: Exclude<Answer, { kind: 'answered' }>,
 ): Error => {
-  if (call.idempotencyKey !== undefined && lost !== undefined)
+  if (call.idempotencyKey !== undefined && lost !== undefined) {
     return new OutcomeUnknownError(call.idempotencyKey, lost);
-  return last.kind === 'refused' ? last.error : new UnreachableError(`no answer to ${call.method} ${call.path}`, last);
+  }
+  if (last.kind === 'refused') return last.error;
+  return new UnreachableError(`no answer to ${call.method} ${url}: ${reasonOf(last.cause)}`, { cause: last.cause });
 };

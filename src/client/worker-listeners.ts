@@ -7,43 +7,33 @@ export interface HeldJob {
   readonly attempt: number;
 }
 
-/** Called as things happen. What a listener throws goes to `error`, and no further. */
+/**
+ * Called as things happen. What a listener throws goes to `error`, and no further. Where trouble has no listener, a
+ * line on the console says it, so that a worker is never silent about what keeps it from working.
+ */
 export interface WorkerListeners {
   readonly claimed?: (held: HeldJob) => unknown;
   readonly completed?: (held: HeldJob, answer: CommandAnswer) => unknown;
-  /** The attempt failed; `answer.status` says whether another follows. */
+  /** The attempt failed; `answer.status` says whether another follows. Default: a warning. */
   readonly failed?: (held: HeldJob, answer: CommandAnswer, error: unknown) => unknown;
   /** Released, throttled or made to wait: no failed attempt. */
   readonly handedBack?: (held: HeldJob, answer: CommandAnswer, error: unknown) => unknown;
   /** The attempt ended after a cancel, whatever its handler did. */
   readonly cancelled?: (held: HeldJob, answer: CommandAnswer) => unknown;
-  /** The job is another's, or may be; once an attempt. */
+  /** The job is another's, or may be; once an attempt. Default: a warning. */
   readonly leaseLost?: (held: HeldJob, cause: unknown) => unknown;
-  /** A call failed: a claim, a heartbeat, an answer that could not be delivered. The worker goes on. */
+  /** The ledger cannot be reached, or turns calls away: once an outage, soon after it began. Default: as `error`. */
+  readonly unreachable?: (error: Error) => unknown;
+  /** It answers again. Default: a line on the console, when that told of the outage. */
+  readonly reachable?: (outageMs: number) => unknown;
+  /**
+   * A call failed: a claim, a heartbeat, an answer that could not be delivered. The worker goes on. Default: a warning,
+   * except for what an outage explains that was told of already.
+   */
   readonly error?: (error: unknown, held: HeldJob | null) => unknown;
 }
 
-/** Calls listeners so that none can break the worker, be it sync or async. */
-export class Announcer {
-  constructor(private readonly listeners: WorkerListeners) {}
-
-  tell(held: HeldJob | null, call: (listeners: WorkerListeners) => unknown): void {
-    this.#call(call, (error) => {
-      this.error(error, held);
-    });
-  }
-
-  error(error: unknown, held: HeldJob | null): void {
-    this.#call(
-      (listeners) => listeners.error?.(error, held),
-      () => undefined,
-    );
-  }
-
-  #call(call: (listeners: WorkerListeners) => unknown, onError: (error: unknown) => void): void {
-    const calling = async (): Promise<void> => {
-      await call(this.listeners);
-    };
-    calling().catch(onError);
-  }
-}
+export const LISTENERS: readonly (keyof WorkerListeners)[] = [
+  ...(['claimed', 'completed', 'failed', 'handedBack', 'cancelled', 'leaseLost'] as const),
+  ...(['unreachable', 'reachable', 'error'] as const),
+];

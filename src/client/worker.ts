@@ -23,38 +23,16 @@
  *     }
  *     return { resized: images.length };
  *   },
- *   listeners: { error: (error) => console.error(error) },
  * });
  * worker.start();
- * process.once('SIGTERM', () => void worker.stop());
+ * for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void worker.stop());
  */
 import type { ClaimedJob, ClaimRequest } from '../api/contract.js';
-import { Attempt, HAND_BACK_MS, type Handler } from './attempt.js';
-import type { JobledgerClient } from './client.js';
+import { Announcer } from './announcer.js';
+import { Attempt, HAND_BACK_MS } from './attempt.js';
 import { backoffMs, sleep } from './clock.js';
-import { OutcomeUnknownError } from './errors.js';
-import { Announcer, type WorkerListeners } from './worker-listeners.js';
-
-/** Options of a worker. Durations in milliseconds. */
-export interface WorkerOptions {
-  readonly client: JobledgerClient;
-  /** Shown on leases and events. Unique among live workers. */
-  readonly workerId: string;
-  /** Default any. */
-  readonly queues?: readonly string[];
-  /** Default any. */
-  readonly types?: readonly string[];
-  /** Handlers at once, and jobs held: none is claimed ahead. 1–1,000, default 1. */
-  readonly concurrency?: number;
-  /** How long the ledger hears nothing before the job is another's; beats go at a third. 100–86,400,000, default the policy's. */
-  readonly leaseMs?: number;
-  /** How long a claim waits for a job. 0–60,000, default 20,000; below 1,000 an empty queue is asked once a second. */
-  readonly waitMs?: number;
-  /** How long `stop` lets handlers finish. Default 30,000. */
-  readonly graceMs?: number;
-  readonly handler: Handler;
-  readonly listeners?: WorkerListeners;
-}
+import { ProblemError, UnavailableError } from './errors.js';
+import { checkWorkerOptions, type WorkerOptions } from './worker-options.js';
 
 /** A claim of which the outcome is not known yet: repeated as it was, it gives the leases that it got. */
 interface PendingClaim {
@@ -79,18 +57,14 @@ export class Worker {
   #stopped: Promise<void> | null = null;
   #wake: () => void = () => undefined;
 
-  /** @throws RangeError when an option is out of its range. */
+  /** @throws RangeError that names the option that is wrong, what it takes, and what it was given. */
   constructor(options: WorkerOptions) {
-    const { workerId, concurrency = 1, leaseMs = 100, waitMs = 0, graceMs = 30_000 } = options;
-    if (!/^[A-Za-z0-9._:/-]{1,120}$/.test(workerId)) throw new RangeError('workerId: 1–120 of [A-Za-z0-9._:/-]');
-    requireWhole('concurrency', concurrency, 1, 1_000);
-    requireWhole('leaseMs', leaseMs, 100, 86_400_000);
-    requireWhole('waitMs', waitMs, 0, 60_000);
-    requireWhole('graceMs', graceMs, 0, 2_147_483_647);
+    checkWorkerOptions(options);
+    const { client, workerId, concurrency = 1, graceMs = 30_000, listeners = {} } = options;
     this.#options = options;
     this.#concurrency = concurrency;
     this.#graceMs = graceMs;
-    this.#announcer = new Announcer(options.listeners ?? {});
+    this.#announcer = new Announcer({ workerId, url: client.baseUrl, clock: client.clock, listeners });
   }
 
   /** Begins to claim. @throws Error when it was started or stopped before. */
@@ -135,7 +109,13 @@ export class Worker {
       let pauseMs = 0;
       try {
         const { idempotencyKey, request } = pending;
-        const { jobs } = await client.claim(request, { idempotencyKey, signal, deadlineMs: CLAIM_DEADLINE_MS });
+        const { jobs } = await client.claim(request, {
+          ...{ idempotencyKey, signal, deadlineMs: CLAIM_DEADLINE_MS },
+          onRetry: (cause, tries) => {
+            if (tries > 1) this.#announcer.away(cause);
+          },
+        });
+        this.#announcer.back();
         for (const claimed of jobs) this.#take(claimed);
         pending = null;
         failures = 0;
@@ -143,7 +123,7 @@ export class Worker {
         if (jobs.length === 0) pauseMs = MIN_CLAIM_PERIOD_MS - (client.clock.now() - askedAt);
       } catch (error) {
         if (this.#isStopping) return;
-        if (!(error instanceof OutcomeUnknownError)) pending = null;
+        if (isRefusal(error)) pending = null;
         failures += 1;
         pauseMs = backoffMs(client.clock, failures, INITIAL_BACKOFF_MS, MAX_BACKOFF_MS);
         this.#announcer.error(error, null);
@@ -194,8 +174,5 @@ export class Worker {
   }
 }
 
-const requireWhole = (name: string, value: number, min: number, max: number): void => {
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new RangeError(`${name}: a whole number from ${min} to ${max}, not ${value}`);
-  }
-};
+/** Whether the ledger refused a claim: only then is it known that the claim, or one before it under its key, got nothing. */
+const isRefusal = (error: unknown): boolean => error instanceof ProblemError && !(error instanceof UnavailableError);

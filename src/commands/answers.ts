@@ -20,6 +20,7 @@ export interface AnswerRow extends Idempotency {
 export const ANSWERS: BesideTable<AnswerRow> = {
   name: 'answers',
   fn: 'jobledger.answers_put',
+  type: 'jobledger.answer_put',
   columns: [
     { type: 'bytea', value: (row) => row.key },
     { type: 'bytea', value: (row) => row.fingerprint },

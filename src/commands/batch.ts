@@ -10,7 +10,6 @@ import {
   BesideRefused,
   Conflict,
   GroupAborted,
-  START,
   type Appended,
   type AppendRequest,
   type AppendResult,
@@ -117,7 +116,7 @@ export class BatchSteps {
   private judge(envelope: Envelope, entry: Entry): Verdict {
     const { command, jobId, ifMatch } = envelope;
     if (command.name === 'create') {
-      const context = this.on.contexts.of(command.spec, START);
+      const context = this.on.contexts.of(command.spec);
       const events = decide(null, command, context);
       return { kind: 'append', decided: toRequest(null, events, envelope, context) };
     }
@@ -129,7 +128,7 @@ export class BatchSteps {
     }
     if (entry.repeated) return { kind: 'in-effect', known };
     try {
-      const context = this.on.contexts.of(job.spec, known.position);
+      const context = this.on.contexts.of(job.spec);
       const events = decide(job, command, context);
       if (events.length === 0) return { kind: 'in-effect', known };
       return { kind: 'append', decided: toRequest(job, events, envelope, context) };
@@ -163,7 +162,9 @@ export class BatchSteps {
     if (job === null) throw new Error(`job ${envelope.jobId} has no state after an append`);
     // A state that another append has moved on meanwhile stays: `put` would take it back.
     const cached = this.on.states.get(job.id);
-    if (cached === undefined || cached.job.revision <= job.revision) this.on.states.put({ job, position: result.last });
+    if (cached?.isProven !== true || cached.job.revision <= job.revision) {
+      this.on.states.put({ job, position: result.last, isProven: true });
+    }
     return {
       ...sayOf(job),
       position: result.last,
@@ -195,7 +196,8 @@ export class BatchSteps {
       } else if (error.table === 'job_facts') {
         await verification.refresh(jobId);
         entry.repeated = true;
-      } else await verification.repair(jobId);
+      } else if (entry.tries === 1) await verification.refresh(jobId);
+      else await verification.repair(jobId);
       entry.verified = true;
     }
     return entry;

@@ -7,7 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import { isTerminal } from '../domain/job-chart.js';
 import type { EventStore, Position } from '../event-store/event-store.js';
-import type { ClaimFilter, Reservations } from '../leases/leases.js';
+import type { ClaimFilter, Reservations, Reserved } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
@@ -15,6 +15,7 @@ import { applyTransitions, type StoredJob } from '../projections/jobs/stored-job
 import { firstAnswer, type Answers } from './answers.js';
 import type { Idempotency, MemberRefused, Origin, Outcome } from './envelope.js';
 import { Overloaded } from './errors.js';
+import type { JobStates } from './job-states.js';
 import type { Pipeline } from './pipeline.js';
 
 export interface ClaimRequest {
@@ -76,7 +77,8 @@ export class Claims {
   constructor(
     private readonly store: EventStore,
     private readonly answers: Answers,
-    private readonly reservations: Reservations,
+    private readonly reservations: Reservations<StoredJob>,
+    private readonly states: JobStates,
     private readonly rows: JobRows,
     private readonly pipeline: Pipeline,
     private readonly maxWaiting: number,
@@ -181,14 +183,14 @@ export class Claims {
         await Promise.all(group.map((waiting) => this.recallKey(waiting)));
         return;
       }
-      const stored = await this.rows.load(found);
+      for (const { row } of found) if (row !== undefined) this.states.learn(row);
       for (const waiting of group) {
         if (found.length === 0) break;
         if (waiting.settled || waiting.taking) continue;
         // Not awaited: who asks next searches while this is appended.
-        void this.take(waiting, found.splice(0, waiting.request.max), stored);
+        void this.take(waiting, found.splice(0, waiting.request.max));
       }
-      if (found.length > 0) await this.reservations.release(found);
+      if (found.length > 0) await this.reservations.release(found.map(({ jobId }) => jobId));
     } catch (error) {
       for (const waiting of group) this.fail(waiting, error);
     }
@@ -211,8 +213,9 @@ export class Claims {
     if (this.leave(waiting)) waiting.reject(error);
   }
 
-  private async take(waiting: Waiting, ids: readonly string[], stored: ReadonlyMap<string, StoredJob>): Promise<void> {
+  private async take(waiting: Waiting, candidates: readonly Reserved<StoredJob>[]): Promise<void> {
     const { request } = waiting;
+    const ids = candidates.map(({ jobId }) => jobId);
     const { workerId, leaseMs, start, origin, idempotency, signal } = request;
     waiting.taking = true;
     try {
@@ -233,7 +236,7 @@ export class Claims {
         },
         0,
       );
-      const claimed = await this.claimedOf(outcomes, stored);
+      const claimed = await this.claimedOf(outcomes, candidates);
       const lost = ids.filter((id) => !claimed.some(({ outcome }) => outcome.jobId === id));
       await this.reservations.release(lost);
       if (waiting.settled && idempotency === null) await this.giveBack(claimed, origin);
@@ -268,7 +271,8 @@ export class Claims {
       const command = { name: 'release', token, reason: 'claimer_gone' } as const;
       const member = { jobId: outcome.jobId, command, origin, ifMatch: null, leaseMs: null, fenceBeats: null };
       const deadline = performance.now() + APPEND_MS;
-      await this.pipeline.submit({ members: [member], idempotency: null, dropRefused: false, deadline }, 0);
+      const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true } as const;
+      await this.pipeline.submit(group, 0);
     }
   }
 
@@ -281,14 +285,15 @@ export class Claims {
 
   private async claimedOf(
     outcomes: readonly (Outcome | MemberRefused)[],
-    stored: ReadonlyMap<string, StoredJob>,
+    candidates: readonly Reserved<StoredJob>[],
   ): Promise<readonly ClaimedJob[]> {
+    const rows = new Map(candidates.map(({ jobId, row }) => [jobId, row]));
     const claimed = outcomes.filter(
       (outcome): outcome is Outcome => 'status' in outcome && !isTerminal(outcome.status),
     );
     return Promise.all(
       claimed.map(async (outcome) => {
-        const known = stored.get(outcome.jobId);
+        const known = rows.get(outcome.jobId);
         const isOfRow = known !== undefined && known.job.revision + outcome.recorded.length === outcome.revision;
         return {
           stored: isOfRow

@@ -1,7 +1,6 @@
 import type { Context } from '../domain/job-commands.js';
 import type { JobSpec } from '../domain/job-events.js';
 import { effectivePolicy, type Policy } from '../domain/policy.js';
-import type { Position } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
 
 /** What a job's creator said that bears on its policy. */
@@ -17,9 +16,8 @@ export class Contexts {
     private readonly random: () => number,
   ) {}
 
-  /** @param countedTo the last position of the job that its state is known at. */
-  of(spec: Chooser, countedTo: Position): Context {
-    return { now: this.clock.now(), random: this.random(), policy: this.policyOf(spec), countedTo };
+  of(spec: Chooser): Context {
+    return { now: this.clock.now(), random: this.random(), policy: this.policyOf(spec) };
   }
 
   policyOf(spec: Chooser): Policy {

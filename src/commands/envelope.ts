@@ -59,7 +59,7 @@ export interface Outcome {
   readonly recorded: readonly RecordedEvent[];
   /** The job after it; absent in a repeated first answer. */
   readonly job?: Job;
-  /** In a repeated first answer of a heartbeat without events. */
+  /** Of a heartbeat without events, in the first answer and in a repeated one. */
   readonly lease?: BeatLease;
   readonly replayed: boolean;
 }
@@ -80,8 +80,13 @@ export interface Group {
   readonly dropRefused: boolean;
   /** When it is no longer appended, in ms of `performance.now()`. */
   readonly deadline: number;
-  /** Of a heartbeat: what an answer without events is kept with, since no event says it. */
-  readonly lease?: BeatLease;
+  /** The ledger's own (a reap, the return of a job): not refused for what clients have waiting. Who sends it bounds it. */
+  readonly unbounded?: true;
+  /**
+   * Of a heartbeat that needs no event: renews the lease once the log has said that it is the caller's, and says what
+   * the answer is kept with. Null: the attempt has just ended.
+   */
+  readonly renew?: () => Promise<BeatLease | null>;
   /** Aborted when nobody waits for the answer: then it is not appended. */
   readonly signal?: AbortSignal;
 }

@@ -8,6 +8,7 @@ import { EVENT_VERSION, toEpochMs, toInstant, type JobEvent, type JobFact } from
 import { evolve, type Job } from '../domain/job.js';
 import { nextDeadline } from '../domain/stall-rules.js';
 import { jobStream, workStream, type Actor, type EventMetadata } from '../domain/streams.js';
+import { inCanonicalOrder } from '../event-store/canonical-json.js';
 import { beside, type AppendRequest, type Beside, type JsonObject, type NewEvent } from '../event-store/event-store.js';
 import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW, type LeasePut } from '../leases/lease-rows.js';
 import { AT, JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE, jobRow } from '../projections/jobs/job-row.js';
@@ -21,22 +22,27 @@ const actorOf = ({ origin }: Envelope, before: Job | null): Actor =>
     ? { type: 'worker', id: before.lease.workerId }
     : origin.actor;
 
+/** Its members are in canonical order, which spares the log to sort them: they are the same in every event. */
 const metadata = (
   envelope: Envelope,
   before: Job | null,
   correlationId: string,
-  place: Pick<EventMetadata, 'run' | 'attempt' | 'from' | 'to'>,
+  { attempt, from, run, to }: Pick<EventMetadata, 'run' | 'attempt' | 'from' | 'to'>,
 ): JsonObject => {
   const { commandId, traceparent, reason = null } = envelope.origin;
+  const { id, type } = actorOf(envelope, before);
   const full: EventMetadata = {
-    actor: actorOf(envelope, before),
+    actor: { id, type },
+    attempt,
+    causationId: null,
     command: envelope.command.name,
     commandId,
     correlationId,
-    causationId: null,
-    traceparent,
+    from,
     reason,
-    ...place,
+    run,
+    to,
+    traceparent,
   };
   return full as unknown as JsonObject;
 };
@@ -63,10 +69,12 @@ const leaseRows = (
   const deadline = nextDeadline(after, clocksAfter(after, events, context.now), context.policy)?.at ?? null;
   const place = { jobId: after.id, run: after.run, attempt: after.attempt };
   if (after.lease !== null) {
-    if (before?.lease == null) return [beside(LEASES_PUT, claimedLease(after, events, deadline))];
-    if (isWorkerCall(envelope)) return [beside(LEASES_RENEW, { ...place, leaseMs: envelope.leaseMs })];
-    const directive = directiveOf(after);
-    return [beside(LEASES_DIRECT, { jobId: after.id, directive, deadlineAt: deadline })];
+    const direct = beside(LEASES_DIRECT, { jobId: after.id, directive: directiveOf(after), deadlineAt: deadline });
+    if (before?.lease == null) {
+      const put = beside(LEASES_PUT, claimedLease(after, events, deadline));
+      return after.held ? [put, direct] : [put];
+    }
+    return isWorkerCall(envelope) ? [beside(LEASES_RENEW, { ...place, leaseMs: envelope.leaseMs })] : [direct];
   }
   if (deadline !== null) {
     const row: LeasePut = { ...place, workerId: null, leaseMs: null, expiresAt: null, deadlineAt: deadline };
@@ -117,7 +125,7 @@ const factRequest = (job: Job, facts: readonly JobFact[], envelope: Envelope): R
     expected: 'any',
     events: facts.map((fact) => newEvent(fact.type, fact.data, metadata(envelope, job, correlationId, place))),
     beside: [
-      ...facts.map((fact, index) => beside(JOBS_FACTS, { ...owner, fact }, index)),
+      ...facts.map((fact, index) => beside(JOBS_FACTS, { ...owner, revision: job.revision, fact }, index)),
       beside(LEASES_RENEW, { ...owner, leaseMs: envelope.leaseMs }),
     ],
   };
@@ -125,10 +133,12 @@ const factRequest = (job: Job, facts: readonly JobFact[], envelope: Envelope): R
 
 const transitionRequest = (
   before: Job | null,
-  events: readonly JobEvent[],
+  decided: readonly JobEvent[],
   envelope: Envelope,
   context: Context,
 ): Request => {
+  // As the log gives them back: what is made of them now is what a replay makes of them, to the byte.
+  const events = decided.map(inCanonicalOrder);
   const estimate = toInstant(context.now);
   let marked = before;
   let estimated = before;

@@ -8,12 +8,14 @@ import { workStream } from '../domain/streams.js';
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
 import { readTransitions } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
-import { toTransition } from '../projections/jobs/stored-job.js';
+import { toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
 
 /** A job to decide on, and the last position of it that is known. */
 export interface KnownJob {
   readonly job: Job;
   readonly position: Position;
+  /** The log said so, or an append did; else a row did, and rows can be edited. */
+  readonly isProven: boolean;
 }
 
 /** Folds transitions of one job on top of a state. */
@@ -51,6 +53,12 @@ export class JobStates {
     }
   }
 
+  /** Takes what a row says, unless as much is known. */
+  learn({ job, position }: StoredJob): void {
+    const known = this.cache.get(job.id);
+    if (known === undefined || known.job.revision < job.revision) this.put({ job, position, isProven: false });
+  }
+
   forget(id: string): void {
     this.cache.delete(id);
   }
@@ -59,9 +67,7 @@ export class JobStates {
   async warm(ids: readonly string[]): Promise<void> {
     const unknown = ids.filter((id) => !this.cache.has(id));
     if (unknown.length === 0) return;
-    for (const stored of (await this.rows.load(unknown)).values()) {
-      this.put({ job: stored.job, position: stored.position });
-    }
+    for (const stored of (await this.rows.load(unknown)).values()) this.learn(stored);
   }
 
   /** Reads the job from the log, whatever cache and rows say; undefined when it was never created. */
@@ -77,10 +83,10 @@ export class JobStates {
     }
     const last = events.at(-1)!.position;
     const position = lastFact === undefined || comparePositions(lastFact.position, last) < 0 ? last : lastFact.position;
-    const known = { job, position };
+    const known = { job, position, isProven: true };
     const cached = this.cache.get(id);
     // An append that ended meanwhile knows more.
-    if (cached !== undefined && cached.job.revision > job.revision) return cached;
+    if (cached?.isProven === true && cached.job.revision > job.revision) return cached;
     this.put(known);
     return known;
   }

@@ -1,6 +1,6 @@
 import { directiveOf } from '../domain/directive.js';
 import { nextDeadline } from '../domain/stall-rules.js';
-import { START, type EventStore } from '../event-store/event-store.js';
+import type { EventStore } from '../event-store/event-store.js';
 import type { Leases } from '../leases/leases.js';
 import { lastActivityMs, type JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
@@ -12,7 +12,7 @@ type Seed = Parameters<Leases['seed']>[0][number];
 /** The lease row of a job whose own was lost: the attempt that holds the job gets a full lease of grace. */
 export const seedOf = (stored: StoredJob, contexts: Contexts): Seed => {
   const { job } = stored;
-  const context = contexts.of(job.spec, START);
+  const context = contexts.of(job.spec);
   const leaseMs = job.lease?.leaseMs ?? null;
   const clocks = {
     leaseExpiresAt: leaseMs === null ? null : context.now + leaseMs,

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { StaleLease } from '../domain/errors.js';
 import type { JobCommand, Token } from '../domain/job-commands.js';
 import type { JobSpec } from '../domain/job-events.js';
-import { Unavailable, type EventStore } from '../event-store/event-store.js';
+import type { EventStore } from '../event-store/event-store.js';
 import { v7 } from './uuid.js';
 import { directiveOf } from '../domain/directive.js';
 import type { Leases, Renewed } from '../leases/leases.js';
@@ -84,7 +84,7 @@ export class Ledger {
     command: JobCommand,
     call: Call,
     leaseMs: number | null = null,
-    lease?: BeatLease,
+    renew?: Group['renew'],
   ): Promise<Outcome> {
     const envelope: Envelope = {
       jobId,
@@ -94,7 +94,7 @@ export class Ledger {
       leaseMs,
       fenceBeats: null,
     };
-    return this.once(call.idempotency, async () => (await this.submit([envelope], call, lease))[0]!);
+    return this.once(call.idempotency, async () => (await this.submit([envelope], call, renew))[0]!);
   }
 
   /** Claims; the same key again gives the same leases, an empty claim is not kept. */
@@ -102,23 +102,32 @@ export class Ledger {
     return this.once(request.idempotency, () => this.on.claims.claim(request));
   }
 
-  /** Renews the lease; a checkpoint or state that changed is an event, a bare beat is none. */
+  /**
+   * Renews the lease; a checkpoint or state that changed is an event, a bare beat is none. What is more than bare is
+   * decided first: a refused call renews nothing, and an event renews with its own append.
+   */
   async heartbeat(jobId: string, command: Heartbeat, call: Call, leaseMs: number | null): Promise<HeartbeatOutcome> {
     const { token } = command;
-    // The lease comes first: a reap that was judged before this call loses, whatever the call turns out to be.
-    const renewed = token === null ? null : await this.renew(jobId, token, leaseMs);
-    if (token !== null && renewed !== null && isBare(command, call)) return beatOutcome(jobId, token, renewed);
-    const lease = renewed === null ? undefined : leaseOf(renewed);
-    const outcome = await this.execute(jobId, command, call, leaseMs, lease);
-    if (outcome.events.length > 0 || outcome.replayed)
-      return { ...outcome, ...(await this.leaseAfter(outcome, leaseMs)) };
-    if (lease !== undefined) return { ...outcome, ...lease };
-    // The log says that the lease is the caller's: its row was lost, unless the attempt has just ended.
+    if (token !== null && isBare(command, call)) {
+      const renewed = await this.renew(jobId, token, leaseMs);
+      if (renewed !== null) return beatOutcome(jobId, token, renewed);
+    }
+    const renew = token === null ? undefined : () => this.renewInEffect(jobId, token, leaseMs);
+    const outcome = await this.execute(jobId, command, call, leaseMs, renew);
+    return { ...outcome, ...(await this.leaseAfter(outcome, leaseMs)) };
+  }
+
+  /** The log says that the lease is the caller's: without its row it was lost, unless the attempt has just ended. */
+  private async renewInEffect(
+    jobId: string,
+    token: NonNullable<Token>,
+    leaseMs: number | null,
+  ): Promise<BeatLease | null> {
+    const renewed = await this.renew(jobId, token, leaseMs);
+    if (renewed !== null) return leaseOf(renewed);
     await this.on.lostLeases.seed(jobId);
-    const again = token === null ? null : await this.renew(jobId, token, leaseMs);
-    if (again !== null) return { ...outcome, ...leaseOf(again) };
-    await this.execute(jobId, command, { ...call, idempotency: null }, leaseMs);
-    throw new Unavailable(`the lease of job ${jobId} could not be renewed`);
+    const again = await this.renew(jobId, token, leaseMs);
+    return again === null ? null : leaseOf(again);
   }
 
   /** Keeps log lines of a job, and says where it stands. A token that is not its current attempt's is refused. */
@@ -174,11 +183,11 @@ export class Ledger {
     return { leaseExpiresAt: row?.expiresAt ?? 0, directive: row?.directive ?? 'continue' };
   }
 
-  private async submit(members: readonly Envelope[], call: Call, lease?: BeatLease): Promise<readonly Outcome[]> {
+  private async submit(members: readonly Envelope[], call: Call, renew?: Group['renew']): Promise<readonly Outcome[]> {
     const deadline = performance.now() + this.on.commandTimeoutMs;
     const group: Group = {
       ...{ members, idempotency: call.idempotency, dropRefused: false, deadline },
-      ...(lease === undefined ? {} : { lease }),
+      ...(renew === undefined ? {} : { renew }),
     };
     return (await this.on.pipeline.submit(group, call.bytes)) as readonly Outcome[];
   }

@@ -3,12 +3,12 @@
  * lost lease rows and damaged rows of jobs in the log that outlives them.
  */
 import { Refusal } from '../domain/errors.js';
-import type { EventStore } from '../event-store/event-store.js';
+import { Unavailable, type EventStore } from '../event-store/event-store.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
 import { firstAnswer, type AnswerBody, type Answers } from './answers.js';
 import type { Entry, MemberVerdict } from './batch.js';
-import { Refused, type BeatLease, type Idempotency, type Outcome } from './envelope.js';
+import { Refused, type Idempotency, type Outcome } from './envelope.js';
 import { JobNotFound } from './errors.js';
 import type { JobStates, KnownJob } from './job-states.js';
 import type { LostLeases } from './lease-seed.js';
@@ -23,6 +23,9 @@ export interface VerificationDependencies {
   readonly lostLeases: LostLeases;
 }
 
+/** A lease that the log gives the caller and that cannot be renewed this often: the two do not agree. */
+const MAX_LAPSES = 3;
+
 export class Verification {
   constructor(private readonly on: VerificationDependencies) {}
 
@@ -33,11 +36,11 @@ export class Verification {
   async settle(entry: Entry, verdicts: readonly MemberVerdict[]): Promise<Entry | undefined> {
     try {
       if (!entry.verified) return await this.look(entry);
-      await this.answer(entry, verdicts);
+      return await this.answer(entry, verdicts);
     } catch (error) {
       entry.reject(error);
+      return undefined;
     }
-    return undefined;
   }
 
   /** Reads the entry's jobs from the log, after its key: a stored answer comes before any refusal. */
@@ -49,15 +52,16 @@ export class Verification {
     return entry;
   }
 
-  private async answer(entry: Entry, verdicts: readonly MemberVerdict[]): Promise<void> {
-    const { members, idempotency, dropRefused } = entry.group;
+  /** @returns the entry when its lease ended after the log was read: it is decided again. */
+  private async answer(entry: Entry, verdicts: readonly MemberVerdict[]): Promise<Entry | undefined> {
+    const { members, idempotency, dropRefused, renew } = entry.group;
     if (dropRefused) {
       const refusals = verdicts.map((verdict, index) => ({
         jobId: members[index]!.jobId,
         refusal: verdict.kind === 'refused' ? verdict.error : new Error('in effect already'),
       }));
       entry.resolve(refusals);
-      return;
+      return undefined;
     }
     for (const [index, verdict] of verdicts.entries()) {
       if (verdict.kind !== 'refused') continue;
@@ -67,16 +71,23 @@ export class Verification {
       if (envelope.command.name !== 'reap') await this.on.refusals.record(envelope, error, known.job);
       throw new Refused(error, known.job);
     }
-    const outcomes = verdicts.map((verdict) => inEffect((verdict as { known: KnownJob }).known));
-    if (idempotency !== null && !(await this.keep(idempotency, outcomes, entry.group.lease))) {
-      await this.replayed(entry);
-      return;
+    const lease = await renew?.();
+    if (lease === null) {
+      if ((entry.tries += 1) > MAX_LAPSES) throw new Unavailable('the lease could not be renewed');
+      entry.verified = false;
+      return entry;
     }
-    entry.resolve(outcomes);
+    const outcomes = verdicts.map((verdict) => ({
+      ...inEffect((verdict as { known: KnownJob }).known),
+      ...(lease === undefined ? {} : { lease }),
+    }));
+    if (idempotency !== null && !(await this.keep(idempotency, outcomes))) await this.replayed(entry);
+    else entry.resolve(outcomes);
+    return undefined;
   }
 
-  private keep(idempotency: Idempotency, outcomes: readonly Outcome[], lease?: BeatLease): Promise<boolean> {
-    const body: AnswerBody = outcomes.map(({ jobId, status, run, attempt, revision, position }) => ({
+  private keep(idempotency: Idempotency, outcomes: readonly Outcome[]): Promise<boolean> {
+    const body: AnswerBody = outcomes.map(({ jobId, status, run, attempt, revision, position, lease }) => ({
       jobId,
       status,
       run,

@@ -78,8 +78,8 @@ const hold = (job: Job, command: CommandOf<'hold'>): readonly JobEvent[] | undef
 const resume = (job: Job, command: CommandOf<'resume'>, context: Context): readonly JobEvent[] | undefined => {
   const resumed: JobEvent = { type: 'JobResumed', data: { reason: command.reason } };
   if (job.status === 'waiting') return [resumed, enter(job.availableAt, context.now, 'resumed')];
-  if (isOneOf(job.status, 'claimed', 'running')) return job.held ? [resumed] : [];
-  return job.status === 'created' || job.status === 'finalizing' || isPending(job.status) ? [] : undefined;
+  if (isPending(job.status) || isOneOf(job.status, 'claimed', 'running')) return job.held ? [resumed] : [];
+  return isOneOf(job.status, 'created', 'finalizing') ? [] : undefined;
 };
 
 const reschedule = (job: Job, command: CommandOf<'reschedule'>, context: Context): readonly JobEvent[] | undefined => {

@@ -81,7 +81,7 @@ const underLease = (job: Job, command: WorkerCommand, context: Context): readonl
     case 'progress':
       return progress(command);
     case 'complete':
-      return [{ type: 'JobCompleted', data: { result: command.result, countedTo: context.countedTo } }];
+      return [{ type: 'JobCompleted', data: { result: command.result } }];
     case 'fail':
       return fail(job, command, context);
     case 'throttle':

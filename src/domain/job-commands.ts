@@ -76,6 +76,4 @@ export interface Context {
   readonly random: number;
   /** In force for this job now. */
   readonly policy: Policy;
-  /** The last position of the job and its facts that its state is known at: a verdict says so. */
-  readonly countedTo: string;
 }

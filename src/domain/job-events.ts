@@ -102,7 +102,7 @@ export interface JobEventData {
   PriorityChanged: { readonly priority: number; readonly reason: string | null };
   AttemptFailed: { readonly error: JobError; readonly retryAt: Instant | null };
   JobFinalizing: { readonly missing: number };
-  JobCompleted: { readonly result: Value; readonly countedTo: string };
+  JobCompleted: { readonly result: Value };
   JobFailed: { readonly error: JobError; readonly reason: string | null };
   JobTimedOut: { readonly rule: Rule; readonly error: JobError; readonly evidence: Evidence };
   CancelRequested: { readonly reason: string | null };

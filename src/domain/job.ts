@@ -90,8 +90,8 @@ const born = (id: string, event: RecordedJobEvent & { type: 'JobCreated' }): Job
   };
 };
 
-/** The end of a lease, however it ends. */
-const unleased = { lease: null, workerState: null, held: false } as const;
+/** The end of a lease, however it ends. A hold that pends outlives it: the next release or wait honours it. */
+const unleased = { lease: null, workerState: null } as const;
 
 const failed = (job: Job, at: Instant, error: { code: string; message: string }): readonly Failure[] => [
   ...job.failures,
@@ -103,6 +103,7 @@ const scheduledBecause = { delay: 'delay', rescheduled: 'delay', retry: 'retry',
 
 const ended = (job: Job, event: RecordedJobEvent): Partial<Job> => ({
   ...unleased,
+  held: false,
   waiting: null,
   cancel: null,
   finishedAt: event.at,
@@ -149,7 +150,7 @@ const changes = (job: Job, event: RecordedJobEvent): Partial<Job> => {
     case 'JobThrottled':
       return { ...unleased, throttles: event.data.throttles };
     case 'JobWaiting':
-      return { ...unleased, waiting: { ...event.data, since: at } };
+      return { ...unleased, held: false, waiting: { ...event.data, since: at } };
     case 'JobResumed':
       return { held: false };
     case 'JobHeld':

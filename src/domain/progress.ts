@@ -28,8 +28,8 @@ const ZERO: Counts = { processed: 0, failed: 0, skipped: 0 };
 export const initialProgress = (total: number | null): Progress => ({ ...ZERO, total, message: null, stages: {} });
 
 /**
- * How facts change one line of counts: `processed := max(processed + add, floor)`. Such changes compose, so the
- * increments and absolute values of a batch become one.
+ * How facts change one line of counts: `processed := max(processed + add, floor)`, at most `MAX_COUNT`. Such changes
+ * compose, so the increments and absolute values of a batch become one.
  */
 export interface CountsDelta {
   readonly add: number;
@@ -51,6 +51,11 @@ type ProgressFact = RecordedJobFact['data'];
 
 const NO_CHANGE: CountsDelta = { add: 0, floor: 0, failed: 0, skipped: 0, total: null };
 
+/** Counts stop here, so that they stay exact numbers; a sum beyond it is a mistake of the reporter's. */
+const MAX_COUNT = Number.MAX_SAFE_INTEGER;
+
+const sum = (a: number, b: number): number => Math.min(a + b, MAX_COUNT);
+
 const larger = (a: number | null, b: number | null): number | null =>
   a === null ? b : b === null ? a : Math.max(a, b);
 
@@ -59,10 +64,10 @@ const lineNamed = <Line>(lines: Readonly<Record<string, Line>>, name: string): L
   Object.hasOwn(lines, name) ? lines[name] : undefined;
 
 const composeLine = (first: CountsDelta, then: CountsDelta): CountsDelta => ({
-  add: first.add + then.add,
-  floor: Math.max(first.floor + then.add, then.floor),
-  failed: first.failed + then.failed,
-  skipped: first.skipped + then.skipped,
+  add: sum(first.add, then.add),
+  floor: Math.max(sum(first.floor, then.add), then.floor),
+  failed: sum(first.failed, then.failed),
+  skipped: sum(first.skipped, then.skipped),
   total: larger(first.total, then.total),
 });
 
@@ -86,9 +91,9 @@ export const addToDelta = (delta: ProgressDelta, fact: ProgressFact): ProgressDe
 
 const applyLine = <Line extends StageProgress>(line: Line, delta: CountsDelta): Line => ({
   ...line,
-  processed: Math.max(line.processed + delta.add, delta.floor),
-  failed: line.failed + delta.failed,
-  skipped: line.skipped + delta.skipped,
+  processed: Math.max(sum(line.processed, delta.add), delta.floor),
+  failed: sum(line.failed, delta.failed),
+  skipped: sum(line.skipped, delta.skipped),
   total: larger(line.total, delta.total),
 });
 

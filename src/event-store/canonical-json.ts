@@ -83,6 +83,28 @@ const object = (value: object, depth: number): string => {
   return `${text}}`;
 };
 
+/**
+ * Whether `JSON.stringify` writes the value in canonical form but for strings: it writes numbers and strings as RFC 8785
+ * asks, and members in the order that they have.
+ */
+const isOrdered = (value: unknown, depth: number): boolean => {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean';
+  if (value === null) return true;
+  if (depth === MAX_DEPTH) return false;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) if (!isOrdered(value[index], depth + 1)) return false;
+    return true;
+  }
+  if (!isPlain(value)) return false;
+  let before = '';
+  for (const key of Object.keys(value)) {
+    if (key < before || !isOrdered((value as Record<string, unknown>)[key], depth + 1)) return false;
+    before = key;
+  }
+  return true;
+};
+
 /** Longest way that a message shows. */
 const MAX_PATH = 100;
 
@@ -92,6 +114,11 @@ const MAX_PATH = 100;
  *   not plain, `\u0000`, a lone surrogate, or more than 200 levels
  */
 export const canonicalJson = (value: unknown, name = 'value'): string => {
+  if (isOrdered(value, 0)) {
+    // Four times as fast as writing it here. What may not be stored is written with an escape.
+    const text = JSON.stringify(value);
+    if (!text.includes('\\u')) return text;
+  }
   try {
     return serialize(value, 0);
   } catch (error) {
@@ -100,3 +127,23 @@ export const canonicalJson = (value: unknown, name = 'value'): string => {
     throw new NotCanonical(`${path.length > MAX_PATH ? `${path.slice(0, MAX_PATH)}…` : path} ${error.message}`);
   }
 };
+
+const inOrder = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const items: unknown[] = value.map(inOrder);
+    return items.every((item, index) => item === value[index]) ? value : items;
+  }
+  const keys = Object.keys(value);
+  const members = keys.map((key) => inOrder((value as Record<string, unknown>)[key]));
+  const isOrdered = keys.every((key, index) => index === 0 || keys[index - 1]! < key);
+  const isSame =
+    isOrdered && members.every((member, index) => member === (value as Record<string, unknown>)[keys[index]!]);
+  if (isSame) return value;
+  const entries = keys.map((key, index) => [key, members[index]] as const);
+  // By code units, as above. `fromEntries` keeps a member called `__proto__`.
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+};
+
+/** The value with its members in the order in which the log gives them back; itself when they are. */
+export const inCanonicalOrder = <Value>(value: Value): Value => inOrder(value) as Value;

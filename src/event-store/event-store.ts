@@ -49,16 +49,18 @@ export type ExpectedRevision = number | 'noStream' | 'streamExists' | 'any';
  * A table that is written in the same transaction as the events (PostgreSQL), or around the append (EventStoreDB).
  * The folder that owns the table owns the SQL function; the adapter calls it once a batch with arrays.
  *
- * The function is called as `fn(base bigint, at timestamptz, request int[], event int[], …columns)`, where `base` is
- * the position before the batch's first event, `request[i]` the ordinal of the row's request in the call (0-based),
- * and `base + event[i]` the position of the event that the row belongs to. To refuse rows it raises SQLSTATE `JL001`
- * with the message set to the table's name and the detail to a JSON array of request ordinals: the whole call is
- * rolled back and made again without them.
+ * The function is called as `fn(base bigint, at timestamptz, rows <type>[])`, where `base` is the position before the
+ * batch's first event. A row's `request` is the ordinal of its request in the call (0-based), and `base + event` the
+ * position of the event that it belongs to. To refuse rows the function raises SQLSTATE `JL001` with the message set to
+ * the table's name and the detail to a JSON array of request ordinals: the whole call is rolled back and made again
+ * without them.
  */
 export interface BesideTable<Row = unknown> {
   readonly name: string;
   /** Schema-qualified function. */
   readonly fn: string;
+  /** Schema-qualified composite type of a row: `request int, event int`, then the columns in order. */
+  readonly type: string;
   readonly columns: readonly BesideColumn<Row>[];
   /** How it is written around an append to a log that is not in its database. Absent: such a log refuses its rows. */
   readonly around?: AroundAppend;

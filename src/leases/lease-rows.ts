@@ -16,6 +16,7 @@ export interface LeasePut {
 export const LEASES_PUT: BesideTable<LeasePut> = {
   name: 'leases_put',
   fn: 'jobledger.leases_put',
+  type: 'jobledger.lease_put',
   columns: [
     { type: 'uuid', value: (row) => row.jobId },
     { type: 'int4', value: (row) => row.run },
@@ -39,6 +40,7 @@ export interface LeaseRenewal {
 export const LEASES_RENEW: BesideTable<LeaseRenewal> = {
   name: 'leases_renew',
   fn: 'jobledger.leases_renew',
+  type: 'jobledger.lease_renewal',
   columns: [
     { type: 'uuid', value: (row) => row.jobId },
     { type: 'int4', value: (row) => row.run },
@@ -56,6 +58,7 @@ export interface LeaseEnd {
 export const LEASES_END: BesideTable<LeaseEnd> = {
   name: 'leases_end',
   fn: 'jobledger.leases_end',
+  type: 'jobledger.lease_end',
   columns: [
     { type: 'uuid', value: (row) => row.jobId },
     { type: 'int8', value: (row) => row.beats },
@@ -71,6 +74,7 @@ export interface LeaseDirective {
 export const LEASES_DIRECT: BesideTable<LeaseDirective> = {
   name: 'leases_direct',
   fn: 'jobledger.leases_direct',
+  type: 'jobledger.lease_directive',
   columns: [
     { type: 'uuid', value: (row) => row.jobId },
     { type: 'text', value: (row) => row.directive },

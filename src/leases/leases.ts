@@ -95,12 +95,18 @@ export interface ClaimFilter {
   readonly types?: readonly string[];
 }
 
-export interface Reservations {
+/** A candidate of a claim, as its row was when it was found; undefined when that cannot be read. */
+export interface Reserved<Row> {
+  readonly jobId: string;
+  readonly row: Row | undefined;
+}
+
+export interface Reservations<Row> {
   /**
    * Holds up to `limit` claimable jobs for a moment, by priority, then `availableAt` or else `createdAt`, then id, so
    * that claimers do not run after the same ones. A hint: whoever appends first has the job.
    */
-  reserve(filter: ClaimFilter, limit: number): Promise<readonly string[]>;
+  reserve(filter: ClaimFilter, limit: number): Promise<readonly Reserved<Row>[]>;
   /** Gives back what was not claimed. */
   release(jobIds: readonly string[]): Promise<void>;
 }

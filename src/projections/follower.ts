@@ -9,16 +9,21 @@ import {
   type Position,
   type RecordedEvent,
 } from '../event-store/event-store.js';
+import { bytesOf } from './event-bytes.js';
 import type { FollowOptions, LogTail } from './log-tail.js';
 import { pauseFor, Wake } from './wake.js';
 
-const PAGE_SIZE = 500;
+/** A page is read whole into memory, so how many events it has follows from how large the last ones were. */
+const FIRST_PAGE_SIZE = 50;
+const MAX_PAGE_SIZE = 500;
+const PAGE_BYTES = 1_048_576;
 const RETRY_MS = 500;
 
 export interface FollowerDependencies {
   readonly store: EventStore;
   readonly tail: LogTail;
   readonly maxBuffered: number;
+  readonly maxBufferedBytes: number;
 }
 
 /**
@@ -27,6 +32,7 @@ export interface FollowerDependencies {
  */
 class LiveBuffer {
   private events: RecordedEvent[] = [];
+  private bytes = 0;
   private live = false;
   /** Everything up to here was taken, or does not pass the filter. */
   private takenTo: Position = '0';
@@ -36,6 +42,7 @@ class LiveBuffer {
   constructor(
     private readonly passes: (event: RecordedEvent) => boolean,
     private readonly maxBuffered: number,
+    private readonly maxBufferedBytes: number,
   ) {}
 
   get isLive(): boolean {
@@ -58,23 +65,37 @@ class LiveBuffer {
     for (const event of events) {
       if (comparePositions(event.position, this.heardTo) <= 0) continue;
       this.heardTo = event.position;
-      if (this.passes(event)) this.events.push(event);
+      if (!this.passes(event)) continue;
+      this.events.push(event);
+      this.bytes += bytesOf(event);
     }
-    if (this.events.length > this.maxBuffered) {
+    if (this.events.length > this.maxBuffered || this.bytes > this.maxBufferedBytes) {
       // The log has them: they are read again from there.
       this.live = false;
-      this.events = [];
+      this.drop();
     }
     this.wake.wake();
   }
 
   take(): readonly RecordedEvent[] {
     const taken = this.events;
-    this.events = [];
+    this.drop();
     if (this.live) this.takenTo = this.heardTo;
     return taken;
   }
+
+  private drop(): void {
+    this.events = [];
+    this.bytes = 0;
+  }
 }
+
+/** As many events like these as make a page. */
+const nextSize = (events: readonly RecordedEvent[], size: number): number => {
+  if (events.length === 0) return size;
+  const bytes = events.reduce((sum, event) => sum + bytesOf(event), 0);
+  return Math.min(MAX_PAGE_SIZE, Math.max(1, Math.floor((PAGE_BYTES * events.length) / bytes)));
+};
 
 /** Resolves as soon as the signal is aborted: nobody waits for an answer that nobody wants. */
 const unlessAborted = async <T>(signal: AbortSignal, answer: Promise<T>): Promise<T | undefined> => {
@@ -91,11 +112,16 @@ const unlessAborted = async <T>(signal: AbortSignal, answer: Promise<T>): Promis
 };
 
 /** Undefined when the signal was aborted. A log that is away is asked again. */
-const readPage = async (store: EventStore, after: Position, options: FollowOptions): Promise<Page | undefined> => {
+const readPage = async (
+  store: EventStore,
+  after: Position,
+  limit: number,
+  options: FollowOptions,
+): Promise<Page | undefined> => {
   const { filter, signal } = options;
   while (!signal.aborted) {
     try {
-      return await unlessAborted(signal, store.readAll({ after, limit: PAGE_SIZE, ...(filter && { filter }) }));
+      return await unlessAborted(signal, store.readAll({ after, limit, ...(filter && { filter }) }));
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       await pauseFor(RETRY_MS, signal);
@@ -105,15 +131,16 @@ const readPage = async (store: EventStore, after: Position, options: FollowOptio
 };
 
 export async function* follow(
-  { store, tail, maxBuffered }: FollowerDependencies,
+  { store, tail, maxBuffered, maxBufferedBytes }: FollowerDependencies,
   after: Position,
   options: FollowOptions,
 ): AsyncGenerator<readonly RecordedEvent[] | CaughtUp, void, undefined> {
   const { filter, signal } = options;
-  const buffer = new LiveBuffer(eventTest(filter), maxBuffered);
+  const buffer = new LiveBuffer(eventTest(filter), maxBuffered, maxBufferedBytes);
   const unsubscribe = tail.subscribe((events) => buffer.hear(events));
   signal.addEventListener('abort', buffer.wake.wake);
   let cursor = after;
+  let size = FIRST_PAGE_SIZE;
   try {
     while (!signal.aborted) {
       if (buffer.isLive) {
@@ -124,8 +151,9 @@ export async function* follow(
         else await buffer.wake.wait();
         continue;
       }
-      const page = await readPage(store, cursor, options);
+      const page = await readPage(store, cursor, size, options);
       if (page === undefined) return;
+      size = nextSize(page.events, size);
       const atEnd = page.next === cursor;
       cursor = page.next;
       const end = tail.current();

@@ -20,6 +20,8 @@ export type TailListener = (events: readonly RecordedEvent[]) => void;
 export interface LogTailOptions {
   /** Live events that wait for a follower who is slow before it is sent to the log instead; default 1,000. */
   readonly maxBuffered?: number;
+  /** The same in bytes; default 4 MiB. */
+  readonly maxBufferedBytes?: number;
   /** Told of what a listener threw, and of a log that cannot be read; default nobody. */
   readonly onError?: (error: unknown) => void;
 }
@@ -46,13 +48,15 @@ export class LogTail {
   private readonly listeners = new Set<{ readonly hear: TailListener }>();
   private run: Run | undefined;
   private readonly maxBuffered: number;
+  private readonly maxBufferedBytes: number;
   private readonly onError: (error: unknown) => void;
 
   constructor(
     private readonly store: EventStore,
-    { maxBuffered = 1_000, onError = () => undefined }: LogTailOptions = {},
+    { maxBuffered = 1_000, maxBufferedBytes = 4 * 1_048_576, onError = () => undefined }: LogTailOptions = {},
   ) {
     this.maxBuffered = maxBuffered;
+    this.maxBufferedBytes = maxBufferedBytes;
     this.onError = onError;
   }
 
@@ -88,11 +92,12 @@ export class LogTail {
   /**
    * Every event after a position, for ever: pages from the log until they meet the tail, then live; nothing is missed,
    * nothing comes twice. `CaughtUp` each time the live events begin. A reader that is slower than the log falls back to
-   * reading pages: it holds `maxBuffered` events at most, and all of them share the same.
+   * reading pages: it holds `maxBuffered` events at most, `maxBufferedBytes` of them, and all of them share the same.
    * @throws what the log throws when it cannot be read for another reason than being away
    */
   readThenFollow(after: Position, options: FollowOptions): AsyncIterable<readonly RecordedEvent[] | CaughtUp> {
-    return follow({ store: this.store, tail: this, maxBuffered: this.maxBuffered }, after, options);
+    const { store, maxBuffered, maxBufferedBytes } = this;
+    return follow({ store, tail: this, maxBuffered, maxBufferedBytes }, after, options);
   }
 
   private begin(): Run {

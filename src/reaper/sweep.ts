@@ -164,8 +164,8 @@ export class Sweep {
     const judgement = judge(work);
     if (judgement.kind === 'live') return;
     const { rule, clocks } = judgement;
-    const { job, position, lastActivityPosition } = work.stored;
-    const context = this.on.contexts.of(job.spec, position);
+    const { job, lastActivityPosition } = work.stored;
+    const context = this.on.contexts.of(job.spec);
     const events = decide(job, { name: 'reap', clocks, lastActivityPosition }, context);
     const verdict = verdictOf(
       rule,

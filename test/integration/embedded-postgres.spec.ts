@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -57,7 +58,7 @@ const started = async (where?: string, options?: StartOptions) => {
 
 const useMadeFolder = (): void => {
   execFileSync('cp', ['-a', join(template, 'postgres'), dataDir]);
-  fs.rmSync(join(dataDir, 'server.log'));
+  for (const name of ['server.log', 'port']) fs.rmSync(join(dataDir, name));
 };
 
 const query = async (url: string, text: string): Promise<unknown[][]> => {
@@ -118,6 +119,36 @@ describe('the embedded server', () => {
     expect(new URL(second.url).password).toBe(new URL(first.url).password);
     expect(await query(second.url, 'select n from kept')).toEqual([[7]]);
     await second.owner.stop();
+  });
+
+  it('listens where it did before, so that its URL stays true', async () => {
+    useMadeFolder();
+    const first = await started();
+    await first.owner.stop();
+    const second = await started();
+    expect(second.url).toBe(first.url);
+    expect(second.owner.lines.text).not.toContain('taken by another program');
+    await second.owner.stop();
+  });
+
+  it('says so when its port is taken by another program, and listens elsewhere from then on', async () => {
+    useMadeFolder();
+    const first = await started();
+    await first.owner.stop();
+    const { port } = new URL(first.url);
+    const other = createServer().listen(Number(port), '127.0.0.1');
+    await once(other, 'listening');
+    const second = await started().finally(() => other.close());
+    const elsewhere = new URL(second.url).port;
+    expect(elsewhere).not.toBe(port);
+    const [line] = second.owner.lines.text.split('\n').filter((text) => text.includes('taken by another program'));
+    expect(line).toContain(`port ${port}`);
+    expect(line).toContain(`listens on ${elsewhere}`);
+    expect(line).toContain('JOBLEDGER_DATABASE_URL');
+    await second.owner.stop();
+    const third = await started();
+    expect(third.url).toBe(second.url);
+    await third.owner.stop();
   });
 
   it('is stopped by its owner at Ctrl-C, not by the terminal', async () => {
@@ -187,7 +218,7 @@ describe('after kill -9 of the service', () => {
     await first.ended;
     const second = await started();
     expect(await query(second.url, 'select 1')).toEqual([[1]]);
-    expect(fs.readdirSync(dataDir).sort()).toEqual(['cluster', 'password', 'server.log']);
+    expect(fs.readdirSync(dataDir).sort()).toEqual(['cluster', 'password', 'port', 'server.log']);
     await second.owner.stop();
   });
 });

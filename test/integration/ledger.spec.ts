@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { replayJob } from '../../src/projections/jobs/job-history.js';
-import { claim, create, execute, TestLedger, tokenOf } from './../support/ledger.js';
+import { PreconditionFailed } from '../../src/commands/errors.js';
+import type { Call } from '../../src/commands/ledger.js';
+import type { CommandOf, Token } from '../../src/domain/job-commands.js';
+import { call, claim, create, execute, TestLedger, tokenOf } from './../support/ledger.js';
 
 describe('the write path on PostgreSQL', () => {
   let ledger: TestLedger;
@@ -122,5 +125,51 @@ describe('the write path on PostgreSQL', () => {
       expect(report.jobs).toEqual([{ jobId: created.jobId, rule: 'lease_expired', verdict: expected }]);
       await expectRowIsReplay(created.jobId);
     }
+  });
+
+  describe('a heartbeat', () => {
+    const bare = { name: 'heartbeat', checkpoint: null, state: null } as const;
+    const beat = (jobId: string, token: Token, over: Partial<CommandOf<'heartbeat'>>, with_: Partial<Call> = {}) =>
+      ledger.service.ledger.heartbeat(jobId, { ...bare, token, ...over }, call(with_), null);
+
+    const held = async (queue: string) => {
+      await create(ledger.service, { queue });
+      const [claimed] = await claim(ledger.service, { filter: { queues: [queue] } });
+      const { jobId, revision } = claimed!.outcome;
+      const leaseRow = async () => (await ledger.service.leases.find([jobId])).get(jobId);
+      return { jobId, revision, token: tokenOf(claimed!), leaseRow };
+    };
+
+    it('at another revision is refused and renews nothing; at its own it renews', async () => {
+      const { jobId, revision, token, leaseRow } = await held('beat-if-match');
+      const before = await leaseRow();
+      for (const said of [{}, { state: 'busy' }]) {
+        await expect(beat(jobId, token, said, { ifMatch: revision + 1 })).rejects.toThrow(PreconditionFailed);
+      }
+      expect(await leaseRow()).toEqual(before);
+      const { events, leaseExpiresAt } = await beat(jobId, token, {}, { ifMatch: revision });
+      expect(events).toEqual([]);
+      expect(await leaseRow()).toMatchObject({ beats: before!.beats + 1, expiresAt: leaseExpiresAt });
+    });
+
+    it('with a key gives its first answer again, and that renews nothing', async () => {
+      const { jobId, token, leaseRow } = await held('beat-key');
+      const idempotency = { key: randomBytes(32), fingerprint: randomBytes(32) };
+      const first = await beat(jobId, token, {}, { idempotency });
+      const row = await leaseRow();
+      expect(row?.expiresAt).toBe(first.leaseExpiresAt);
+      const again = await beat(jobId, token, {}, { idempotency });
+      expect(again).toMatchObject({ leaseExpiresAt: first.leaseExpiresAt, replayed: true });
+      expect(await leaseRow()).toEqual(row);
+    });
+
+    it('finds its lease row made again when it was lost', async () => {
+      const { jobId, token, leaseRow } = await held('beat-lost');
+      for (const said of [{}, { state: 'busy' }, { state: 'busy' }]) {
+        await ledger.service.pool.query('delete from jobledger.leases where job_id = $1', [jobId]);
+        const { leaseExpiresAt } = await beat(jobId, token, said);
+        expect((await leaseRow())?.expiresAt).toBe(leaseExpiresAt);
+      }
+    });
   });
 });

@@ -10,8 +10,8 @@ const LOCK = 'select pg_advisory_xact_lock(1785686636, 1)';
 
 /** jobledger.append of one event, as another writer's session calls it. */
 const rawAppend = (stream: string, id: string) => ({
-  text: `select * from jobledger.append(array[$1], array[null::int], array[1], array[1], array[$1], array[$2::uuid],
-           array['Raw'], array[1], array['{}'], array['{}'], array[sha256('')])`,
+  text: `select * from jobledger.append(array[$1], array[null::int],
+           array[row(1, 1, $1, $2::uuid, 'Raw', 1, '{}', '{}', sha256(''))::jobledger.new_event], true)`,
   values: [stream, id],
 });
 
@@ -242,7 +242,7 @@ describe('the log in PostgreSQL', () => {
     it('of a function that does not say whom it refuses fail the call', async () => {
       await session.query(`
         drop function jobledger.test_put_keys;
-        create function jobledger.test_put_keys(bigint, timestamptz, int[], int[], text[])
+        create function jobledger.test_put_keys(bigint, timestamptz, jobledger.test_key[])
         returns void language plpgsql as $$ begin raise exception 'keys' using errcode = 'JL001'; end $$`);
       await expect(store.append([keyed('job-1', 'a')])).rejects.toThrow('without saying which');
     });
@@ -255,11 +255,15 @@ describe('the log in PostgreSQL', () => {
     it('are written table by table in the order that the store was given', async () => {
       await session.query(`
         create table jobledger.test_order (n serial, name text);
-        create function jobledger.test_first(bigint, timestamptz, int[], int[]) returns void language sql
+        create type jobledger.test_row as (request int, event int);
+        create function jobledger.test_first(bigint, timestamptz, jobledger.test_row[]) returns void language sql
           begin atomic insert into jobledger.test_order (name) values ('first'); end;
-        create function jobledger.test_second(bigint, timestamptz, int[], int[]) returns void language sql
+        create function jobledger.test_second(bigint, timestamptz, jobledger.test_row[]) returns void language sql
           begin atomic insert into jobledger.test_order (name) values ('second'); end;`);
-      const [first, second] = ['first', 'second'].map((name) => ({ name, fn: `jobledger.test_${name}`, columns: [] }));
+      const [first, second] = ['first', 'second'].map((name) => {
+        const fn = `jobledger.test_${name}`;
+        return { name, fn, type: 'jobledger.test_row', columns: [] };
+      });
       const ordered = log.store({ besideTables: [first!, second!] });
       const rows = [beside(second!, {}), beside(first!, {})];
       await appendOne(ordered, { ...request('job-1'), beside: rows });

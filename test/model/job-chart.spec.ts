@@ -70,7 +70,7 @@ const SAMPLES: { readonly [Type in JobEventType]: Extract<JobEvent, { readonly t
   PriorityChanged: { type: 'PriorityChanged', data: { priority: 7, reason: null } },
   AttemptFailed: { type: 'AttemptFailed', data: { error, retryAt: null } },
   JobFinalizing: { type: 'JobFinalizing', data: { missing: 1 } },
-  JobCompleted: { type: 'JobCompleted', data: { result: null, countedTo: '0' } },
+  JobCompleted: { type: 'JobCompleted', data: { result: null } },
   JobFailed: { type: 'JobFailed', data: { error, reason: null } },
   JobTimedOut: { type: 'JobTimedOut', data: { rule: 'stalled', error, evidence } },
   CancelRequested: { type: 'CancelRequested', data: { reason: null } },

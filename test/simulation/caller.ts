@@ -298,7 +298,7 @@ export class Caller {
       return;
     }
     const isNoOp = (job: Job): boolean => {
-      const judged = Witness.judge(job, command, this.world.contexts.of(job.spec, '0'));
+      const judged = Witness.judge(job, command, this.world.contexts.of(job.spec));
       return !(judged instanceof Refusal) && judged.length === 0;
     };
     if (!this.somewhere(made, jobId, isNoOp))
@@ -330,7 +330,7 @@ export class Caller {
       if (!this.somewhere(made, jobId, isOther)) this.witness.violated(`${what}: its precondition held`);
     } else if (error instanceof Refused) {
       const isRefused = (job: Job): boolean => {
-        const judged = Witness.judge(job, command, this.world.contexts.of(job.spec, '0'));
+        const judged = Witness.judge(job, command, this.world.contexts.of(job.spec));
         return judged instanceof Refusal && judged.code === error.refusal.code && job.status === error.refusal.from;
       };
       if (!this.somewhere(made, jobId, isRefused)) {

@@ -21,7 +21,7 @@ export class Database {
     this.answers = new AnswersTable(now);
     this.jobs = new JobsTable((jobId) => this.leases.rows.has(jobId));
     this.leases = new LeasesTable(now, this.jobs.rows);
-    this.reservations = new ReservationsTable(now, this.jobs.rows);
+    this.reservations = new ReservationsTable(now, this.jobs);
     const beside = new Map<string, BesideApplier>([
       ...this.answers.appliers,
       ...this.jobs.appliers,

@@ -156,6 +156,8 @@ export class JobsTable implements JobRows {
     };
     const strangers = entries.filter(({ row }) => !isHeld(row));
     if (strangers.length > 0) return { as: 'leases', requests: strangers.map(({ request }) => request) };
+    const old = entries.filter(({ row }) => this.rows.get(row.jobId)?.revision !== row.revision);
+    if (old.length > 0) return { as: 'jobs', requests: old.map(({ request }) => request) };
     const repeats = entries.filter(({ row }) => this.facts.has(keyOfFact(row)));
     return { as: 'job_facts', requests: repeats.map(({ request }) => request) };
   }
@@ -165,7 +167,7 @@ export class JobsTable implements JobRows {
       if (this.facts.has(keyOfFact(row))) throw new Error('jobs_facts: a fact twice in one append');
       this.facts.add(keyOfFact(row));
       const before = this.rows.get(row.jobId)!;
-      const delta = JSON.parse(valuesOf(JOBS_FACTS.columns, 5, row)[4] as string) as ProgressDelta;
+      const delta = JSON.parse(valuesOf(JOBS_FACTS.columns, 6, row)[5] as string) as ProgressDelta;
       this.write(row.jobId, {
         ...before,
         progress: applyDelta(before.progress ?? initialProgress(null), delta),

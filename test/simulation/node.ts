@@ -2,11 +2,9 @@
  * One process of the service: the real write path, claims, heartbeats and sweeps, on connections that the simulation
  * owns. A crash drops it with all its memory; a new one starts on the same database.
  */
-import { performance } from 'node:perf_hooks';
 import { BatchSteps } from '../../src/commands/batch.js';
 import { Claims } from '../../src/commands/claims.js';
 import { Contexts } from '../../src/commands/contexts.js';
-import type { Outcome } from '../../src/commands/envelope.js';
 import { Heartbeats } from '../../src/commands/heartbeats.js';
 import type { JobLogs } from '../../src/commands/job-logs.js';
 import { JobStates } from '../../src/commands/job-states.js';
@@ -14,12 +12,11 @@ import { LostLeases, seedOf } from '../../src/commands/lease-seed.js';
 import { Ledger } from '../../src/commands/ledger.js';
 import { Pipeline } from '../../src/commands/pipeline.js';
 import { Refusals } from '../../src/commands/refusals.js';
-import { v7 } from '../../src/commands/uuid.js';
 import { Verification } from '../../src/commands/verification.js';
 import { statusesTagged } from '../../src/domain/job-chart.js';
 import type { Policy } from '../../src/domain/policy.js';
 import { Unavailable } from '../../src/event-store/event-store.js';
-import type { ReapJob } from '../../src/reaper/reap.saga.js';
+import { reapWith } from '../../src/reaper/reap.js';
 import { Sweep, type SweepReport } from '../../src/reaper/sweep.js';
 import type { Database } from './database.js';
 import { toError } from './network.js';
@@ -89,14 +86,14 @@ export class SimulatedNode implements Process {
     const { verification } = this;
     this.pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
     const { pipeline } = this;
-    this.claims = new Claims(store, answers, reservations, rows, pipeline, options.maxPending);
+    this.claims = new Claims(store, answers, reservations, states, rows, pipeline, options.maxPending);
     this.heartbeats = new Heartbeats(leases, options.maxPending);
     const { claims, heartbeats } = this;
     this.ledger = new Ledger({
       ...{ store, states, pipeline, claims, heartbeats, leases, lostLeases, answers, refusals, logs },
       commandTimeoutMs: COMMAND_TIMEOUT_MS,
     });
-    const execute = (command: ReapJob): Promise<Outcome> => this.reap(command);
+    const execute = reapWith(this.pipeline, this.name);
     this.sweeping = { store, leases, rows, contexts, clock, execute, onError: options.onSweepError };
     database.store.onAppended(() => {
       if (this.alive && !options.losesWakeUp()) scheduler.enqueue(`${this.name} news`, this, () => claims.wake());
@@ -118,16 +115,6 @@ export class SimulatedNode implements Process {
     const { rows, leases } = this.sweeping;
     const lost = await rows.withoutLease(statusesTagged('reapable'), 1_000);
     await leases.seed(lost.map((stored) => seedOf(stored, this.contexts)));
-  }
-
-  /** As the service sends it: see `reapWith` in src/service.ts. */
-  private async reap({ jobId, command, beats, revision }: ReapJob): Promise<Outcome> {
-    const actor = { type: 'reaper', id: this.name } as const;
-    const origin = { actor, commandId: v7(), correlationId: null, traceparent: null };
-    const member = { jobId, command, origin, ifMatch: revision, leaseMs: null, fenceBeats: beats };
-    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
-    const group = { members: [member], idempotency: null, dropRefused: false, deadline };
-    return (await this.pipeline.submit(group, 0))[0] as Outcome;
   }
 
   /** A table or the log as this node reaches it: each method is a statement that travels there and back. */

@@ -1,6 +1,7 @@
 /** Twin of `reservations` and `reserve` (src/leases/migrations). */
-import type { ClaimFilter, Reservations } from '../../src/leases/leases.js';
-import type { JobRecord } from './jobs-table.js';
+import type { ClaimFilter, Reservations, Reserved } from '../../src/leases/leases.js';
+import type { StoredJob } from '../../src/projections/jobs/stored-job.js';
+import type { JobsTable } from './jobs-table.js';
 
 const HOLD_MS = 2_000;
 
@@ -14,18 +15,18 @@ interface Candidate {
 const inOrder = (a: Candidate, b: Candidate): number =>
   b.priority - a.priority || a.at - b.at || (a.id < b.id ? -1 : 1);
 
-export class ReservationsTable implements Reservations {
+export class ReservationsTable implements Reservations<StoredJob> {
   readonly rows = new Map<string, { readonly revision: number; readonly expiresAt: number }>();
 
   constructor(
     private readonly now: () => number,
-    private readonly jobs: ReadonlyMap<string, JobRecord>,
+    private readonly jobs: JobsTable,
   ) {}
 
-  reserve({ queues, types }: ClaimFilter, limit: number): Promise<readonly string[]> {
+  async reserve({ queues, types }: ClaimFilter, limit: number): Promise<readonly Reserved<StoredJob>[]> {
     const now = this.now();
     const candidates: Candidate[] = [];
-    for (const [id, job] of this.jobs) {
+    for (const [id, job] of this.jobs.rows) {
       const at = job.readyAt ?? (job.wakeAt !== null && job.wakeAt <= now ? job.wakeAt : null);
       if (at === null || queues?.includes(job.queue) === false || types?.includes(job.type) === false) continue;
       const held = this.rows.get(id);
@@ -34,7 +35,8 @@ export class ReservationsTable implements Reservations {
     }
     const chosen = candidates.sort(inOrder).slice(0, limit);
     for (const { id, revision } of chosen) this.rows.set(id, { revision, expiresAt: now + HOLD_MS });
-    return Promise.resolve(chosen.map(({ id }) => id));
+    const rows = await this.jobs.load(chosen.map(({ id }) => id));
+    return chosen.map(({ id }) => ({ jobId: id, row: rows.get(id) }));
   }
 
   release(jobIds: readonly string[]): Promise<void> {

@@ -169,7 +169,7 @@ export class Situation {
     const now = START + (when.now ?? this.clock);
     const policy = mergePolicy(PRESETS.protea, this.policy, when.policy);
     try {
-      const decided = decide(this.folded, command, { now, random: when.random ?? 0, policy, countedTo: '7' });
+      const decided = decide(this.folded, command, { now, random: when.random ?? 0, policy });
       return new Outcome(decided, null, this.apply(decided, command.name, now));
     } catch (error) {
       if (error instanceof Refusal) return new Outcome([], error.code, this);

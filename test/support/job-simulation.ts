@@ -100,7 +100,6 @@ export const contextOf = (simulation: { readonly now: number }, policy: Policy, 
   now: simulation.now,
   random,
   policy,
-  countedTo: '0',
 });
 
 const applyEntry = (simulation: Simulation, entry: Entry): Simulation => {

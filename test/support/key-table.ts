@@ -6,6 +6,7 @@ import type { KeyRow } from '../conformance/event-store.conformance.js';
 export const keyTable: BesideTable<KeyRow> = {
   name: 'keys',
   fn: 'jobledger.test_put_keys',
+  type: 'jobledger.test_key',
   columns: [{ type: 'text', value: ({ key }) => key }],
   around: { before: 'jobledger.test_take_keys', after: 'jobledger.test_keep_keys', undo: 'jobledger.test_give_keys' },
 };
@@ -38,19 +39,20 @@ export const keysAroundSql = `
 /** A key that is taken, by a row before it too, is refused. */
 export const keyTableSql = `
   create table jobledger.test_keys (key text primary key, position bigint not null, at timestamptz not null);
-  create function jobledger.test_put_keys(base bigint, at timestamptz, request int[], event int[], key text[])
+  create type jobledger.test_key as (request int, event int, key text);
+  create function jobledger.test_put_keys(base bigint, at timestamptz, rows jobledger.test_key[])
   returns void language plpgsql as $$
   declare
     v_refused int[];
   begin
     select array_agg(distinct r.request) into v_refused
-      from unnest(request, key) with ordinality as r(request, key, n)
+      from unnest(rows) with ordinality as r(request, event, key, n)
       where exists (select from jobledger.test_keys k where k.key = r.key)
-        or exists (select from unnest(test_put_keys.key) with ordinality as o(key, n) where o.key = r.key and o.n < r.n);
+        or exists (select from unnest(rows) with ordinality as o(request, event, key, n) where o.key = r.key and o.n < r.n);
     if v_refused is not null then
       raise exception 'keys' using errcode = 'JL001', detail = to_json(v_refused)::text;
     end if;
-    insert into jobledger.test_keys select r.key, base + r.event, test_put_keys.at from unnest(event, key) as r(event, key);
+    insert into jobledger.test_keys select r.key, base + r.event, test_put_keys.at from unnest(rows) r;
   end $$;`;
 
 export const memoryKeys = (): { applier: BesideApplier<KeyRow>; keys: ReadonlyMap<string, string> } => {

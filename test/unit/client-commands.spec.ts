@@ -129,6 +129,17 @@ describe('a command', () => {
     expect(error).toMatchObject({ idempotencyKey: 'k1', cause: { message: 'fetch failed' } });
   });
 
+  it('that was never sent, as nothing listens, is not unknown: nothing was done', async () => {
+    const { url } = ledger;
+    await ledger.close();
+    const error = await failure(client.createJob({ type: 'resize' }, { deadlineMs: 0 }));
+    expect(error).toBeInstanceOf(UnreachableError);
+    expect((error as Error).message).toBe(
+      `no answer to POST ${url}/v1/jobs: connect ECONNREFUSED ${url.replace('http://', '')}`,
+    );
+    ledger = await ScriptedLedger.start();
+  });
+
   it('that was always turned away ends as unavailable: nothing was done', async () => {
     ledger.script(CREATE, busy);
     const job = failure(client.createJob({ type: 'resize' }, { deadlineMs: 4_000 }));

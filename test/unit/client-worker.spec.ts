@@ -9,7 +9,7 @@ import {
   WaitError,
   Worker,
 } from '../../src/client/client.js';
-import type { Handler, WorkerOptions } from '../../src/client/client.js';
+import type { ClientOptions, Handler, WorkerOptions } from '../../src/client/client.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { ScriptedLedger, answer, loseAnswer, neverAnswer, problem } from '../support/scripted-ledger.js';
 import { CLAIM, acceptAll, claimedJob, claims } from '../support/worked-job.js';
@@ -103,7 +103,7 @@ describe('a claim', () => {
     work(() => 'done', { waitMs: 0 });
     for (const ms of [100, 200, 400, 800, 1_600, 3_200, 5_000]) await clock.elapse(ms);
     await clock.waiting(500);
-    expect(errors).toMatchObject([{ name: 'OutcomeUnknownError' }]);
+    expect(errors).toMatchObject([{ name: 'UnreachableError' }, { name: 'OutcomeUnknownError' }]);
     ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
     clock.advance(500);
     await ledger.received('POST /v1/jobs/a/complete');
@@ -324,18 +324,144 @@ describe('stopping', () => {
   });
 });
 
+describe('an outage', () => {
+  let lines: string[];
+  let warn: typeof console.warn;
+  beforeEach(() => {
+    lines = [];
+    warn = console.warn;
+    console.warn = (line: string): unknown => lines.push(line.replace('worker w1: ', ''));
+  });
+  afterEach(() => {
+    console.warn = warn;
+  });
+  /** With listeners of this test alone. */
+  const workWith = (listeners: WorkerOptions['listeners'], handler: Handler = () => 'done', options = {}): void => {
+    const client = new JobledgerClient({ baseUrl: ledger.url, clock });
+    worker = new Worker({ client, workerId: 'w1', handler, ...(listeners && { listeners }), ...options });
+    worker.start();
+  };
+  const lineTold = (pattern: RegExp): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): unknown => (lines.some((line) => pattern.test(line)) ? resolve() : setImmediate(look));
+      look();
+    });
+
+  it('is said on the console once, with address and reason, and again when it is over', async () => {
+    ledger.script(CLAIM, loseAnswer, loseAnswer, loseAnswer, claims(), problem(503, 'unavailable'));
+    workWith(undefined);
+    for (const ms of [100, 200, 400]) await clock.elapse(ms);
+    await lineTold(/answers again/);
+    expect(lines).toEqual([
+      `jobledger the ledger at ${ledger.url} does not answer (other side closed): is it running there? Trying again until it does`,
+      `jobledger the ledger at ${ledger.url} answers again, after 0.6 s`,
+    ]);
+    await clock.elapse(300);
+    for (const ms of [100, 200]) await clock.elapse(ms);
+    expect(lines.slice(2)).toMatchObject(
+      [/does not answer \(unavailable: says unavailable\)/].map((line) => expect.stringMatching(line)),
+    );
+  });
+
+  it('that ends at once is none', async () => {
+    ledger.script(CLAIM, loseAnswer, claims(), neverAnswer);
+    workWith(undefined);
+    await clock.elapse(100);
+    await clock.elapse(900);
+    await ledger.received(CLAIM, 3);
+    expect(lines).toEqual([]);
+  });
+
+  it('is told to its listener instead', async () => {
+    ledger.script(CLAIM, loseAnswer, loseAnswer, loseAnswer, claims(), neverAnswer);
+    const outage: unknown[] = [];
+    workWith({ unreachable: (error) => outage.push(error), reachable: (ms) => outage.push(ms) });
+    for (const ms of [100, 200, 400]) await clock.elapse(ms);
+    await clock.waiting(300);
+    expect(outage).toMatchObject([{ name: 'UnreachableError' }, 600]);
+    expect(lines).toEqual([]);
+  });
+
+  it('is told to the listener of errors when it has no other', async () => {
+    ledger.script(CLAIM, loseAnswer);
+    workWith({ error: (error) => errors.push(error) });
+    await clock.elapse(100);
+    await clock.waiting(200);
+    expect(errors).toMatchObject([{ name: 'UnreachableError' }]);
+    expect(lines).toEqual([]);
+  });
+
+  it('is seen by the heartbeats of a worker without free slots too', async () => {
+    ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    acceptAll(ledger, 'a');
+    ledger.script('POST /v1/jobs/a/heartbeat', loseAnswer, answer({ directive: 'continue' }));
+    workWith(undefined, (_, { signal }) => new Promise((_done, fail) => signal.addEventListener('abort', fail)), {
+      leaseMs: 3_000,
+      graceMs: 0,
+    });
+    await clock.elapse(1_000);
+    await lineTold(/does not answer/);
+    await clock.elapse(250);
+    await lineTold(/answers again/);
+    const stopped = worker.stop();
+    await clock.elapse(0);
+    await stopped;
+  });
+
+  it('hides neither a failed attempt nor a refusal, which are said each time', async () => {
+    acceptAll(ledger, 'a');
+    ledger.script(CLAIM, claims(claimedJob('a')), problem(401, 'unauthenticated'), neverAnswer);
+    workWith(undefined, () => {
+      throw new Error('no such page');
+    });
+    await lineTold(/no such page/);
+    await lineTold(/a call failed: unauthenticated/);
+    expect(lines.find((line) => line.includes('no such page'))).toMatch(/^jobledger attempt 1 of job a \(.+\) failed/);
+  });
+});
+
 describe('options', () => {
   it.each([
-    { workerId: 'not a name' },
-    { concurrency: 0 },
-    { concurrency: 1.5 },
-    { leaseMs: 99 },
-    { waitMs: 60_001 },
-    { graceMs: -1 },
-  ])('out of range are refused: %j', (options) => {
+    [{ workerId: 'not a name' }, 'workerId: 1–120 characters of [A-Za-z0-9._:/-], not "not a name"'],
+    [{ workerId: undefined }, 'workerId: 1–120 characters of [A-Za-z0-9._:/-], not undefined'],
+    [{ types: [] }, 'types: a list of at least one name, or left out for any, not []'],
+    [{ types: 'resize' }, 'types: a list of at least one name, or left out for any, not "resize"'],
+    [{ queues: ['ok', ''] }, 'queues[1]: 1–120 characters of [A-Za-z0-9._:/-], not ""'],
+    [{ concurrency: 0 }, 'concurrency: a whole number from 1 to 1000, not 0'],
+    [{ concurrency: 1.5 }, 'concurrency: a whole number from 1 to 1000, not 1.5'],
+    [{ leaseMs: 99 }, 'leaseMs: a whole number from 100 to 86400000, not 99'],
+    [{ waitMs: 60_001 }, 'waitMs: a whole number from 0 to 60000, not 60001'],
+    [{ graceMs: -1 }, 'graceMs: a whole number from 0 to 2147483647, not -1'],
+    [{ handler: undefined }, 'handler: a function that is given (job, context), not undefined'],
+    [{ client: 'http://127.0.0.1:8080' }, 'client: a JobledgerClient, not "http://127.0.0.1:8080"'],
+    [{ listeners: { error: 'log' } }, 'listeners.error: a function, not "log"'],
+    [
+      { listeners: { eror: () => 1 } },
+      'listeners has no option eror: it has claimed, completed, failed, handedBack, cancelled, leaseLost, unreachable, reachable, error',
+    ],
+    [
+      { type: ['resize'] },
+      'a Worker has no option type: it has client, workerId, queues, types, concurrency, leaseMs, waitMs, graceMs, handler, listeners',
+    ],
+  ])('that are wrong are refused by name, with what was given: %j', (options, message) => {
     ledger.script(CLAIM, neverAnswer);
     work(() => 'done');
     const client = new JobledgerClient({ baseUrl: ledger.url });
-    expect(() => new Worker({ client, workerId: 'w', handler: () => 'done', ...options })).toThrow(RangeError);
+    const all = { client, workerId: 'w', handler: () => 'done', ...options } as WorkerOptions;
+    expect(() => new Worker(all)).toThrow(new RangeError(message));
+  });
+
+  it.each([
+    [{ baseUrl: 'localhost:8080' }, 'baseUrl: an http or https URL as in http://127.0.0.1:8080, not "localhost:8080"'],
+    [{}, 'baseUrl: an http or https URL as in http://127.0.0.1:8080, not undefined'],
+    [{ baseUrl: 'http://a', retry: { maxMs: 0 } }, 'retry.maxMs: a whole number from 1 to 2147483647, not 0'],
+    [
+      { baseUrl: 'http://a', url: 'b' },
+      'a JobledgerClient has no option url: it has baseUrl, apiKey, fetch, retry, clock',
+    ],
+  ])('of a client too: %j', (options, message) => {
+    ledger.script(CLAIM, neverAnswer);
+    work(() => 'done');
+    expect(() => new JobledgerClient(options as ClientOptions)).toThrow(new RangeError(message));
   });
 });

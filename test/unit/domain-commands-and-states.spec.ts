@@ -355,6 +355,38 @@ describe('a hold', () => {
       .then(['JobReleased', because('released')], 'queued');
   });
 
+  it('outlives an attempt that fails, is throttled or is lost: the next one is told, and its release honours it', () => {
+    const lapse = reap({ leaseExpiresAt: 0 });
+    for (const [end, status] of [
+      [ask.fail, 'scheduled'],
+      [ask.throttle, 'scheduled'],
+      [lapse, 'queued'],
+    ] as const) {
+      const again = given([...held, end])
+        .withJob({ status, held: true })
+        .when(ask.claim, { now: 7_200_000 }).situation;
+      again.withJob({ status: 'running', held: true, attempt: 2 });
+      const token = { run: 1, attempt: 2 };
+      again
+        .when({ ...ask.release, token })
+        .then(['JobReleased', paused], 'waiting')
+        .withJob({ held: false });
+    }
+  });
+
+  it('is taken back by resume while the job waits for its next attempt', () => {
+    given([...held, ask.fail])
+      .when(ask.resume)
+      .then(['JobResumed'], 'scheduled')
+      .withJob({ held: false })
+      .when(ask.resume)
+      .then([]);
+  });
+
+  it('does not outlive its run', () => {
+    given([...held, ask.failForGood, ask.retry]).withJob({ status: 'queued', held: false });
+  });
+
   it('keeps nothing from ending the job', () => {
     given(held).when(ask.complete).then(['JobCompleted'], 'completed').withJob({ held: false });
     given(held).when(ask.cancel).then(['CancelRequested'], 'cancelling').withJob({ held: false });

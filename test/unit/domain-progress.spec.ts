@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { JobEvent, JobFactData, RecordedJobEvent } from '../../src/domain/job-events.js';
 import { evolve, type Job } from '../../src/domain/job.js';
 import { foldFact, foldTransition, NO_PROGRESS, percentOf, type ProgressFold } from '../../src/domain/progress.js';
-import { ask, at, given, JOB_ID, spec } from '../support/given.js';
+import { at, JOB_ID, spec } from '../support/given.js';
 
 type Said = Partial<JobFactData['ProgressRecorded']> & { readonly run?: number; readonly attempt?: number };
 
@@ -251,13 +251,5 @@ describe('a new run', () => {
     expect(ledger.progress).toEqual(fresh);
     expect(ledger.claim().progress).toEqual(fresh);
     expect(ledger.says({ processed: 2, run: 1, attempt: 1 }).progress.processed).toBe(0);
-  });
-});
-
-describe('a verdict', () => {
-  it('says up to which position it counted', () => {
-    given('running')
-      .when(ask.complete)
-      .then([{ type: 'JobCompleted', data: { result: { rows: 10 }, countedTo: '7' } }]);
   });
 });

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import {
   Unavailable,
   type EventStore,
+  type JsonObject,
   type Page,
   type ReadAllOptions,
   type RecordedEvent,
@@ -18,8 +19,8 @@ beforeEach(() => {
   memory = new MemoryEventStore({ clock: () => 0 });
 });
 
-const append = async (count: number, type = 'Happened'): Promise<void> => {
-  const events = Array.from({ length: count }, () => ({ id: randomUUID(), type, version: 1, data: {}, metadata: {} }));
+const append = async (count: number, type = 'Happened', data: JsonObject = {}): Promise<void> => {
+  const events = Array.from({ length: count }, () => ({ id: randomUUID(), type, version: 1, data, metadata: {} }));
   const [result] = await memory.append([{ stream: 'job-1', expected: 'any', events }]);
   if (result?.ok !== true) throw new Error('not appended');
 };
@@ -237,30 +238,58 @@ describe('a reader of the log that goes on with the tail', () => {
     await reader.ended;
   });
 
-  it('that is slower than its buffer reads the log again: nothing is missed, nothing comes twice', async () => {
-    const afters: string[] = [];
-    const store = gated(({ after }) => {
-      afters.push(after!);
+  const small = [
+    ['in events', { maxBuffered: 10 }],
+    ['in bytes', { maxBufferedBytes: 10_000 }],
+  ] as const;
+  it.each(small)(
+    'that is slower than its buffer, %s, reads the log again: nothing missed, nothing twice',
+    async (_, bound) => {
+      const afters: string[] = [];
+      const store = gated(({ after }) => {
+        afters.push(after!);
+        return Promise.resolve();
+      });
+      const tail = new LogTail(store, bound);
+      await append(1);
+      const reader = new Reader(tail, '0');
+      await until(() => reader.caughtUp.length === 1);
+      reader.halt();
+      await append(1);
+      await until(() => reader.seen.length === 2);
+      for (let n = 0; n < 20; n += 1) await append(1);
+      await until(() => tail.current() === '22');
+      reader.go();
+      await until(() => reader.seen.length >= 22);
+      await append(1);
+      await until(() => reader.seen.length >= 23);
+      expect(reader.seen).toEqual(between(1, 23));
+      expect(reader.caughtUp).toEqual(['1', '22']);
+      expect(afters).toContain('2');
+      reader.stop.abort();
+      await reader.ended;
+    },
+  );
+
+  it('holds few events at once where they are large', async () => {
+    const limits: number[] = [];
+    const store = gated(({ limit }) => {
+      limits.push(limit);
       return Promise.resolve();
     });
-    const tail = new LogTail(store, { maxBuffered: 10 });
-    await append(1);
-    const reader = new Reader(tail, '0');
+    for (let n = 0; n < 40; n += 1) await append(2, 'Large', { payload: 'x'.repeat(200_000) });
+    const reader = new Reader(new LogTail(store), '0');
     await until(() => reader.caughtUp.length === 1);
-    reader.halt();
-    await append(1);
-    await until(() => reader.seen.length === 2);
-    for (let n = 0; n < 20; n += 1) await append(1);
-    await until(() => tail.current() === '22');
-    reader.go();
-    await until(() => reader.seen.length >= 22);
-    await append(1);
-    await until(() => reader.seen.length >= 23);
-    expect(reader.seen).toEqual(between(1, 23));
-    expect(reader.caughtUp).toEqual(['1', '22']);
-    expect(afters).toContain('2');
-    reader.stop.abort();
-    await reader.ended;
+    expect(reader.seen).toEqual(between(1, 80));
+    expect(limits.slice(1)).toEqual([5, 5, 5, 5, 5, 5]);
+    await append(600);
+    const other = new Reader(new LogTail(store), '80');
+    await until(() => other.caughtUp.length === 1);
+    expect(limits.slice(-3)).toEqual([50, 500, 500]);
+    for (const { stop, ended } of [reader, other]) {
+      stop.abort();
+      await ended;
+    }
   });
 
   it('ends at once by its signal, while a page does not come', async () => {

@@ -15,6 +15,8 @@ const MAY_NAME_STATES = ['domain/', 'client/', 'api/contract.ts'];
 
 /** Words that are spelt like a state and are none. Each says of what else it is the name. */
 const OTHER_WORDS: readonly { readonly file: string; readonly word: string; readonly is: string }[] = [
+  { file: 'api/answers/operations.ts', word: 'failed', is: 'a verdict of a sweep' },
+  { file: 'api/answers/operations.ts', word: 'cancelled', is: 'a verdict of a sweep' },
   { file: 'api/requests/worker-calls.ts', word: 'failed', is: 'a count of progress' },
   { file: 'projections/migrations/000003-jobs.sql', word: 'failed', is: 'a count of progress' },
   { file: 'reaper/sweep.ts', word: 'failed', is: 'a verdict of a sweep' },

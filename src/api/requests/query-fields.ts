@@ -24,7 +24,7 @@ export const numberParameter = (min: number, max: number, what = `a whole number
 export const flagParameter = z
   .enum(['true', 'false'], { error: expectedOnce('true or false') })
   .transform((value) => value === 'true')
-  .meta({ type: 'boolean' });
+  .meta({ type: 'boolean', enum: undefined });
 
 export const choiceParameter = <const Choices extends readonly [string, ...string[]]>(...choices: Choices) =>
   z.enum(choices, { error: expectedOnce(`one of ${choices.join(', ')}`) });

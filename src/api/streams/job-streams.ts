@@ -25,6 +25,15 @@ const changesIn = (events: readonly RecordedEvent[]): ReadonlyMap<string, Positi
   return changes;
 };
 
+/** Jobs that are held in memory at once: each may have values of 768 KiB. */
+const JOBS_AT_ONCE = 50;
+
+/** The jobs that changed, in the order of their last change, a few at a time. */
+function* inOrder(changes: ReadonlyMap<string, Position>): Generator<readonly string[]> {
+  const ids = [...changes].sort(([, a], [, b]) => comparePositions(a, b)).map(([id]) => id);
+  for (let from = 0; from < ids.length; from += JOBS_AT_ONCE) yield ids.slice(from, from + JOBS_AT_ONCE);
+}
+
 @Injectable()
 export class JobStreams {
   constructor(
@@ -45,11 +54,13 @@ export class JobStreams {
         continue;
       }
       const changes = changesIn(item);
-      const rows = await this.queries.among([...changes.keys()], filter);
-      const due = rows
-        .filter((row) => this.isDue(row, changes, live, shownAhead))
-        .sort((a, b) => comparePositions(changes.get(a.job.id)!, changes.get(b.job.id)!));
-      if (!(await this.show(stream, due, changes))) return;
+      for (const ids of inOrder(changes)) {
+        const rows = await this.queries.among(ids, filter);
+        const due = rows
+          .filter((row) => this.isDue(row, changes, live, shownAhead))
+          .sort((a, b) => comparePositions(changes.get(a.job.id)!, changes.get(b.job.id)!));
+        if (!(await this.show(stream, due, changes))) return;
+      }
     }
   }
 

@@ -19,8 +19,12 @@ export class AppendListener {
   #started = false;
   #closed = false;
 
-  constructor(config: pg.ClientConfig) {
+  readonly #isOwn: (pid: number) => boolean;
+
+  /** @param isOwn whether a server process is one of ours: of its appends everybody here knows already */
+  constructor(config: pg.ClientConfig, isOwn: (pid: number) => boolean) {
     this.#config = config;
+    this.#isOwn = isOwn;
   }
 
   /** Connects at the first call. */
@@ -61,7 +65,9 @@ export class AppendListener {
     };
     client.on('error', lose);
     client.on('end', lose);
-    client.on('notification', this.wake);
+    client.on('notification', ({ processId }) => {
+      if (!this.#isOwn(processId)) this.wake();
+    });
     this.#start(client).catch(lose);
   }
 

@@ -5,8 +5,9 @@
 import type pg from 'pg';
 import type { BesideTable } from '../event-store.js';
 import { expectedBase } from '../append-plan.js';
-import type { EncodedRequest } from '../encoded-request.js';
+import type { EncodedEvent, EncodedRequest } from '../encoded-request.js';
 import { binaryArray } from './binary-array.js';
+import { compositeArray, rowColumn, type RowColumn } from './composite-array.js';
 import { asText } from './connection.js';
 
 /** Codes of `r_expected`; a revision or -1 (no stream) stands for itself, null for `any`. */
@@ -24,30 +25,6 @@ const expectation = ({ expected }: EncodedRequest, offset: number): number | nul
   return revision < -1 ? NEVER : revision;
 };
 
-interface EventColumns {
-  readonly request: number[];
-  readonly step: number[];
-  readonly stream: string[];
-  readonly id: string[];
-  readonly type: string[];
-  readonly version: number[];
-  readonly data: string[];
-  readonly metadata: string[];
-  readonly content: Buffer[];
-}
-
-const noEvents = (): EventColumns => ({
-  request: [],
-  step: [],
-  stream: [],
-  id: [],
-  type: [],
-  version: [],
-  data: [],
-  metadata: [],
-  content: [],
-});
-
 /** Events of earlier requests of the call for the same stream, per request. */
 export const streamOffsets = (requests: readonly EncodedRequest[]): number[] => {
   const lengths = new Map<string, number>();
@@ -58,106 +35,126 @@ export const streamOffsets = (requests: readonly EncodedRequest[]): number[] => 
   });
 };
 
-const logValues = (requests: readonly EncodedRequest[], offsets: readonly number[]): Buffer[] => {
-  const columns = noEvents();
-  requests.forEach(({ stream, events }, index) => {
-    events.forEach((event, position) => {
-      columns.request.push(index + 1);
-      columns.step.push(offsets[index]! + position + 1);
-      columns.stream.push(stream);
-      columns.id.push(event.id);
-      columns.type.push(event.type);
-      columns.version.push(event.version);
-      columns.data.push(event.data);
-      columns.metadata.push(event.metadata);
-      columns.content.push(event.contentHash);
-    });
-  });
-  const expected = requests.map((request, index) => expectation(request, offsets[index]!));
-  return [
-    binaryArray(
-      'text',
-      requests.map(({ stream }) => stream),
-    ),
-    binaryArray('int4', expected),
-    binaryArray('int4', columns.request),
-    binaryArray('int4', columns.step),
-    binaryArray('text', columns.stream),
-    binaryArray('uuid', columns.id),
-    binaryArray('text', columns.type),
-    binaryArray('int4', columns.version),
-    binaryArray('text', columns.data),
-    binaryArray('text', columns.metadata),
-    binaryArray('bytea', columns.content),
-  ];
-};
-
-const LOG_TYPES = ['text', 'int4', 'int4', 'int4', 'text', 'uuid', 'text', 'int4', 'text', 'text', 'bytea'];
-
-/** Rows of one beside table: ordinal of the request in the statement, 1-based offset of the event, the row. */
-interface BesideRows {
-  readonly request: number[];
-  readonly event: number[];
-  readonly rows: unknown[];
+/** An event of the call, and the 1-based ordinal of its request. */
+interface EventRow {
+  readonly request: number;
+  /** Added to the revision that the request's stream had before the call. */
+  readonly step: number;
+  readonly stream: string;
+  readonly event: EncodedEvent;
 }
 
-const besideRows = (requests: readonly EncodedRequest[]): ReadonlyMap<string, BesideRows> => {
-  const tables = new Map<string, BesideRows>();
+const EVENT_TYPE = 'jobledger.new_event';
+
+/** The columns of `jobledger.new_event`. */
+const EVENT_COLUMNS: readonly RowColumn<EventRow>[] = [
+  { type: 'int4', value: ({ request }) => request },
+  { type: 'int4', value: ({ step }) => step },
+  { type: 'text', value: ({ stream }) => stream },
+  { type: 'uuid', value: ({ event }) => event.id },
+  { type: 'text', value: ({ event }) => event.type },
+  { type: 'int4', value: ({ event }) => event.version },
+  { type: 'text', value: ({ event }) => event.data },
+  { type: 'text', value: ({ event }) => event.metadata },
+  { type: 'bytea', value: ({ event }) => event.contentHash },
+];
+
+const eventRows = (requests: readonly EncodedRequest[], offsets: readonly number[]): readonly EventRow[] =>
+  requests.flatMap(({ stream, events }, index) =>
+    events.map((event, place) => ({ request: index + 1, step: offsets[index]! + place + 1, stream, event })),
+  );
+
+/** A row of a beside table: ordinal of its request in the statement, 1-based offset of its event in the batch. */
+interface BesideRow {
+  readonly request: number;
+  readonly event: number;
+  readonly row: unknown;
+}
+
+const besideRows = (requests: readonly EncodedRequest[]): ReadonlyMap<string, readonly BesideRow[]> => {
+  const tables = new Map<string, BesideRow[]>();
   let before = 0;
-  requests.forEach(({ beside, events }, ordinal) => {
+  requests.forEach(({ beside, events }, request) => {
     for (const { table, row, event = events.length - 1 } of beside) {
       let rows = tables.get(table.name);
-      if (rows === undefined) tables.set(table.name, (rows = { request: [], event: [], rows: [] }));
-      rows.request.push(ordinal);
-      rows.event.push(before + event + 1);
-      rows.rows.push(row);
+      if (rows === undefined) tables.set(table.name, (rows = []));
+      rows.push({ request, event: before + event + 1, row });
     }
     before += events.length;
   });
   return tables;
 };
 
-const besideValues = (table: BesideTable, { request, event, rows }: BesideRows): Buffer[] => [
-  binaryArray('int4', request),
-  binaryArray('int4', event),
-  ...table.columns.map(({ type, value }) => binaryArray(type, rows.map(value))),
+const besideColumns = ({ columns }: BesideTable): readonly RowColumn<BesideRow>[] => [
+  { type: 'int4', value: ({ request }) => request },
+  { type: 'int4', value: ({ event }) => event },
+  ...columns.map(rowColumn).map(({ type, value }) => ({
+    type,
+    value: ({ row }: BesideRow, index: number) => value(row, index),
+  })),
 ];
 
+interface Table {
+  readonly table: BesideTable;
+  readonly columns: readonly RowColumn<BesideRow>[];
+}
+
 /** The functions of the tables run in this order, so that their locks are always taken in the same one. */
-const statementText = (tables: readonly BesideTable[]): string => {
-  let parameters = 0;
-  const placeholders = (types: readonly string[]) => types.map((type) => `$${++parameters}::${type}[]`).join(', ');
-  const log = placeholders(LOG_TYPES);
-  const calls = tables.map(({ fn, columns }) => {
-    const values = placeholders(['int4', 'int4', ...columns.map(({ type }) => type)]);
-    return `, case when r.accepted then ${fn}(r.base, r.at, ${values}) end`;
-  });
+const statementText = (tables: readonly Table[]): string => {
+  const calls = tables.map(
+    ({ table: { fn, type } }, index) => `, case when r.accepted then ${fn}(r.base, r.at, $${index + 5}::${type}[]) end`,
+  );
+  const log = `$1::text[], $2::int4[], $3::${EVENT_TYPE}[], $4`;
   return `select r.accepted, r.base, r.at, r.revisions${calls.join('')} from jobledger.append(${log}) r`;
 };
 
 /** Composes statements: one prepared text per combination of beside tables that have rows in a call. */
 export class AppendStatements {
-  readonly #tables: readonly BesideTable[];
+  readonly #tables: readonly Table[];
   readonly #texts = new Map<string, string>();
 
   /** @param tables every beside table, in the order in which their functions run */
   constructor(tables: readonly BesideTable[]) {
-    const unsafe = tables.find(({ fn }) => !/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/.test(fn));
-    if (unsafe !== undefined) throw new Error(`${unsafe.fn} is no schema-qualified function`);
-    this.#tables = tables;
+    for (const name of tables.flatMap(({ fn, type }) => [fn, type])) {
+      if (!/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/.test(name)) throw new Error(`${name} is no schema-qualified name`);
+    }
+    this.#tables = tables.map((table) => ({ table, columns: besideColumns(table) }));
   }
 
-  /** @throws Error when a row belongs to a table that was not given to the constructor */
-  compose(requests: readonly EncodedRequest[], offsets: readonly number[]): pg.QueryArrayConfig {
+  /** The composite types whose oids `compose` needs. */
+  get types(): readonly string[] {
+    return [EVENT_TYPE, ...this.#tables.map(({ table }) => table.type)];
+  }
+
+  /**
+   * @param oids of `types`, which differ from database to database
+   * @param notify whether listeners are woken
+   * @throws Error when a row belongs to a table that was not given to the constructor
+   */
+  compose(
+    requests: readonly EncodedRequest[],
+    offsets: readonly number[],
+    oids: ReadonlyMap<string, number>,
+    notify: boolean,
+  ): pg.QueryArrayConfig {
     const rows = besideRows(requests);
-    const present = this.#tables.filter(({ name }) => rows.has(name));
+    const present = this.#tables.filter(({ table }) => rows.has(table.name));
     if (present.length < rows.size) throw new Error(`unknown beside table among ${[...rows.keys()].join(', ')}`);
     const name = ['append', ...present.map((table) => this.#tables.indexOf(table))].join('_');
     let text = this.#texts.get(name);
     if (text === undefined) this.#texts.set(name, (text = statementText(present)));
     const values = [
-      ...logValues(requests, offsets),
-      ...present.flatMap((table) => besideValues(table, rows.get(table.name)!)),
+      binaryArray(
+        'text',
+        requests.map(({ stream }) => stream),
+      ),
+      binaryArray(
+        'int4',
+        requests.map((request, index) => expectation(request, offsets[index]!)),
+      ),
+      compositeArray(oids.get(EVENT_TYPE)!, EVENT_COLUMNS, eventRows(requests, offsets)),
+      notify,
+      ...present.map(({ table, columns }) => compositeArray(oids.get(table.type)!, columns, rows.get(table.name)!)),
     ];
     return { name, text, values, rowMode: 'array', types: asText };
   }

@@ -13,10 +13,14 @@ import type { EncodedRequest } from '../encoded-request.js';
 import { AppendStatements, streamOffsets } from './append-statement.js';
 import { asText, execute } from './connection.js';
 import { binaryArray } from './binary-array.js';
+import { PipelinedConnection } from './pipelined-connection.js';
 import { rfc3339 } from './timestamps.js';
+import { WakeUps } from './wake-ups.js';
 
 /** SQLSTATE by which a beside table refuses rows. */
 const BESIDE_REFUSED = 'JL001';
+/** SQLSTATE `datatype_mismatch`: an oid is not that of the type; so it is after the database was restored from a dump. */
+const OTHER_OIDS = '42804';
 
 type Answer =
   | { readonly kind: 'written'; readonly base: bigint; readonly at: string; readonly revisions: readonly number[] }
@@ -26,10 +30,25 @@ type Answer =
 export class Appender {
   readonly #pool: pg.Pool;
   readonly #statements: AppendStatements;
+  readonly #connection: PipelinedConnection;
+  readonly #wakeUps: WakeUps;
+  #oids: Promise<ReadonlyMap<string, number>> | undefined;
 
   constructor(pool: pg.Pool, besideTables: readonly BesideTable[]) {
     this.#pool = pool;
     this.#statements = new AppendStatements(besideTables);
+    this.#connection = new PipelinedConnection(pool.options);
+    this.#wakeUps = new WakeUps(this.#connection);
+  }
+
+  /** Server process that appends, and so notifies. */
+  get pid(): number | undefined {
+    return this.#connection.pid;
+  }
+
+  async close(): Promise<void> {
+    this.#wakeUps.close();
+    await this.#connection.close();
   }
 
   async append(requests: readonly AppendRequest[]): Promise<AppendResult[]> {
@@ -59,18 +78,42 @@ export class Appender {
     return outcomes.all();
   }
 
-  async #call(requests: readonly EncodedRequest[]): Promise<Answer> {
-    const statement = this.#statements.compose(requests, streamOffsets(requests));
+  async #call(requests: readonly EncodedRequest[], isAgain = false): Promise<Answer> {
+    const oids = await (this.#oids ??= this.#readOids());
+    const notify = this.#wakeUps.take();
+    const statement = this.#statements.compose(requests, streamOffsets(requests), oids, notify);
     try {
-      const [row] = await execute(this.#pool, 'appending', statement);
+      const [row] = await this.#connection.execute('appending', statement);
       const [accepted, base, at, list] = row!;
       const revisions = list!.slice(1, -1).split(',').map(Number);
-      if (accepted !== 't') return { kind: 'missed', revisions };
+      if (accepted !== 't') {
+        if (notify) this.#wakeUps.tellLater();
+        return { kind: 'missed', revisions };
+      }
       return { kind: 'written', base: BigInt(base!), at: rfc3339(at!), revisions };
     } catch (error) {
-      if (!(error instanceof pg.DatabaseError) || error.code !== BESIDE_REFUSED) throw error;
+      if (notify) this.#wakeUps.tellLater();
+      if (!(error instanceof pg.DatabaseError)) throw error;
+      if (error.code === OTHER_OIDS && !isAgain) {
+        this.#oids = undefined;
+        return this.#call(requests, true);
+      }
+      if (error.code !== BESIDE_REFUSED) throw error;
       return { kind: 'refused', table: error.message, requests: refusedRequests(error, requests.length) };
     }
+  }
+
+  /** The oids of the composite types that rows are sent as. */
+  #readOids(): Promise<ReadonlyMap<string, number>> {
+    const { types } = this.#statements;
+    const oids = execute(this.#pool, 'reading the types of the log', {
+      text: 'select t.name, t.name::regtype::oid from unnest($1::text[]) as t(name)',
+      values: [types],
+      rowMode: 'array',
+      types: asText,
+    }).then((rows) => new Map(rows.map(([name, oid]) => [name!, Number(oid)])));
+    oids.catch(() => (this.#oids = undefined));
+    return oids;
   }
 
   /** The requests whose event ids stand in the log right after the revision that they expect. */

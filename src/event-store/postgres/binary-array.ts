@@ -10,18 +10,20 @@ import type { BesideColumn } from '../event-store.js';
 export type ArrayType = BesideColumn<never>['type'];
 export type ArrayValue = string | number | bigint | boolean | Uint8Array | null;
 
-interface Codec {
+export interface Codec {
   readonly oid: number;
   /** Bytes of an element; absent: they differ. */
   readonly size?: number;
-  readonly sizeOf?: (value: ArrayValue) => number;
-  readonly write: (buffer: Buffer, value: ArrayValue, offset: number) => void;
+  /** Most bytes that a value takes, where they differ: cheaper to know than how many they are. */
+  readonly room?: (value: ArrayValue) => number;
+  /** @returns how many bytes were written */
+  readonly write: (buffer: Buffer, value: ArrayValue, offset: number) => number;
 }
 
 /** PostgreSQL counts microseconds from 2000-01-01. */
 const EPOCH_OFFSET_MS = 946_684_800_000;
 
-const int8 = (buffer: Buffer, value: bigint, offset: number): void => void buffer.writeBigInt64BE(value, offset);
+const int8 = (buffer: Buffer, value: bigint, offset: number): number => buffer.writeBigInt64BE(value, offset) - offset;
 
 const codecs: Readonly<Record<ArrayType, Codec>> = {
   uuid: {
@@ -31,61 +33,70 @@ const codecs: Readonly<Record<ArrayType, Codec>> = {
       const hex = String(value).replaceAll('-', '');
       if (hex.length !== 32 || buffer.write(hex, offset, 'hex') !== 16)
         throw new TypeError(`${String(value)} is no UUID`);
+      return 16;
     },
   },
   text: {
     oid: 25,
-    sizeOf: (value) => Buffer.byteLength(value as string),
+    // A UTF-16 unit takes three bytes of UTF-8 at most.
+    room: (value) => 3 * (value as string).length,
     write: (buffer, value, offset) => {
       if ((value as string).includes('\0')) throw new TypeError('PostgreSQL stores no text with \\u0000');
-      buffer.write(value as string, offset);
+      return buffer.write(value as string, offset);
     },
   },
-  int4: { oid: 23, size: 4, write: (buffer, value, offset) => void buffer.writeInt32BE(value as number, offset) },
+  int4: { oid: 23, size: 4, write: (buffer, value, offset) => buffer.writeInt32BE(value as number, offset) - offset },
   int8: {
     oid: 20,
     size: 8,
     write: (buffer, value, offset) => int8(buffer, BigInt(value as string | number | bigint), offset),
   },
-  bool: { oid: 16, size: 1, write: (buffer, value, offset) => void buffer.writeUInt8(value === true ? 1 : 0, offset) },
+  bool: {
+    oid: 16,
+    size: 1,
+    write: (buffer, value, offset) => buffer.writeUInt8(value === true ? 1 : 0, offset) - offset,
+  },
   timestamptz: {
     oid: 1184,
     size: 8,
-    write: (buffer, value, offset) => {
-      int8(buffer, BigInt(Math.round(((value as number) - EPOCH_OFFSET_MS) * 1000)), offset);
-    },
+    write: (buffer, value, offset) =>
+      int8(buffer, BigInt(Math.round(((value as number) - EPOCH_OFFSET_MS) * 1000)), offset),
   },
   bytea: {
     oid: 17,
-    sizeOf: (value) => (value as Uint8Array).length,
-    write: (buffer, value, offset) => buffer.set(value as Uint8Array, offset),
+    room: (value) => (value as Uint8Array).length,
+    write: (buffer, value, offset) => {
+      buffer.set(value as Uint8Array, offset);
+      return (value as Uint8Array).length;
+    },
   },
 };
 
-const HEADER = 20;
+export const codecOf = (type: ArrayType): Codec => codecs[type];
+
+/** Bytes before the first element of an array that has some. */
+export const HEADER = 20;
 
 /**
  * @param values `uuid` as text, `timestamptz` as epoch milliseconds, `int8` also as digits
  * @throws RangeError, TypeError when a value does not fit the type
  */
 export const binaryArray = (type: ArrayType, values: readonly ArrayValue[]): Buffer => {
-  const { oid, size, sizeOf, write } = codecs[type];
-  const sizes = values.map((value) => (value === null ? -1 : (size ?? sizeOf!(value))));
-  const total = sizes.reduce((sum, bytes) => sum + 4 + Math.max(bytes, 0), HEADER);
-  const buffer = Buffer.allocUnsafe(values.length === 0 ? 12 : total);
+  const { oid, size, room, write } = codecs[type];
+  const most = values.reduce<number>((sum, value) => sum + 4 + (value === null ? 0 : (size ?? room!(value))), HEADER);
+  const buffer = Buffer.allocUnsafe(most);
   buffer.writeInt32BE(values.length === 0 ? 0 : 1, 0);
-  buffer.writeInt32BE(sizes.includes(-1) ? 1 : 0, 4);
+  buffer.writeInt32BE(values.includes(null) ? 1 : 0, 4);
   buffer.writeInt32BE(oid, 8);
-  if (values.length === 0) return buffer;
+  if (values.length === 0) return buffer.subarray(0, 12);
   buffer.writeInt32BE(values.length, 12);
   buffer.writeInt32BE(1, 16);
   let offset = HEADER;
-  for (const [index, value] of values.entries()) {
-    const bytes = sizes[index]!;
-    offset = buffer.writeInt32BE(bytes, offset);
-    if (value === null) continue;
-    write(buffer, value, offset);
-    offset += bytes;
+  for (const value of values) {
+    const start = offset + 4;
+    const bytes = value === null ? 0 : write(buffer, value, start);
+    buffer.writeInt32BE(value === null ? -1 : bytes, offset);
+    offset = start + bytes;
   }
-  return buffer;
+  return buffer.subarray(0, offset);
 };

@@ -37,6 +37,8 @@ export type PostgresEventStoreConfig = {
   readonly besideTables?: readonly BesideTable[];
   /** Longest wait of a subscription between two looks at the log, in milliseconds; default 500. */
   readonly pollMs?: number;
+  /** Another one of the same log, whose wake-ups this one shares instead of listening itself. */
+  readonly wokenBy?: EventStore;
 } & (
   | ConnectionConfig
   /** Made by `createLogPool`; it stays open when the store is closed. */
@@ -49,6 +51,7 @@ export class PostgresEventStore implements EventStore {
   readonly #appender: Appender;
   readonly #reader: EventReader;
   readonly #listener: AppendListener;
+  readonly #wokenBy: Pick<EventStore, 'onAppended'>;
   readonly #pollMs: number;
 
   constructor(config: PostgresEventStoreConfig) {
@@ -57,7 +60,8 @@ export class PostgresEventStore implements EventStore {
     this.#pool = 'pool' in config ? config.pool : createLogPool(config);
     this.#appender = new Appender(this.#pool, besideTables);
     this.#reader = new EventReader(this.#pool);
-    this.#listener = new AppendListener(this.#pool.options);
+    this.#listener = new AppendListener(this.#pool.options, (pid) => pid === this.#appender.pid);
+    this.#wokenBy = config.wokenBy ?? { onAppended: (listener) => this.#listener.listen(listener) };
     this.#pollMs = pollMs;
   }
 
@@ -103,7 +107,7 @@ export class PostgresEventStore implements EventStore {
   }
 
   onAppended(listener: () => void): () => void {
-    return this.#listener.listen(listener);
+    return this.#wokenBy.onAppended(listener);
   }
 
   /** Computes the chain of hashes from the first event on and compares it with what is stored. */
@@ -113,6 +117,7 @@ export class PostgresEventStore implements EventStore {
 
   /** Ends its connections when what runs on them is done. Subscriptions end by their own signals. */
   async close(): Promise<void> {
+    await this.#appender.close();
     await this.#listener.close();
     if (this.#ownsPool && !this.#pool.ending) await this.#pool.end();
   }

@@ -21,8 +21,7 @@ const docOf = (job: Job): string => JSON.stringify(job).replaceAll(QUOTED_AT, MA
 
 const json = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
 
-const initialProgressJson = (job: Job): string | null =>
-  job.spec.total === null ? null : JSON.stringify(initialProgress(job.spec.total));
+const initialProgressJson = (job: Job): string => JSON.stringify(initialProgress(job.spec.total));
 
 const availableMs = (job: Job): number | null => (job.availableAt === null ? null : toEpochMs(job.availableAt));
 
@@ -46,6 +45,7 @@ export const jobRow = (job: Job, events: readonly JobEvent[]): JobRow => {
 export const JOBS_INSERT: BesideTable<JobRow> = {
   name: 'jobs_insert',
   fn: 'jobledger.jobs_insert',
+  type: 'jobledger.job_insert',
   columns: [
     { type: 'uuid', value: ({ job }) => job.id },
     { type: 'text', value: ({ job }) => job.spec.type },
@@ -75,6 +75,7 @@ const setMask = ({ set }: JobRow): number =>
 export const JOBS_UPDATE: BesideTable<JobRow> = {
   name: 'jobs_update',
   fn: 'jobledger.jobs_update',
+  type: 'jobledger.job_update',
   columns: [
     { type: 'uuid', value: ({ job }) => job.id },
     { type: 'text', value: ({ job }) => job.status },
@@ -101,21 +102,24 @@ export const JOBS_UPDATE: BesideTable<JobRow> = {
   ],
 };
 
-/** A fact of the attempt that holds the job. */
+/** A fact of the attempt that holds the job, and the revision that its answer says: refused as `jobs` at another. */
 export interface FactRow {
   readonly jobId: string;
   readonly run: number;
   readonly attempt: number;
+  readonly revision: number;
   readonly fact: JobFact;
 }
 
 export const JOBS_FACTS: BesideTable<FactRow> = {
   name: 'jobs_facts',
   fn: 'jobledger.jobs_facts',
+  type: 'jobledger.job_fact',
   columns: [
     { type: 'uuid', value: ({ jobId }) => jobId },
     { type: 'int4', value: ({ run }) => run },
     { type: 'int4', value: ({ attempt }) => attempt },
+    { type: 'int8', value: ({ revision }) => revision },
     { type: 'text', value: ({ fact }) => fact.data.batchId },
     { type: 'text', value: ({ fact }) => JSON.stringify(addToDelta(NO_DELTA, fact.data)) },
   ],

@@ -46,6 +46,9 @@ export const toStoredJob = (row: JobRecord): StoredJob => ({
 const isReadable = ({ doc }: { readonly doc: Partial<Job> | null }): boolean =>
   doc?.id !== undefined && doc.spec !== undefined && JOB_STATUSES.some((known) => known === doc.status);
 
+/** Undefined when the row cannot be read. */
+export const readJob = (row: JobRecord): StoredJob | undefined => (isReadable(row) ? toStoredJob(row) : undefined);
+
 const text = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
 const REPAIR = `

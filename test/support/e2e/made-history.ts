@@ -140,7 +140,7 @@ export class MadeHistory {
 
   complete(jobId: string, key: string, attempt: number): MadeCall {
     const body = { leaseToken: `${jobId} ${attempt}`, result: 42 };
-    const data = { result: 42, countedTo: String(this.events.length) };
+    const data = { result: 42, countedTo: String(this.events.length + 1) };
     return this.command(jobId, `/v1/jobs/${jobId}/complete`, key, body, [
       { type: 'JobCompleted', data, to: 'completed', attempt },
     ]);

@@ -1,5 +1,5 @@
 /**
- * What the data folder holds: `cluster` (PostgreSQL's own), `password` (0600), `server.log`. A cluster appears in one
+ * What the data folder holds: `cluster` (PostgreSQL's own), `password` (0600), `port`, `server.log`. A cluster appears in one
  * rename, so neither a start that was killed half way nor two at once leave one that is not whole.
  */
 import { spawn } from 'node:child_process';
@@ -18,6 +18,7 @@ export interface DataFolder {
   readonly path: string;
   readonly cluster: string;
   readonly passwordFile: string;
+  readonly portFile: string;
   readonly logFile: string;
 }
 
@@ -41,6 +42,7 @@ export const openDataFolder = (path: string): DataFolder => {
     path,
     cluster: join(path, 'cluster'),
     passwordFile: join(path, 'password'),
+    portFile: join(path, 'port'),
     logFile: join(path, 'server.log'),
   };
 };

@@ -20,7 +20,8 @@ import {
 } from './data-folder.js';
 import { EmbeddedPostgresError, reasonOf } from './embedded-postgres-error.js';
 import { ServerGoing, takeOwnership, urlOf } from './ownership.js';
-import { findPostmaster, type Postmaster, startPostmaster, stopPostmaster } from './postmaster.js';
+import { findPostmaster, type Postmaster, startPostmaster, stopPostmaster, type WishedPort } from './postmaster.js';
+import { readUsualPort, writeUsualPort } from './usual-port.js';
 
 /** How long a server that recovers or shuts down is waited for. */
 const SETTLE_LIMIT_MS = 120_000;
@@ -30,7 +31,7 @@ const RESTART_PAUSE_MS = 1_000;
 export interface EmbeddedPostgresOptions {
   /** Made when missing. */
   readonly dataDir: string;
-  /** Of 127.0.0.1; by default a free one. A server that is taken over keeps its own. */
+  /** Of 127.0.0.1; by default the one that the folder's server had before. A server that is taken over keeps its own. */
   readonly port?: number;
   /** What happens to the server. Never the password. */
   readonly log: { info(message: string): void; warn(message: string): void };
@@ -59,7 +60,7 @@ interface Site {
 }
 
 /** Finds the folder's server, else starts one, and takes the folder. */
-const own = async ({ folder, account, binaries }: Site, port: number | undefined): Promise<Owned> => {
+const own = async ({ folder, account, binaries }: Site, port: WishedPort): Promise<Owned> => {
   for (let waitedMs = 0; waitedMs < SETTLE_LIMIT_MS; waitedMs += SETTLE_POLL_MS) {
     const found = findPostmaster(folder);
     const server = found ?? (await startPostmaster(binaries, folder, account, port));
@@ -77,6 +78,21 @@ const own = async ({ folder, account, binaries }: Site, port: number | undefined
   );
 };
 
+/** A server that listens elsewhere than before leaves those alone who have its old URL: they are to be told. */
+const rememberPort = (
+  folder: DataFolder,
+  before: number | undefined,
+  port: number,
+  log: EmbeddedPostgresOptions['log'],
+): void => {
+  if (port === before) return;
+  writeUsualPort(folder, port);
+  if (before === undefined) return;
+  log.warn(
+    `embedded PostgreSQL: port ${before}, which it had before, is taken by another program, so it listens on ${port} now. Services that have its old URL as JOBLEDGER_DATABASE_URL cannot reach it: give them the new one and restart them. Or free port ${before}, write ${before} into ${folder.portFile} while nothing runs, and start this again.`,
+  );
+};
+
 /**
  * Starts the embedded server of a data folder, or takes over the one that a killed service has left.
  * @throws EmbeddedPostgresError with one line that says what to do.
@@ -90,17 +106,20 @@ export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): P
   checkVersion(folder, binaries);
   const site = { folder, account, binaries };
 
-  let owned = await own(site, port);
+  const usual = readUsualPort(folder);
+  let owned = await own(site, { only: port, usual });
   let stopping: Promise<void> | undefined;
   removeDrafts(folder);
   log.info(
     `embedded PostgreSQL ${owned.adopted ? 'taken over' : 'started'}: pid ${owned.server.pid}, port ${owned.server.port}, data ${folder.path}`,
   );
 
+  rememberPort(folder, usual, owned.server.port, log);
+
   const recover = async (): Promise<void> => {
     while (stopping === undefined) {
       try {
-        owned = await own(site, owned.server.port);
+        owned = await own(site, { only: owned.server.port });
         log.warn(`embedded PostgreSQL is back: pid ${owned.server.pid}`);
         watch();
         return;

@@ -4,13 +4,13 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Account, reachableName } from './account.js';
 import type { Binaries } from './binaries.js';
 import type { DataFolder } from './data-folder.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
+import { freePort } from './usual-port.js';
 
 export interface Postmaster {
   readonly pid: number;
@@ -92,15 +92,6 @@ export const findPostmaster = ({ cluster }: DataFolder): Postmaster | undefined 
   return undefined;
 };
 
-const freePort = async (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-
 const openLog = (logFile: string): { fd: number; from: number } => {
   const size = fs.statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
   if (size > LOG_LIMIT_BYTES) fs.truncateSync(logFile);
@@ -144,21 +135,28 @@ const launch = async (
   }
 };
 
+/** Where a server is to listen: only there, or there if it can; on a free port else. */
+export interface WishedPort {
+  readonly only?: number | undefined;
+  readonly usual?: number | undefined;
+}
+
 /**
- * Starts a server on the given port, else on a free one: between finding and binding another may take it, so it tries again.
+ * Starts a server. Between finding a free port and binding it another may take it, so it tries again.
  * @returns undefined when another start was faster.
  */
 export const startPostmaster = async (
   binaries: Binaries,
   folder: DataFolder,
   account: Account,
-  port: number | undefined,
+  { only, usual }: WishedPort,
 ): Promise<Postmaster | undefined> => {
   for (let tries = 0; tries < 10; tries += 1) {
-    const outcome = await launch(binaries, folder, account, port ?? (await freePort()));
+    const port = only ?? (tries === 0 ? usual : undefined) ?? (await freePort());
+    const outcome = await launch(binaries, folder, account, port);
     if (outcome === 'raced') return undefined;
     if (outcome === 'port') {
-      if (port !== undefined) throw new EmbeddedPostgresError(`Port ${port} for the embedded PostgreSQL is taken.`);
+      if (only !== undefined) throw new EmbeddedPostgresError(`Port ${only} for the embedded PostgreSQL is taken.`);
       continue;
     }
     if ('pid' in outcome) return outcome;

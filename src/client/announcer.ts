@@ -1,0 +1,108 @@
+/** Tells a worker's listeners, and the console what has none. */
+import type { Clock } from './clock.js';
+import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
+import { reasonOf } from './reason.js';
+import type { HeldJob, WorkerListeners } from './worker-listeners.js';
+
+export interface AnnouncerOptions {
+  readonly workerId: string;
+  /** Of the ledger, as lines name it. */
+  readonly url: string;
+  readonly clock: Clock;
+  readonly listeners: WorkerListeners;
+}
+
+const isOutage = (error: unknown): boolean =>
+  error instanceof UnreachableError || error instanceof OutcomeUnknownError || error instanceof UnavailableError;
+
+/** What a handler threw: its own words, whatever was underneath. */
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Calls listeners so that none can break the worker, be it sync or async. */
+export class Announcer {
+  readonly #options: AnnouncerOptions;
+  readonly #listeners: WorkerListeners;
+  /** On the client's clock; null while the ledger answers. */
+  #awaySince: number | null = null;
+
+  constructor(options: AnnouncerOptions) {
+    this.#options = options;
+    const { listeners } = options;
+    this.#listeners = {
+      failed: ({ job, attempt }, { status }, error) =>
+        this.#warn(`attempt ${attempt} of job ${job.id} (${job.type}) failed, the job is ${status}: ${textOf(error)}`),
+      leaseLost: ({ job, attempt }, cause) =>
+        this.#warn(`the lease of job ${job.id} (${job.type}, attempt ${attempt}) is lost: ${reasonOf(cause)}`),
+      unreachable: (error) => (listeners.error ?? this.#sayAway)(error, null),
+      ...(listeners.unreachable === undefined && listeners.error === undefined && { reachable: this.#sayReachable }),
+      ...given(listeners),
+    };
+  }
+
+  tell(held: HeldJob | null, call: (listeners: WorkerListeners) => unknown): void {
+    this.#call(call, (error) => {
+      this.error(error, held);
+    });
+  }
+
+  /**
+   * A call failed for good.
+   * @param consequence said on the console even while an outage is known.
+   */
+  error(error: unknown, held: HeldJob | null, consequence?: string): void {
+    const { error: listener, unreachable } = this.#options.listeners;
+    if (isOutage(error) && (listener === undefined || unreachable !== undefined)) this.away(error);
+    if (listener === undefined) {
+      if (!isOutage(error) || consequence !== undefined) this.#sayError(error, held, consequence);
+      return;
+    }
+    this.#call(
+      () => listener(error, held),
+      () => undefined,
+    );
+  }
+
+  /** Calls fail one after another. The first time since the ledger last answered, it is told. */
+  away(cause: unknown): void {
+    if (this.#awaySince !== null) return;
+    this.#awaySince = this.#options.clock.now();
+    const error = new UnreachableError(
+      `the ledger at ${this.#options.url} does not answer (${reasonOf(cause)}): is it running there? Trying again until it does`,
+      { cause },
+    );
+    this.tell(null, (listeners) => listeners.unreachable?.(error));
+  }
+
+  /** The ledger answered. */
+  back(): void {
+    if (this.#awaySince === null) return;
+    const outageMs = this.#options.clock.now() - this.#awaySince;
+    this.#awaySince = null;
+    this.tell(null, (listeners) => listeners.reachable?.(outageMs));
+  }
+
+  #sayAway = (error: unknown): void => this.#warn((error as Error).message);
+
+  #sayReachable = (outageMs: number): void =>
+    this.#warn(`the ledger at ${this.#options.url} answers again, after ${(outageMs / 1_000).toFixed(1)} s`);
+
+  #sayError(error: unknown, held: HeldJob | null, consequence = ''): void {
+    const what = held === null ? 'a call' : `a call for job ${held.job.id} (attempt ${held.attempt})`;
+    this.#warn(`${what} failed: ${reasonOf(error)}${consequence}`);
+  }
+
+  #warn(text: string): void {
+    console.warn(`jobledger worker ${this.#options.workerId}: ${text}`);
+  }
+
+  #call(call: (listeners: WorkerListeners) => unknown, onError: (error: unknown) => void): void {
+    const calling = async (): Promise<void> => {
+      await call(this.#listeners);
+    };
+    calling().catch(onError);
+  }
+}
+
+/** An option that is there and undefined is as good as absent. */
+const given = (listeners: WorkerListeners): WorkerListeners =>
+  Object.fromEntries(Object.entries(listeners).filter(([, listener]) => listener !== undefined));

@@ -1,0 +1,93 @@
+-- The append takes its events, and each table beside the log its rows, as one array of a composite type: read by one
+-- unnest, where one array a column took twice the time.
+drop function jobledger.append(
+  text[], integer[], integer[], integer[], text[], uuid[], text[], integer[], text[], text[], bytea[]);
+
+create type jobledger.new_event as (
+  -- 1-based ordinal of its request.
+  request integer,
+  -- Added to the revision before the call it gives the event's.
+  step integer,
+  stream text,
+  id uuid,
+  type text,
+  version integer,
+  data text,
+  metadata text,
+  -- The writer's hash of the content.
+  content bytea
+);
+
+-- Appends a batch, or nothing.
+--
+-- Per request: r_stream, and r_expected, the revision that the stream must have before the first request of the call
+-- for it (-1: no stream, -2: any existing stream, -3: never true, null: whatever it is). Events are in order of
+-- position. With p_notify listeners are woken.
+--
+-- Answers `revisions`, the last revision of each request's stream before the call (-1: none). When one of them is not
+-- as expected, nothing is written and `accepted` is false. Otherwise the events have the positions base + 1, base + 2, …
+create function jobledger.append(
+  r_stream text[], r_expected integer[], p_events jobledger.new_event[], p_notify boolean,
+  out accepted boolean, out base bigint, out at timestamptz, out revisions integer[]
+) language plpgsql volatile as $$
+#variable_conflict use_column
+declare
+  v_batch bigint;
+  v_hash bytea;
+  v_last bigint;
+  v_leaves bytea;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'jobledger.append needs read committed: it must see what the last holder of the lock committed';
+  end if;
+  perform pg_advisory_xact_lock(1785686636, 1);
+
+  select b.batch, b.last_position, b.at, b.hash into v_batch, base, at, v_hash
+    from jobledger.batches b order by b.batch desc limit 1;
+  if not found then
+    v_batch := 0;
+    base := 0;
+    v_hash := decode(repeat('00', 32), 'hex');
+  end if;
+
+  select
+    array_agg(coalesce(l.revision, -1) order by r.n),
+    bool_and(coalesce(r.expected = coalesce(l.revision, -1) or (r.expected = -2 and l.revision is not null), true))
+    into revisions, accepted
+    from unnest(r_stream, r_expected) with ordinality as r(stream, expected, n)
+    left join lateral (
+      select e.revision from jobledger.events e where e.stream = r.stream order by e.revision desc limit 1
+    ) l on true;
+  if not accepted then
+    return;
+  end if;
+
+  at := greatest(date_trunc('milliseconds', clock_timestamp()), at);
+  v_batch := v_batch + 1;
+  v_last := base + cardinality(p_events);
+  if (v_last - 1 + 1000000) / jobledger.partition_size() > base / jobledger.partition_size() then
+    perform jobledger.extend_partitions(base + 1, v_last);
+  end if;
+
+  with written as (
+    insert into jobledger.events (position, stream, revision, id, type, version, at, data, metadata, leaf)
+      select
+        base + e.n, e.stream, revisions[e.request] + e.step, e.id, e.type, e.version, at, e.data, e.metadata,
+        sha256('\x01'::bytea || int8send(base + e.n) || int4send(revisions[e.request] + e.step) || e.content)
+      from unnest(p_events) with ordinality
+        as e(request, step, stream, id, type, version, data, metadata, content, n)
+      returning position, leaf
+  )
+  select string_agg(w.leaf, ''::bytea order by w.position) into v_leaves from written w;
+
+  insert into jobledger.batches (batch, first_position, last_position, at, hash) values (
+    v_batch, base + 1, v_last, at,
+    sha256(
+      '\x02'::bytea || v_hash || int8send(v_batch) || int8send((extract(epoch from at) * 1000)::bigint)
+      || int8send(base + 1) || v_leaves
+    )
+  );
+  if p_notify then
+    perform pg_notify('jobledger', '');
+  end if;
+end $$;

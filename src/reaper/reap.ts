@@ -1,0 +1,21 @@
+/** How a reap gets into the pipeline: the way of any command, with what it was judged on. */
+import { performance } from 'node:perf_hooks';
+import type { Outcome } from '../commands/envelope.js';
+import type { Pipeline } from '../commands/pipeline.js';
+import { v7 } from '../commands/uuid.js';
+import type { ReapJob } from './reap.saga.js';
+
+/** A reap that is not appended after this long is an error of its sweep; the next one finds the job again. */
+const REAP_TIMEOUT_MS = 10_000;
+
+/** @param instanceId the reaper's, shown as the actor */
+export const reapWith =
+  (pipeline: Pipeline, instanceId: string) =>
+  async ({ jobId, command, beats, revision }: ReapJob): Promise<Outcome> => {
+    const actor = { type: 'reaper', id: instanceId } as const;
+    const origin = { actor, commandId: v7(), correlationId: null, traceparent: null };
+    const member = { jobId, command, origin, ifMatch: revision, leaseMs: null, fenceBeats: beats };
+    const deadline = performance.now() + REAP_TIMEOUT_MS;
+    const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true as const };
+    return (await pipeline.submit(group, 0))[0] as Outcome;
+  };
