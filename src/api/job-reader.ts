@@ -6,8 +6,8 @@ import { JobNotFound } from '../commands/errors.js';
 import { toEpochMs } from '../domain/job-events.js';
 import type { EventStore } from '../event-store/event-store.js';
 import type { Leases } from '../leases/leases.js';
-import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
+import { repairRow } from '../projections/jobs/repair-row.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
 import type * as wire from './contract.js';
 import { heldLease, viewJob, viewPastJob } from './job-view.js';
@@ -32,8 +32,8 @@ export class JobReader {
   /** @throws JobNotFound */
   async stored(jobId: string): Promise<StoredJob> {
     const row = (await this.rows.load([jobId])).get(jobId);
-    // A row that was lost is made again by the next command; until then the log has the job.
-    const stored = row ?? (await replayJob(this.store, jobId)).stored;
+    // One that was lost or edited is made again: the log has the job.
+    const stored = row ?? (await repairRow(this.store, this.rows, jobId));
     if (stored === null) throw new JobNotFound(jobId);
     return stored;
   }
