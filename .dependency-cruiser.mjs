@@ -68,7 +68,7 @@ export default {
       from: {
         path: '^src/',
         pathNot: [
-          '^src/(event-store/postgres|leases|projections|cli)/',
+          '^src/(event-store/(postgres|eventstoredb)|leases|projections|cli)/',
           '^src/commands/(answers|job-logs)[.]ts$',
           '^src/reaper/sweeps[.]ts$',
           rootFile('service', 'app.module', 'main'),

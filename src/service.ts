@@ -36,6 +36,7 @@ import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS } from './projections/jobs/jobs.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
 import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
+import { repairRow } from './projections/jobs/repair-row.js';
 import { LogTail } from './projections/log-tail.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
@@ -203,12 +204,13 @@ const upkeepOf = (options: ServiceOptions, instanceId: string, wokenBy: EventSto
 
 const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool, wokenBy: EventStore): Reads => {
   const store = new PostgresEventStore({ pool, wokenBy });
+  const rows = new PostgresJobRows(pool);
   return {
     store,
-    rows: new PostgresJobRows(pool),
+    rows,
     leases: new PostgresLeases(pool),
     logs: new JobLogs(pool),
-    jobs: new JobQueries(pool),
+    jobs: new JobQueries(pool, (jobId) => repairRow(store, rows, jobId)),
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
     tail: new LogTail(store, { onError: projectionLog.tailFailed }),

@@ -48,7 +48,10 @@ export class Freshness {
     if (min === undefined) return;
     await this.notBeyondHead(min, 'X-Min-Position');
     if (await this.projections.waitFor(name, min, WAIT_MS)) return;
-    throw new Problem('projection_lagging', `${name} has not come to position ${min} in ${WAIT_MS / 1_000} s`);
+    throw new Problem(
+      'projection_lagging',
+      `${name} has not come to position ${min} in ${WAIT_MS / 1_000} s: ask again later, or without X-Min-Position`,
+    );
   }
 
   /**

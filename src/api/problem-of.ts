@@ -82,7 +82,10 @@ const ofStorage = (error: Error): Problem | undefined => {
   if (isDamage(error)) return unavailable('the history of this job cannot be read at the moment', DAMAGE_RETRY_SECONDS);
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
-  if (error instanceof Unavailable) return unavailable('the log cannot be reached at the moment');
+  if (error instanceof Unavailable)
+    return unavailable(
+      'the database cannot be reached at the moment: repeat the call; /health/ready says when it is back',
+    );
   if (error instanceof TooLarge) return payloadTooLarge(`one call may write ${error.limit} bytes`);
   return error instanceof StreamDeleted ? new Problem('gone', 'the job was deleted') : undefined;
 };

@@ -198,7 +198,8 @@ export class BatchSteps {
         entry.repeated = true;
       } else if (entry.tries === 1) await verification.refresh(jobId);
       else await verification.repair(jobId);
-      entry.verified = true;
+      // What is refused now may be the key's own first call, taken by another process: then it is asked for.
+      entry.verified = entry.group.idempotency === null;
     }
     return entry;
   }

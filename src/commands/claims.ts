@@ -90,7 +90,8 @@ export class Claims {
   /** Claims up to `max` jobs; returns as soon as it has one, empty when there was none in time. */
   claim(request: ClaimRequest): Promise<readonly ClaimedJob[]> {
     if (this.draining) return Promise.resolve([]);
-    if (this.waiting.size >= this.maxWaiting) return Promise.reject(new Overloaded('too many claims wait'));
+    if (this.waiting.size >= this.maxWaiting)
+      return Promise.reject(new Overloaded('too many claims wait: nothing was done; repeat the call later'));
     return new Promise((resolve, reject) => {
       const until = performance.now() + request.waitMs;
       const onAbort = (): void => this.settle(waiting, []);

@@ -23,7 +23,7 @@ export const foldTransitions = (id: string, job: Job | null, events: readonly Re
   events.reduce<Job | null>((state, event) => evolve(id, state, toTransition(event)), job);
 
 export class JobStates {
-  /** In the order of last use: the oldest is dropped first. */
+  /** In the order in which they became known: the oldest is dropped first. */
   private readonly cache = new Map<string, KnownJob>();
 
   constructor(
@@ -36,12 +36,7 @@ export class JobStates {
   ) {}
 
   get(id: string): KnownJob | undefined {
-    const known = this.cache.get(id);
-    if (known !== undefined) {
-      this.cache.delete(id);
-      this.cache.set(id, known);
-    }
-    return known;
+    return this.cache.get(id);
   }
 
   put(known: KnownJob): void {

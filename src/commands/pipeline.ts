@@ -51,10 +51,13 @@ export class Pipeline {
    */
   submit(group: Group, bytes: number): Promise<readonly (Outcome | MemberRefused)[]> {
     const { maxPending, maxPendingBytes = DEFAULT_MAX_BYTES } = this.options;
-    if (this.draining) return Promise.reject(new Overloaded('the service is stopping'));
+    if (this.draining)
+      return Promise.reject(
+        new Overloaded('the service is stopping: repeat the call, at another process or when it is back'),
+      );
     const isFull = this.pending + group.members.length > maxPending || this.pendingBytes + bytes > maxPendingBytes;
     if (isFull && group.unbounded !== true) {
-      return Promise.reject(new Overloaded('too many commands wait'));
+      return Promise.reject(new Overloaded('too many commands wait: nothing was done; repeat the call later'));
     }
     this.pending += group.members.length;
     this.pendingBytes += bytes;

@@ -81,6 +81,17 @@ export class Outcomes {
     this.#results[ordinal] = result;
   }
 
+  has(ordinal: number): boolean {
+    return this.#results[ordinal] !== undefined;
+  }
+
+  /** @throws Error when it is not settled: a defect of the adapter */
+  get(ordinal: number): AppendResult {
+    const result = this.#results[ordinal];
+    if (result === undefined) throw new Error(`request ${ordinal} of an append has no result`);
+    return result;
+  }
+
   /** Refuses a unit: its culprits for their reasons, the others because of them. */
   refuse(unit: Unit, errors: ReadonlyMap<EncodedRequest, NotAppended['error']>): void {
     for (const request of unit) {
@@ -90,10 +101,7 @@ export class Outcomes {
 
   /** @throws Error when a request has none: a defect of the adapter. */
   all(): AppendResult[] {
-    return Array.from(this.#results, (result, ordinal) => {
-      if (result === undefined) throw new Error(`request ${ordinal} of an append has no result`);
-      return result;
-    });
+    return Array.from(this.#results, (_, ordinal) => this.get(ordinal));
   }
 }
 

@@ -37,15 +37,23 @@ const isName = (text: string): boolean => text !== '' && Buffer.byteLength(text)
 const isCount = (value: number, least: number): boolean =>
   Number.isInteger(value) && value >= least && value <= MAX_REVISION;
 
+/** Key under which EventStoreDB keeps what other logs have in columns. */
+export const RESERVED_KEY = 'jobledger';
+
+/** Keys of metadata that a log may need for itself. */
+const isReserved = (key: string): boolean => key === RESERVED_KEY || key.startsWith('$');
+
 /** Why the request cannot be stored, or undefined. */
 const fault = ({ stream, expected, events, beside = [] }: AppendRequest): string | undefined => {
   if (!isName(stream) || stream.startsWith('$')) return `the stream's name is empty, too long, or reserved`;
   if (typeof expected === 'number' && !isCount(expected, 0)) return `${expected} is no revision`;
   if (events.length === 0) return 'it has no events';
-  for (const { id, type, version } of events) {
+  for (const { id, type, version, metadata } of events) {
     if (!uuid.test(id)) return `event id ${id} is no UUID`;
     if (!isName(type)) return 'the name of an event type is empty or too long';
     if (!isCount(version, 1)) return `${version} is no version of ${type}`;
+    const key = Object.keys(metadata).find(isReserved);
+    if (key !== undefined) return `the key ${key} in the metadata of ${type} is reserved`;
   }
   const stray = beside.find(({ event = 0 }) => !isCount(event, 0) || event >= events.length);
   return stray && `a row of ${stray.table.name} belongs to event ${stray.event ?? 0}`;

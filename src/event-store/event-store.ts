@@ -62,6 +62,24 @@ export interface BesideTable<Row = unknown> {
   /** Schema-qualified composite type of a row: `request int, event int`, then the columns in order. */
   readonly type: string;
   readonly columns: readonly BesideColumn<Row>[];
+  /** How it is written around an append to a log that is not in its database. Absent: such a log refuses its rows. */
+  readonly around?: AroundAppend;
+}
+
+/**
+ * Schema-qualified functions, each called in a statement of its own, with arrays that have one element a row.
+ *
+ * Between the calls a process may die. What `before` took is then settled by recovery, from an intent that was recorded
+ * in the same statement: the events are appended if they can be, and `after` is called, else `undo`. So any of them may
+ * come late, when the row's job has moved on, and `after` may come twice: they look at what is there.
+ */
+export interface AroundAppend {
+  /** `(request int[], …columns)`: takes what must be taken before the events are there; may refuse as `fn` does. */
+  readonly before?: string;
+  /** `(position bigint[], revision int[], at timestamptz[], …columns)`, of each row's event: it is in the log. */
+  readonly after?: string;
+  /** `(…columns)`: gives back what `before` took, of a request that is not in the log and never will be. */
+  readonly undo?: string;
 }
 
 export interface BesideColumn<Row> {
@@ -90,7 +108,10 @@ export interface AppendRequest {
   /** At least one. */
   readonly events: readonly NewEvent[];
   readonly beside?: readonly Beside[];
-  /** Requests of one call with the same group are appended all or none. They must be neighbours in the call. */
+  /**
+   * Requests of one call with the same group are appended all or none. They must be neighbours in the call.
+   * On EventStoreDB each of them creates its stream (`noStream`): nothing else can be made certain over two streams.
+   */
   readonly group?: number;
 }
 

@@ -221,6 +221,7 @@ export const eventStoreConformance = (name: string, makeHarness: () => Promise<E
         ['\\u0000 in a key', odd({ 'a\0': 1 })],
         ['half of a surrogate pair', odd({ a: '\ud83d' })],
         ['a date', odd({ a: new Date(0) })],
+        ['a reserved key in its metadata', [{ ...newEvent(), metadata: { $maxAge: 1 } }]],
       ])('with %s is refused, and the others of its call are not', async (_, events) => {
         const [bad, good] = [newStream(), newStream()];
         const results = await append(request(bad, 'any', events), request(good, 'noStream'));

@@ -8,7 +8,33 @@ export const keyTable: BesideTable<KeyRow> = {
   fn: 'jobledger.test_put_keys',
   type: 'jobledger.test_key',
   columns: [{ type: 'text', value: ({ key }) => key }],
+  around: { before: 'jobledger.test_take_keys', after: 'jobledger.test_keep_keys', undo: 'jobledger.test_give_keys' },
 };
+
+/** The same table beside a log that is not in its database: a key that is taken has no position yet. */
+export const keysAroundSql = `
+  create table jobledger.test_keys (key text primary key, position bigint, at timestamptz);
+  create function jobledger.test_take_keys(request int[], key text[]) returns void language plpgsql as $$
+  declare
+    v_refused int[];
+  begin
+    select array_agg(distinct r.request) into v_refused
+      from unnest(request, key) with ordinality as r(request, key, n)
+      where exists (select from jobledger.test_keys k where k.key = r.key)
+        or exists (select from unnest(test_take_keys.key) with ordinality as o(key, n) where o.key = r.key and o.n < r.n);
+    if v_refused is not null then
+      raise exception 'keys' using errcode = 'JL001', detail = to_json(v_refused)::text;
+    end if;
+    insert into jobledger.test_keys select k from unnest(test_take_keys.key) as k;
+  end $$;
+  create function jobledger.test_keep_keys(p_position bigint[], p_revision int[], p_at timestamptz[], p_key text[])
+  returns void language sql as $$
+    update jobledger.test_keys k set position = r.position, at = r.at
+    from unnest(p_position, p_at, p_key) as r(position, at, key) where k.key = r.key
+  $$;
+  create function jobledger.test_give_keys(key text[]) returns void language sql as $$
+    delete from jobledger.test_keys k where k.key = any (test_give_keys.key)
+  $$;`;
 
 /** A key that is taken, by a row before it too, is refused. */
 export const keyTableSql = `

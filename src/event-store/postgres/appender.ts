@@ -183,7 +183,7 @@ const settleWritten = (
 };
 
 /** @throws Error when the function does not say whom it refused: asking again would never end */
-const refusedRequests = (error: pg.DatabaseError, length: number): readonly number[] => {
+export const refusedRequests = (error: pg.DatabaseError, length: number): readonly number[] => {
   const listed: unknown = JSON.parse(error.detail ?? '[]');
   const isOrdinal = (value: unknown): value is number => Number.isInteger(value) && Number(value) < length;
   if (!Array.isArray(listed) || listed.length === 0 || !listed.every(isOrdinal)) {

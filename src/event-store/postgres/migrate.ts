@@ -11,7 +11,7 @@ import pg from 'pg';
 
 /** Folders with migrations; the same in `src` and in `dist`, where the build copies the `.sql` files. */
 export const migrationFolders = (root = new URL('../../', import.meta.url)): readonly URL[] =>
-  ['event-store/postgres', 'leases', 'projections', 'commands', 'reaper'].map(
+  ['event-store/postgres', 'event-store/eventstoredb', 'leases', 'projections', 'commands', 'reaper'].map(
     (owner) => new URL(`${owner}/migrations/`, root),
   );
 

@@ -3,17 +3,30 @@ import type { Pool } from 'pg';
 import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
+import type { EventMetadata } from '../../domain/streams.js';
 import { putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
 import type { Progress, SavedProgress } from '../../domain/progress.js';
 
 export interface JobRows {
-  /** Rows that exist and can be read, by id. */
+  /** Rows that exist and say what the log says, by id. */
   load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>>;
   /** Jobs in one of the states that have no lease row: operational rows can be lost, their jobs must not be. */
   withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]>;
   /** Writes the row that the log says; the way back for a row that was lost or edited. */
   repair(stored: StoredJob, facts: readonly string[]): Promise<void>;
+}
+
+/** What a row says twice, and what the last transition in the log says of it. */
+interface Witnessed {
+  id: string;
+  status: string;
+  revision: string;
+  run: number;
+  attempt: number;
+  leased: boolean;
+  /** Null when the log is not in this database. */
+  transition: string | null;
 }
 
 export interface JobRecord {
@@ -29,8 +42,16 @@ export interface JobRecord {
   last_activity_position: string | null;
 }
 
+export type WitnessedRecord = JobRecord & Witnessed;
+
+/**
+ * Of the alias `j`. The last one is what the log's last transition says of the job, its revision first: one probe of
+ * an index a row, measured 5 µs.
+ */
 export const JOB_COLUMNS = `j.doc, j.payload, j.result, j.checkpoint, j.progress, j.saved_progress, j.position,
-  j.last_event_at, j.last_activity_at, j.last_activity_position`;
+  j.last_event_at, j.last_activity_at, j.last_activity_position, j.id, j.status, j.revision, j.run, j.attempt, j.leased,
+  (select e.revision || ' ' || e.metadata from jobledger.events e where e.stream = 'job-' || j.id
+    order by e.revision desc limit 1) as transition`;
 
 export const toStoredJob = (row: JobRecord): StoredJob => ({
   job: row.doc,
@@ -43,9 +64,35 @@ export const toStoredJob = (row: JobRecord): StoredJob => ({
   lastActivityPosition: row.last_activity_position,
 });
 
-/** One that cannot be read is as good as lost: the log has its job, and it must not take others with it. */
-const isReadable = ({ doc }: { readonly doc: Partial<Job> | null }): boolean =>
-  doc?.id !== undefined && doc.spec !== undefined && JOB_STATUSES.some((known) => known === doc.status);
+type Said = Pick<Job, 'status' | 'run' | 'attempt'>;
+
+const saysTheSame = (doc: Said, { status, run, attempt }: Said | Witnessed): boolean =>
+  doc.status === status && doc.run === run && doc.attempt === attempt;
+
+/** What the log's last transition says of the job. */
+const isOfLog = (doc: Job, { transition }: Witnessed): boolean => {
+  if (transition === null) return true;
+  const space = transition.indexOf(' ');
+  const { to, run, attempt } = JSON.parse(transition.slice(space)) as EventMetadata;
+  return (
+    Number(transition.slice(0, space)) === doc.revision && to !== null && saysTheSame(doc, { status: to, run, attempt })
+  );
+};
+
+/**
+ * Whether a row may be served. One that cannot be read, was edited by hand or is older than the log is as good as
+ * lost: the log has its job, and it must not take others with it.
+ */
+export const isSound = (row: WitnessedRecord): boolean => {
+  const doc = row.doc as Job | null;
+  if (doc?.id !== row.id || (doc.spec as Job['spec'] | undefined) === undefined) return false;
+  const isKnown = JOB_STATUSES.some((known) => known === doc.status);
+  const isItsRow = doc.revision === Number(row.revision) && (doc.lease !== null) === row.leased;
+  return isKnown && isItsRow && saysTheSame(doc, row) && isOfLog(doc, row);
+};
+
+/** Undefined when the row may not be served. */
+export const readJob = (row: WitnessedRecord): StoredJob | undefined => (isSound(row) ? toStoredJob(row) : undefined);
 
 /** Without a name: it is rare, and a connection keeps what it prepared. */
 const repairStatement = (stored: StoredJob): { text: string; values: unknown[] } => {
@@ -53,29 +100,26 @@ const repairStatement = (stored: StoredJob): { text: string; values: unknown[] }
   return { text, values: [...values] };
 };
 
-/** Undefined when the row cannot be read. */
-export const readJob = (row: JobRecord): StoredJob | undefined => (isReadable(row) ? toStoredJob(row) : undefined);
-
 export class PostgresJobRows implements JobRows {
   constructor(private readonly pool: Pool) {}
 
   async load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>> {
-    const { rows } = await this.pool.query<JobRecord>({
+    const { rows } = await this.pool.query<WitnessedRecord>({
       name: 'jobs-load',
       text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.id = any ($1::uuid[])`,
       values: [ids],
     });
-    return new Map(rows.filter(isReadable).map((row) => [row.doc.id, toStoredJob(row)]));
+    return new Map(rows.filter(isSound).map((row) => [row.doc.id, toStoredJob(row)]));
   }
 
   async withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]> {
-    const { rows } = await this.pool.query<JobRecord>({
+    const { rows } = await this.pool.query<WitnessedRecord>({
       name: 'jobs-without-lease',
       text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.status = any ($1::text[])
         and not exists (select from jobledger.leases l where l.job_id = j.id) limit $2`,
       values: [statuses, limit],
     });
-    return rows.filter(isReadable).map(toStoredJob);
+    return rows.filter(isSound).map(toStoredJob);
   }
 
   async repair(stored: StoredJob, facts: readonly string[]): Promise<void> {

@@ -1,0 +1,62 @@
+/**
+ * Hears of appends of other processes, by one subscription to the end of the log for all who want to know.
+ *
+ * A hint and no more: when it breaks the readers go on polling, and it is made again in the background, later each time
+ * that it fails. After each time it was made everybody is woken once, for what was missed meanwhile.
+ */
+import type { EventStoreDriver } from './driver.js';
+
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5_000;
+
+export class AppendWatch {
+  readonly #driver: EventStoreDriver;
+  readonly #listeners = new Set<() => void>();
+  #stop: (() => void) | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #started = false;
+  #closed = false;
+
+  constructor(driver: EventStoreDriver) {
+    this.#driver = driver;
+  }
+
+  /** Subscribes at the first call. */
+  listen(listener: () => void): () => void {
+    // Wrapped, so that the same function may listen twice.
+    const entry = () => listener();
+    this.#listeners.add(entry);
+    if (!this.#started && !this.#closed) {
+      this.#started = true;
+      this.#subscribe();
+    }
+    return () => void this.#listeners.delete(entry);
+  }
+
+  readonly wake = (): void => {
+    for (const listener of this.#listeners) listener();
+  };
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#listeners.clear();
+    this.#stop?.();
+  }
+
+  #subscribe(): void {
+    const onEvent = (): void => {
+      this.#retryMs = FIRST_RETRY_MS;
+      this.wake();
+    };
+    this.#stop = this.#driver.subscribeToEnd(onEvent, () => {
+      if (this.#closed) return;
+      this.#retry = setTimeout(() => {
+        this.#subscribe();
+        this.wake();
+      }, this.#retryMs);
+      this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+    });
+  }
+}

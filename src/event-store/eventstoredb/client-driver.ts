@@ -1,0 +1,196 @@
+/**
+ * The driver over `@eventstore/db-client` 6.2, or `@kurrent/kurrentdb-client`, whose calls are the same but for the
+ * names of two fields.
+ *
+ * Danger: both clients wait without a limit for a server that went silent, and `@eventstore/db-client` ends the process
+ * for input that it cannot send. So each call has a limit of its own, and every event was checked by `encodeRequest`.
+ */
+import type { JsonObject } from '../event-store.js';
+import { Unavailable } from '../event-store.js';
+import { asPortError, isConflict, isStreamNotFound } from './client-error.js';
+import type {
+  EventStoreDriver,
+  ReadFromAll,
+  ReadFromStream,
+  StoredEvent,
+  WireAppended,
+  WireEvent,
+  WireRevision,
+} from './driver.js';
+
+/** What both clients have. */
+export interface GrpcClient {
+  appendToStream(stream: string, events: readonly object[], options: object): Promise<ClientAppended>;
+  readStream(stream: string, options: object): ClientReader;
+  readAll(options: object): ClientReader;
+  subscribeToAll(options: object): ClientSubscription;
+  tombstoneStream(stream: string): Promise<unknown>;
+  dispose(): Promise<void>;
+}
+
+interface ClientAppended {
+  readonly nextExpectedRevision: bigint;
+  readonly position?: { readonly commit: bigint };
+}
+
+interface ClientReader extends AsyncIterable<{ readonly event?: ClientEvent }> {
+  /** A stream in one client, a generator in the other. */
+  cancel?(): Promise<void>;
+  destroy?(): unknown;
+  return?(): Promise<unknown>;
+}
+
+interface ClientSubscription {
+  on(event: 'confirmation' | 'data' | 'error' | 'end', listener: (value: unknown) => void): unknown;
+  unsubscribe(): Promise<void>;
+}
+
+interface ClientEvent {
+  readonly streamId: string;
+  readonly id: string;
+  readonly revision: bigint;
+  readonly type: string;
+  readonly isJson: boolean;
+  readonly data: unknown;
+  readonly metadata: unknown;
+  readonly position?: { readonly commit: bigint };
+}
+
+export interface DriverOptions {
+  /** Longest time of an append or a read, ms; default 5,000. */
+  readonly timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+const START = 'start';
+const END = 'end';
+
+const toStored = ({ event }: { readonly event?: ClientEvent }): StoredEvent[] => {
+  // A link whose event is gone.
+  if (event?.position === undefined) return [];
+  const { id, type, streamId: stream, revision, position, isJson } = event;
+  const isBytes = event.metadata instanceof Uint8Array;
+  return [
+    {
+      ...{ id, type, stream, revision: Number(revision), position: position.commit },
+      data: isJson ? (event.data as JsonObject) : undefined,
+      metadata: isBytes ? undefined : (event.metadata as JsonObject | undefined),
+    },
+  ];
+};
+
+const toClientEvent = (event: WireEvent): object => ({ ...event, contentType: 'application/json' });
+
+export class ClientDriver implements EventStoreDriver {
+  readonly #client: GrpcClient;
+  readonly #timeoutMs: number;
+
+  constructor(client: GrpcClient, { timeoutMs = DEFAULT_TIMEOUT_MS }: DriverOptions = {}) {
+    this.#client = client;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async append(stream: string, expected: WireRevision, events: readonly WireEvent[]): Promise<WireAppended> {
+    const doing = `appending to ${stream}`;
+    const revision = expected < 0 ? 'no_stream' : BigInt(expected);
+    // The server gives the write up after the deadline too; it may have been done all the same.
+    const options = { expectedRevision: revision, streamState: revision, deadline: this.#timeoutMs };
+    const appending = this.#client.appendToStream(stream, events.map(toClientEvent), options);
+    try {
+      const { nextExpectedRevision, position } = await this.#limited(doing, appending);
+      if (position === undefined) throw new Unavailable(`${doing}: the answer has no position`);
+      return { ok: true, revision: Number(nextExpectedRevision), position: position.commit };
+    } catch (error) {
+      if (isConflict(error)) return { ok: false, actual: actualOf(error) };
+      throw asPortError(doing, error, stream);
+    }
+  }
+
+  async readStream(stream: string, { from, direction, limit }: ReadFromStream): Promise<readonly StoredEvent[]> {
+    const fromRevision = from === undefined ? (direction === 'forwards' ? START : END) : BigInt(from);
+    const options = { fromRevision, direction, maxCount: limit };
+    try {
+      return await this.#collect(`reading ${stream}`, this.#client.readStream(stream, options));
+    } catch (error) {
+      if (isStreamNotFound(error)) return [];
+      throw asPortError(`reading ${stream}`, error, stream);
+    }
+  }
+
+  async readAll({ from, direction, limit }: ReadFromAll): Promise<readonly StoredEvent[]> {
+    const edge = direction === 'forwards' ? START : END;
+    const fromPosition = from === undefined ? edge : { commit: from, prepare: from };
+    try {
+      return await this.#collect('reading the log', this.#client.readAll({ fromPosition, direction, maxCount: limit }));
+    } catch (error) {
+      throw asPortError('reading the log', error);
+    }
+  }
+
+  subscribeToEnd(onEvent: () => void, onFailure: (error: Error) => void): () => void {
+    let isOver = false;
+    const fail = (error: unknown): void => {
+      if (isOver) return;
+      isOver = true;
+      onFailure(asPortError('following the log', error));
+    };
+    const filter = { filterOn: 'eventType', regex: '^[^$].*', checkpointInterval: 1_000 };
+    const subscription = this.#client.subscribeToAll({ fromPosition: END, filter });
+    const hear = (): void => {
+      if (!isOver) onEvent();
+    };
+    subscription.on('confirmation', hear);
+    subscription.on('data', hear);
+    subscription.on('error', fail);
+    subscription.on('end', () => fail(new Unavailable('the subscription ended')));
+    return () => {
+      isOver = true;
+      void subscription.unsubscribe().catch(() => undefined);
+    };
+  }
+
+  async tombstone(stream: string): Promise<void> {
+    const doing = `deleting ${stream}`;
+    await this.#limited(doing, this.#client.tombstoneStream(stream)).catch((error: unknown) => {
+      throw asPortError(doing, error, stream);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#client.dispose();
+  }
+
+  async #limited<T>(doing: string, answer: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Unavailable(`${doing}: no answer in time`)), this.#timeoutMs);
+    });
+    // An answer that comes too late is nobody's.
+    answer.catch(() => undefined);
+    return Promise.race([answer, timeout]).finally(() => clearTimeout(timer));
+  }
+
+  /** Reads to the end: a reader that is left early would leak its call, so one that is too slow is cancelled. */
+  async #collect(doing: string, reader: ClientReader): Promise<readonly StoredEvent[]> {
+    const reading = (async () => {
+      const events: StoredEvent[] = [];
+      for await (const resolved of reader) events.push(...toStored(resolved));
+      return events;
+    })();
+    try {
+      return await this.#limited(doing, reading);
+    } catch (error) {
+      await reader.cancel?.().catch(() => undefined);
+      reader.destroy?.();
+      void reader.return?.().catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+/** `actualVersion` in one client, `actualState` in the other: a revision, or that there is no stream. */
+const actualOf = (error: unknown): WireRevision => {
+  const { actualVersion, actualState } = error as { actualVersion?: unknown; actualState?: unknown };
+  const actual = actualVersion ?? actualState;
+  return typeof actual === 'bigint' ? Number(actual) : -1;
+};

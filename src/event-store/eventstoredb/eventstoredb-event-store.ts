@@ -1,0 +1,184 @@
+/**
+ * The log in EventStoreDB or KurrentDB. Rows beside the events stay in PostgreSQL: what has to be taken first is taken
+ * before the append, and what the events say is written after it; `intents` holds what lies between.
+ *
+ * Where a process can die, and what is left for recovery:
+ *   before the intent is recorded: nothing was taken, nothing is written.
+ *   between intent and append: the intent. Its events are appended at the revisions that it names, or never can be.
+ *   between append and rows: the intent, and for a unit that needs none the events alone, whose rows a reader of the
+ *     log makes up for.
+ *   after the rows: nothing.
+ * A process that was taken for dead and goes on does no harm: its append is the same as recovery's, ids and revision,
+ * and it writes no rows once another owns the intent.
+ */
+import type pg from 'pg';
+import { Outcomes, type Unit, unitsOf, withoutRefused } from '../append-plan.js';
+import type {
+  AppendRequest,
+  AppendResult,
+  Appended,
+  BesideTable,
+  CaughtUp,
+  EventStore,
+  Head,
+  Page,
+  Position,
+  ReadAllOptions,
+  ReadStreamOptions,
+  RecordedEvent,
+  SubscribeOptions,
+} from '../event-store.js';
+import { Unsupported } from '../event-store.js';
+import { tail } from '../subscription.js';
+import { AppendWatch } from './append-watch.js';
+import { BesideRows, type HeldUnit } from './beside-rows.js';
+import type { EventStoreDriver } from './driver.js';
+import { IntentRecovery } from './intent-recovery.js';
+import { LogReader } from './log-reader.js';
+import { StreamAppender } from './stream-appender.js';
+import { StreamReader } from './stream-reader.js';
+import { UnitAppender } from './unit-appender.js';
+
+export interface EventStoreDbConfig {
+  /** Made by `openDriver`; closed with the store. */
+  readonly driver: EventStoreDriver;
+  /** Of `createLogPool`, on the database of the beside tables; it stays open when the store is closed. */
+  readonly pool: pg.Pool;
+  /** Recorded time of new events, epoch ms. */
+  readonly clock: () => number;
+  /** Every beside table, in the order in which they are written and so locked. */
+  readonly besideTables?: readonly BesideTable[];
+  /** Longest wait of a subscription between two looks at the log, ms; default 500. */
+  readonly pollMs?: number;
+  /** How long an append that failed is sent again, ms; default 3,000. */
+  readonly retryForMs?: number;
+}
+
+export class EventStoreDbEventStore implements EventStore {
+  readonly #driver: EventStoreDriver;
+  readonly #units: UnitAppender;
+  readonly #beside: BesideRows;
+  readonly #recovery: IntentRecovery;
+  readonly #streams: StreamReader;
+  readonly #reader: LogReader;
+  readonly #watch: AppendWatch;
+  readonly #pollMs: number;
+
+  constructor({ driver, pool, clock, besideTables = [], pollMs = 500, retryForMs }: EventStoreDbConfig) {
+    const appender = new StreamAppender(driver, { clock, ...(retryForMs !== undefined && { retryForMs }) });
+    this.#driver = driver;
+    this.#units = new UnitAppender(appender);
+    this.#beside = new BesideRows(pool, besideTables);
+    this.#streams = new StreamReader(driver);
+    this.#recovery = new IntentRecovery(pool, this.#beside, this.#units, this.#streams);
+    this.#reader = new LogReader(driver, this.#streams);
+    this.#watch = new AppendWatch(driver);
+    this.#pollMs = pollMs;
+  }
+
+  async append(requests: readonly AppendRequest[]): Promise<readonly AppendResult[]> {
+    const outcomes = new Outcomes(requests.length);
+    const units = unitsOf(requests, outcomes);
+    units.forEach(assertCanBeWhole);
+    const begun = await this.#begin(units, outcomes);
+    const failures = await this.#appendAll(begun, outcomes);
+    await this.#end(begun, outcomes);
+    this.#watch.wake();
+    // What is known of the others was written; the caller repeats the call with the same ids.
+    if (failures.length > 0) throw failures[0]!;
+    return outcomes.all();
+  }
+
+  /**
+   * Finishes what processes left that died: units that nobody worked on for so long.
+   * @returns how many were finished
+   */
+  recover(idleMs: number): Promise<number> {
+    return this.#recovery.run(idleMs);
+  }
+
+  readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {
+    return this.#streams.readStream(stream, options);
+  }
+
+  async readAll(options: ReadAllOptions): Promise<Page> {
+    const { events, next } = await this.#reader.readAll(options);
+    return { events, next };
+  }
+
+  subscribe(options: SubscribeOptions): AsyncIterable<readonly RecordedEvent[] | CaughtUp> {
+    const { filter } = options;
+    return tail(
+      {
+        read: (after, limit) => this.#reader.readAll({ after, limit, ...(filter && { filter }) }),
+        onAppended: (listener) => this.onAppended(listener),
+        pollMs: this.#pollMs,
+      },
+      options,
+    );
+  }
+
+  head(): Promise<Head> {
+    return this.#reader.head();
+  }
+
+  /** Says which event stands at the position: `digestOf`. */
+  hashAt(position: Position): Promise<string | null> {
+    return this.#reader.hashAt(position);
+  }
+
+  onAppended(listener: () => void): () => void {
+    return this.#watch.listen(listener);
+  }
+
+  close(): Promise<void> {
+    this.#watch.close();
+    return this.#driver.close();
+  }
+
+  /** Leaves out what a beside table refuses. */
+  async #begin(units: readonly Unit[], outcomes: Outcomes): Promise<readonly HeldUnit[]> {
+    for (let waiting = units; ;) {
+      const held = waiting.map((unit) => this.#beside.hold(unit));
+      const refusal = await this.#beside.begin(held);
+      if (refusal === undefined) return held;
+      waiting = withoutRefused(waiting, refusal.requests, refusal.table, outcomes);
+    }
+  }
+
+  /** Units that share a stream go one after the other. @returns why units have no result */
+  async #appendAll(units: readonly HeldUnit[], outcomes: Outcomes): Promise<readonly Error[]> {
+    const last = new Map<string, Promise<unknown>>();
+    const appending = units.map(({ requests }) => {
+      const unit = requests.map(({ request }) => request);
+      const before = unit.flatMap(({ stream }) => last.get(stream) ?? []);
+      const append = (): Promise<void> => this.#units.append(unit, outcomes);
+      // At once where nothing is waited for, so that what is sent keeps the order of the call.
+      const done = before.length === 0 ? append() : Promise.allSettled(before).then(append);
+      for (const { stream } of unit) last.set(stream, done);
+      return done;
+    });
+    const results = await Promise.allSettled(appending);
+    return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+  }
+
+  async #end(units: readonly HeldUnit[], outcomes: Outcomes): Promise<void> {
+    const whole = units.filter(({ requests }) => requests.every(({ request }) => outcomes.has(request.ordinal)));
+    await this.#beside.end(
+      whole.map(({ intent, requests }) => ({
+        intent,
+        requests: requests.map(({ request, rows }) => ({ rows, appended: writtenNow(outcomes.get(request.ordinal)) })),
+      })),
+    );
+  }
+}
+
+/** What stood in the log before is not written again, rows included. */
+const writtenNow = (result: AppendResult): Appended | undefined => (result.ok && !result.replayed ? result : undefined);
+
+/** @throws Unsupported for a group that a race could leave half written */
+const assertCanBeWhole = (unit: Unit): void => {
+  if (unit.length > 1 && unit.some(({ expected }) => expected !== 'noStream')) {
+    throw new Unsupported('a group on this log can only create streams');
+  }
+};

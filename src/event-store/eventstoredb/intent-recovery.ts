@@ -1,0 +1,69 @@
+/**
+ * Finishes appends that a process left when it died or lost the log: their events are appended at the revisions that
+ * the intent names, or stand there, or can no longer. Any process may do it, and several at once do no harm.
+ */
+import type pg from 'pg';
+import { Outcomes } from '../append-plan.js';
+import { asText, execute } from '../postgres/connection.js';
+import type { EncodedRequest } from '../encoded-request.js';
+import type { BesideRows, HeldUnit } from './beside-rows.js';
+import { readIntent } from './intent-body.js';
+import type { StreamReader } from './stream-reader.js';
+import type { UnitAppender } from './unit-appender.js';
+
+/** Intents that are taken at once. */
+const PAGE = 50;
+/** How far back in a stream an append without a revision is looked for. If it is farther it is appended again, which only
+ * a fact is, and a repeated fact counts once. */
+const LOOK_BACK = 1_000;
+
+export class IntentRecovery {
+  readonly #pool: pg.Pool;
+  readonly #beside: BesideRows;
+  readonly #units: UnitAppender;
+  readonly #streams: StreamReader;
+
+  constructor(pool: pg.Pool, beside: BesideRows, units: UnitAppender, streams: StreamReader) {
+    this.#pool = pool;
+    this.#beside = beside;
+    this.#units = units;
+    this.#streams = streams;
+  }
+
+  /** @returns how many intents were finished */
+  async run(idleMs: number): Promise<number> {
+    let finished = 0;
+    for (;;) {
+      const rows = await execute(this.#pool, 'taking intents', {
+        ...{ name: 'intents-take', text: 'select id, owner, body from jobledger.intents_take($1, $2)' },
+        ...{ values: [idleMs, PAGE], rowMode: 'array', types: asText },
+      });
+      for (const [id, owner, body] of rows) {
+        await this.#finish(readIntent({ id: id!, owner: owner! }, body!, (name) => this.#beside.table(name)));
+      }
+      finished += rows.length;
+      // What is taken is put off by the idle time: with none the same would be found again.
+      if (rows.length < PAGE) return finished;
+    }
+  }
+
+  async #finish(unit: HeldUnit): Promise<void> {
+    const outcomes = new Outcomes(unit.requests.length);
+    const requests = await Promise.all(unit.requests.map(({ request }) => this.#placed(request)));
+    await this.#units.append(requests, outcomes);
+    const ended = unit.requests.map(({ rows }, index) => {
+      const result = outcomes.get(index);
+      return { rows, appended: result.ok ? result : undefined };
+    });
+    await this.#beside.end([{ intent: unit.intent, requests: ended }]);
+  }
+
+  /** An append without a revision, at the place where it stands when it does. */
+  async #placed(request: EncodedRequest): Promise<EncodedRequest> {
+    if (request.expected !== 'any' && request.expected !== 'streamExists') return request;
+    const latest = await this.#streams.readStream(request.stream, { direction: 'backwards', limit: LOOK_BACK });
+    const first = latest.find(({ id }) => id === request.events[0]!.id);
+    if (first === undefined) return request;
+    return { ...request, expected: first.revision === 0 ? 'noStream' : first.revision - 1 };
+  }
+}

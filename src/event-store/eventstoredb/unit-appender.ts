@@ -1,0 +1,41 @@
+/** Appends units: a single request as it is, a group all or none. */
+import type { EncodedRequest } from '../encoded-request.js';
+import type { AppendResult } from '../event-store.js';
+import { type Outcomes, plan, settleMissed, type Unit } from '../append-plan.js';
+import type { StreamAppender } from './stream-appender.js';
+
+export class UnitAppender {
+  readonly #streams: StreamAppender;
+
+  constructor(streams: StreamAppender) {
+    this.#streams = streams;
+  }
+
+  /**
+   * Appends a unit and settles each request. Of a group nothing is appended unless all of it can be: its streams do not
+   * exist, and their names are nobody else's.
+   * @throws Unavailable when the outcome is unknown
+   */
+  async append(unit: Unit, outcomes: Outcomes): Promise<void> {
+    if (unit.length === 1) {
+      const [only] = unit;
+      outcomes.settle(only!.ordinal, await this.#streams.append(only!));
+      return;
+    }
+    const rest = await this.#possible(unit, outcomes);
+    const results = await Promise.all(rest.map((request) => this.#streams.append(request)));
+    results.forEach((result, index) => outcomes.settle(rest[index]!.ordinal, result));
+  }
+
+  /** What is to be appended of a group; nothing when some of it cannot be. What stands in the log already is settled. */
+  async #possible(unit: Unit, outcomes: Outcomes): Promise<readonly EncodedRequest[]> {
+    const names = [...new Set(unit.map(({ stream }) => stream))];
+    const tails = await Promise.all(names.map((name) => this.#streams.readTail(name)));
+    const revisions = new Map(names.map((name, index) => [name, tails[index]!.revision]));
+    const { ready, missed } = plan([unit], (stream) => revisions.get(stream)!);
+    const misses = missed.flatMap((miss) => miss.misses.map(({ request }) => request));
+    const replays = new Map<EncodedRequest, AppendResult | undefined>();
+    for (const request of misses) replays.set(request, await this.#streams.replay(request));
+    return [...ready, ...settleMissed(missed, (request) => replays.get(request), outcomes)].flat();
+  }
+}

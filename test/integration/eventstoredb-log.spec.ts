@@ -1,0 +1,290 @@
+/** What the second log does when its server, its process, or the time between two statements fails. */
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { AppendRequest, Position, RecordedEvent } from '../../src/event-store/event-store.js';
+import { beside, comparePositions, START, Unavailable, Unsupported } from '../../src/event-store/event-store.js';
+import type { EventStoreDriver } from '../../src/event-store/eventstoredb/driver.js';
+import type { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
+import { openDriver } from '../../src/event-store/eventstoredb/open-driver.js';
+import { EsdbLog } from '../support/eventstoredb/esdb-log.js';
+import { FakeEventStoreDb } from '../support/eventstoredb/fake-server.js';
+import { keyTable } from '../support/key-table.js';
+import { appendOne, newEvent, request, succeeded } from '../support/postgres-log.js';
+
+let server: FakeEventStoreDb;
+let log: EsdbLog;
+let store: EventStoreDbEventStore;
+
+beforeEach(async () => {
+  server = await FakeEventStoreDb.start();
+  log = await EsdbLog.create(server.url);
+  store = await log.store({ pollMs: 50, retryForMs: 500 });
+});
+afterEach(async () => {
+  server.thaw();
+  await log.close();
+  server.stop();
+});
+
+const stream = (): string => `log-${randomUUID()}`;
+const keyed = (name: string, key: string, expected: AppendRequest['expected'] = 'noStream'): AppendRequest => ({
+  ...request(name, expected),
+  beside: [beside(keyTable, { key })],
+});
+const idsOf = (events: readonly { readonly id: string }[]): string[] => events.map(({ id }) => id);
+const lengths = (names: readonly string[]): Promise<number[]> =>
+  Promise.all(names.map(async (name) => (await store.readStream(name)).length));
+const positionOf = async (key: string): Promise<Position | null | undefined> => {
+  const { rows } = await log.database.query<{ position: string | null }>(
+    'select position from jobledger.test_keys where key = $1',
+    [key],
+  );
+  return rows[0]?.position;
+};
+
+/** A process that dies at its append: before the server has it, or after, with the answer on its way. */
+const dyingStore = async (at: 'before' | 'after'): Promise<EventStoreDbEventStore> => {
+  const driver = await openDriver(server.url);
+  const dying: EventStoreDriver = {
+    ...{ readStream: driver.readStream.bind(driver), readAll: driver.readAll.bind(driver) },
+    ...{ subscribeToEnd: driver.subscribeToEnd.bind(driver), tombstone: driver.tombstone.bind(driver) },
+    close: () => driver.close(),
+    append: async (...args) => {
+      if (at === 'after') await driver.append(...args);
+      throw new Error('the process died');
+    },
+  };
+  return log.store({ driver: dying });
+};
+
+describe('an append whose answer is lost', () => {
+  it('is sent again, and is written once with its rows', async () => {
+    const [name, key] = [stream(), randomUUID()];
+    await appendOne(store, request(stream()));
+    server.answersToLose = 1;
+    const { position } = { position: (await appendOne(store, keyed(name, key))).last };
+    expect(await lengths([name])).toEqual([1]);
+    expect(await positionOf(key)).toBe(position);
+    expect(await log.intents()).toBe(0);
+  });
+
+  it('is not repeated in a stream that expects any revision', async () => {
+    const name = stream();
+    await appendOne(store, request(name));
+    server.answersToLose = 1;
+    expect((await appendOne(store, request(name))).revision).toBe(1);
+    expect(await lengths([name])).toEqual([2]);
+  });
+
+  it('costs the others of its call nothing', async () => {
+    const names = Array.from({ length: 30 }, stream);
+    server.answersToLose = 1;
+    const results = await store.append(names.map((name) => request(name, 'noStream')));
+    expect(results.map((result) => succeeded(result).revision)).toEqual(names.map(() => 0));
+    expect(await lengths(names)).toEqual(names.map(() => 1));
+  });
+});
+
+describe('a log that is away', () => {
+  it('fails the append; what was recorded is finished when it is back, by any process', async () => {
+    const [name, key] = [stream(), randomUUID()];
+    server.stop();
+    await expect(store.append([keyed(name, key)])).rejects.toThrow(Unavailable);
+    expect([await positionOf(key), await log.intents()]).toEqual([null, 1]);
+    await server.start();
+    const other = await log.store();
+    expect(await other.recover(0)).toBe(1);
+    const [event] = await store.readStream(name);
+    expect([await positionOf(key), await log.intents()]).toEqual([event!.position, 0]);
+  });
+
+  it('is written again unaided, and subscriptions go on where they were', async () => {
+    const name = stream();
+    const seen: RecordedEvent[] = [];
+    const stop = new AbortController();
+    const following = (async () => {
+      for await (const item of store.subscribe({
+        after: START,
+        signal: stop.signal,
+        filter: { streamPrefixes: [name] },
+      })) {
+        if ('caughtUp' in item) continue;
+        seen.push(...item);
+        if (seen.length === 4) stop.abort();
+      }
+    })();
+    await appendOne(store, request(name, 'noStream', [newEvent(), newEvent()]));
+    server.stop();
+    await expect(store.append([request(name)])).rejects.toThrow(Unavailable);
+    await server.start();
+    await appendOne(store, request(name, 'any', [newEvent()]));
+    server.dropCalls();
+    await appendOne(store, request(name, 'any', [newEvent()]));
+    await following;
+    expect(idsOf(seen)).toEqual(idsOf(await store.readStream(name)));
+  });
+
+  it('that freezes fails what waits, and what it was sent is written once', async () => {
+    const driver = await openDriver(server.url, { timeoutMs: 300 });
+    const impatient = await log.store({ driver, retryForMs: 0 });
+    const one = request(stream(), 'noStream');
+    await appendOne(impatient, request(stream()));
+    server.freeze();
+    await expect(impatient.append([one])).rejects.toThrow(Unavailable);
+    server.thaw();
+    expect((await appendOne(impatient, one)).revision).toBe(0);
+    expect(await lengths([one.stream])).toEqual([1]);
+  });
+});
+
+describe('a process that dies', () => {
+  it.each(['before', 'after'] as const)('%s its append leaves an intent that another finishes', async (at) => {
+    const dying = await dyingStore(at);
+    const [one, two, key] = [stream(), stream(), randomUUID()];
+    const group = [request(one, 'noStream', [newEvent(), newEvent()]), keyed(two, key)].map((r) => ({
+      ...r,
+      group: 1,
+    }));
+    await expect(dying.append(group)).rejects.toThrow('the process died');
+    expect(await log.intents()).toBe(1);
+    expect(await store.recover(0)).toBe(1);
+    expect(await lengths([one, two])).toEqual([2, 1]);
+    expect(await positionOf(key)).toBe((await store.readStream(two))[0]!.position);
+    expect([await store.recover(0), await log.intents()]).toEqual([0, 0]);
+  });
+
+  it.each(['before', 'after'] as const)('%s a keyed append to any revision has it written once', async (at) => {
+    const dying = await dyingStore(at);
+    const [name, key] = [stream(), randomUUID()];
+    await appendOne(store, request(name));
+    await expect(dying.append([keyed(name, key, 'any')])).rejects.toThrow('the process died');
+    await appendOne(store, request(name));
+    expect(await store.recover(0)).toBe(1);
+    expect(await lengths([name])).toEqual([3]);
+    expect(await positionOf(key)).toBe((await store.readStream(name))[at === 'before' ? 2 : 1]!.position);
+  });
+
+  it('whose revision was taken meanwhile took nothing', async () => {
+    const dying = await dyingStore('before');
+    const [name, key] = [stream(), randomUUID()];
+    await expect(dying.append([keyed(name, key)])).rejects.toThrow('the process died');
+    await appendOne(store, request(name, 'noStream'));
+    expect(await store.recover(0)).toBe(1);
+    expect(await log.hasKey(key)).toBe(false);
+    expect(await lengths([name])).toEqual([1]);
+  });
+
+  it('was only slow: it and who finished for it wrote once', async () => {
+    const driver = await openDriver(server.url);
+    let release: () => void = () => undefined;
+    const frozen = new Promise<void>((resolve) => (release = resolve));
+    const append: EventStoreDriver['append'] = async (...args) => {
+      await frozen;
+      return driver.append(...args);
+    };
+    const slow = await log.store({
+      driver: Object.assign(Object.create(driver) as EventStoreDriver, {
+        append,
+        readStream: driver.readStream.bind(driver),
+        close: () => driver.close(),
+      }),
+    });
+    const [name, key] = [stream(), randomUUID()];
+    const appending = slow.append([keyed(name, key)]);
+    while ((await log.intents()) === 0);
+    await store.recover(0);
+    release();
+    expect((await appending)[0]!.ok).toBe(true);
+    expect(await lengths([name])).toEqual([1]);
+    expect(await positionOf(key)).toBe((await store.readStream(name))[0]!.position);
+  });
+
+  it('is not taken for dead while it works: its intent is fresh', async () => {
+    const dying = await dyingStore('before');
+    await expect(dying.append([keyed(stream(), randomUUID())])).rejects.toThrow('the process died');
+    expect(await store.recover(60_000)).toBe(0);
+    expect(await log.intents()).toBe(1);
+  });
+});
+
+describe('the order of the log', () => {
+  it('passes over what the server and others wrote, and reads it once', async () => {
+    const name = stream();
+    const driver = await openDriver(server.url);
+    let reads = 0;
+    const counting = Object.assign(Object.create(driver) as EventStoreDriver, {
+      append: driver.append.bind(driver),
+      readStream: driver.readStream.bind(driver),
+      close: () => driver.close(),
+      readAll: async (options: Parameters<EventStoreDriver['readAll']>[0]) => {
+        const events = await driver.readAll(options);
+        reads += events.length;
+        return events;
+      },
+    });
+    const counted = await log.store({ driver: counting });
+    const { last } = await appendOne(counted, request(name));
+    for (let n = 0; n < 3_000; n += 1) server.log.note();
+    await driver.append('somebody-else', -1, [{ id: randomUUID(), type: 'Foreign', data: {}, metadata: {} }]);
+    expect((await counted.head()).position).toBe(last);
+    const page = await counted.readAll({ after: START, limit: 10 });
+    expect(idsOf(page.events)).toEqual(idsOf(await store.readStream(name)));
+    expect((await counted.readAll({ after: last, limit: 10 })).next).toBe(last);
+    reads = 0;
+    expect(await counted.readAll({ after: last, limit: 10 })).toEqual({ events: [], next: last });
+    expect((await counted.head()).position).toBe(last);
+    expect(reads).toBeLessThan(50);
+    const next = await appendOne(store, request(name));
+    expect((await counted.readAll({ after: last, limit: 10 })).next).toBe(next.last);
+  });
+
+  it('refuses a position at which no event stands', async () => {
+    const { last } = await appendOne(store, request(stream()));
+    const between = String(BigInt(last) - 1n);
+    await expect(store.readAll({ after: between, limit: 1 })).rejects.toThrow(Unsupported);
+  });
+
+  it('shows a log that was restored and went on: its digest at a position is another', async () => {
+    await appendOne(store, request(stream()));
+    const { position, hash } = await store.head();
+    const restored = await FakeEventStoreDb.start();
+    const other = await (await EsdbLog.create(restored.url)).store();
+    expect(await other.hashAt(position)).toBeNull();
+    while (comparePositions((await other.head()).position, position) < 0) await appendOne(other, request(stream()));
+    expect(await other.hashAt(position)).not.toBe(hash);
+    restored.stop();
+  });
+});
+
+describe('recorded time', () => {
+  it('never falls along a stream, whichever process writes and whatever its clock says', async () => {
+    const name = stream();
+    const ahead = await log.store({ clock: () => Date.parse('2030-01-01') });
+    const behind = await log.store({ clock: () => Date.parse('2020-01-01') });
+    for (let round = 0; round < 5; round += 1) {
+      await Promise.all([behind, ahead, store].map((one) => one.append([request(name), request(name)])));
+    }
+    const times = (await store.readStream(name)).map(({ at }) => at);
+    expect(times).toHaveLength(30);
+    expect([...times].sort()).toEqual(times);
+    const { revision } = await appendOne(behind, request(name));
+    expect((await appendOne(behind, request(name, revision))).at).toBe('2030-01-01T00:00:00.000Z');
+  });
+});
+
+it('refuses a group that would append to streams which others may write', async () => {
+  const name = stream();
+  await appendOne(store, request(name));
+  const group = [request(name, 0), request(stream(), 'noStream')].map((one) => ({ ...one, group: 1 }));
+  await expect(store.append(group)).rejects.toThrow(Unsupported);
+});
+
+it('keeps correlation and causation under the names that the server reads', async () => {
+  const name = stream();
+  const metadata = { correlationId: 'c', causationId: null, actor: { id: 'x' } };
+  await appendOne(store, request(name, 'noStream', [{ ...newEvent(), metadata }]));
+  const stored = JSON.parse(Buffer.from(server.log.all.at(-1)!.metadata).toString()) as object;
+  expect(stored).toMatchObject({ $correlationId: 'c', correlationId: 'c', jobledger: { version: 1 } });
+  expect(stored).not.toHaveProperty('$causationId');
+  expect((await store.readStream(name))[0]!.metadata).toEqual(metadata);
+});
