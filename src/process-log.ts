@@ -41,6 +41,7 @@ export const reaperLog = (
 });
 
 const upkeepLog = (log: Logger): UpkeepLog => ({
+  head: ({ position, hash, at }) => log.info({ position, hash, at }, 'The head of the log.'),
   ended: ({ kind, subject, state, result, error }) =>
     log[state === 'done' && result?.['ok'] !== false ? 'info' : 'error'](
       { kind, subject, error, ...result, differences: undefined },

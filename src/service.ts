@@ -168,7 +168,7 @@ const NO_LOG = {
   failed: () => undefined,
   parked: () => undefined,
   tailFailed: () => undefined,
-  upkeep: { ended: () => undefined, failed: () => undefined },
+  upkeep: { head: () => undefined, ended: () => undefined, failed: () => undefined },
 };
 
 const projectionsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, instanceId: string) => {

@@ -25,7 +25,14 @@ export type SavedProgress = Counts & { readonly stages: Readonly<Record<string, 
 
 const ZERO: Counts = { processed: 0, failed: 0, skipped: 0 };
 
-export const initialProgress = (total: number | null): Progress => ({ ...ZERO, total, message: null, stages: {} });
+export const initialProgress = (total: number | null): Progress => ({
+  processed: 0,
+  failed: 0,
+  skipped: 0,
+  total,
+  message: null,
+  stages: {},
+});
 
 /**
  * How facts change one line of counts: `processed := max(processed + add, floor)`, at most `MAX_COUNT`. Such changes
@@ -122,17 +129,21 @@ export const saveProgress = (progress: Progress): SavedProgress => ({
 });
 
 /** Where an attempt starts: the counts of the checkpoint it is handed, else zero. Totals stay. */
-export const restoreProgress = (progress: Progress, saved: SavedProgress | null): Progress => ({
-  ...(saved === null ? ZERO : countsOf(saved)),
-  total: progress.total,
-  message: null,
-  stages: Object.fromEntries(
-    Object.entries(progress.stages).map(([name, line]) => [
+export const restoreProgress = (progress: Progress, saved: SavedProgress | null): Progress => {
+  const { processed, failed, skipped } = saved ?? ZERO;
+  return { processed, failed, skipped, total: progress.total, message: null, stages: restoreStages(progress, saved) };
+};
+
+const restoreStages = ({ stages }: Progress, saved: SavedProgress | null): Progress['stages'] => {
+  const names = Object.keys(stages);
+  if (names.length === 0) return stages;
+  return Object.fromEntries(
+    names.map((name) => [
       name,
-      { ...((saved && lineNamed(saved.stages, name)) ?? ZERO), total: line.total },
+      { ...((saved && lineNamed(saved.stages, name)) ?? ZERO), total: lineNamed(stages, name)?.total ?? null },
     ]),
-  ),
-});
+  );
+};
 
 /**
  * Keys of the facts that counted. Adding one leaves the set as it was, and costs nothing where it is the newest of its

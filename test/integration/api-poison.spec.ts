@@ -1,5 +1,6 @@
 /** Events that cannot be read: one job is held up by one, and everybody is told; nobody else notices. */
-/* eslint-disable @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-assignment -- a test looks into answers by name. */
+/* eslint-disable @typescript-eslint/no-unsafe-return,
+   @typescript-eslint/no-unsafe-call -- a test looks into answers by name. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';

@@ -1,5 +1,6 @@
 /** Rebuild, verify, and the head of the log, over HTTP. */
-/* eslint-disable @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-assignment -- a test looks into answers by name. */
+/* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-return,
+   @typescript-eslint/no-unsafe-call -- a test looks into answers by name. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { Caller, startApp, type TestApp } from '../support/app.js';

@@ -95,6 +95,18 @@ describe('while jobs are created, claimed and completed', () => {
     expect(await ended(run)).toMatchObject({ state: 'done' });
   });
 
+  it('the swap keeps vacuum away first, while everybody reads and writes', async () => {
+    // As a vacuum holds it; one that is automatic gives way to who has waited for a second.
+    await owner.query('begin; lock table jobledger.jobs in share update exclusive mode');
+    const run = await ask('rebuild', 'jobs');
+    await until(async () => (await step(run.id)) === 'swapping');
+    await waitForLockQueue(await secondSession(), 1);
+    await progressOfLoad();
+    expect(await step(run.id)).toBe('swapping');
+    await owner.query('commit');
+    expect(await ended(run)).toMatchObject({ state: 'done' });
+  });
+
   it('the last page waits for an append that holds the log, and misses none of it', async () => {
     await owner.query('begin; select jobledger.lock_log()');
     const run = await ask('rebuild', 'jobs');

@@ -82,7 +82,11 @@ export class ProjectionBench {
 
   /** As a process of its own has it; stopped with the bench. */
   upkeep({ projections, store = this.store, pool = this.ownPool(), instanceId = randomUUID() }: RunnerSetup): Upkeep {
-    const log = { ended: () => undefined, failed: (_: unknown, error: unknown) => void this.failures.push(error) };
+    const log = {
+      head: () => undefined,
+      ended: () => undefined,
+      failed: (_: unknown, error: unknown) => void this.failures.push(error),
+    };
     const upkeep = new Upkeep({
       ...{ store, pool, projections, instanceId, log },
       walkLog: () => Promise.reject(new Error('no log to walk')),

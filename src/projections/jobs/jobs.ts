@@ -4,7 +4,7 @@
  * A page is folded in memory job by job and costs four statements, whatever it holds. Of the facts that counted before
  * the page only those are looked up that it might repeat.
  */
-import { jobIdOf, refusalsStream } from '../../domain/streams.js';
+import { jobStream, workStream } from '../../domain/streams.js';
 import { FactKeys } from '../../domain/progress.js';
 import type { RecordedEvent } from '../../event-store/event-store.js';
 import type { Projection } from '../projection.js';
@@ -23,15 +23,22 @@ interface FactKey {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** Of the streams that make a row: refusals change nothing. */
+const PREFIXES = [jobStream(''), workStream('')];
+
 const byJob = (events: readonly RecordedEvent[]): Map<string, RecordedEvent[]> => {
   const jobs = new Map<string, RecordedEvent[]>();
   for (const event of events) {
-    const jobId = jobIdOf(event.stream);
-    if (jobId === null || event.stream === refusalsStream(jobId)) continue;
-    if (!UUID.test(jobId)) throw new Error(`stream ${event.stream} is of no job`);
+    const prefix = PREFIXES.find((each) => event.stream.startsWith(each));
+    if (prefix === undefined) continue;
+    const jobId = event.stream.slice(prefix.length);
     const own = jobs.get(jobId);
-    if (own === undefined) jobs.set(jobId, [event]);
-    else own.push(event);
+    if (own !== undefined) {
+      own.push(event);
+      continue;
+    }
+    if (!UUID.test(jobId)) throw new Error(`stream ${event.stream} is of no job`);
+    jobs.set(jobId, [event]);
   }
   return jobs;
 };

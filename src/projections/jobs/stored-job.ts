@@ -94,11 +94,13 @@ const foldTransitionEvent = (fold: JobFold, recorded: RecordedEvent, id: string)
   const job = evolve(id, before?.job ?? null, event);
   const facts = foldTransition(fold.facts, event, job);
   const active = isActivity(event.type);
+  const values = before?.values ?? NO_VALUES;
+  const set = valuesSetBy(event);
   return {
     facts,
     stored: {
       job,
-      values: { ...(before?.values ?? NO_VALUES), ...valuesSetBy(event) },
+      values: set === undefined ? values : { ...values, ...set },
       progress: facts.progress,
       saved: facts.saved,
       position: recorded.position,

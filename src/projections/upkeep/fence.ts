@@ -24,10 +24,36 @@ const MAX_PAGES = 3;
 /** Longest wait for readers of a live table, ms: whoever comes later waits behind it. */
 const LOCK_TIMEOUT_MS = 200;
 
+/**
+ * Longest wait for a vacuum or an analyze of a live table, ms. An automatic one gives way to who has waited for 1 s
+ * (`deadlock_timeout`), so the short wait of the swap would meet it again and again, for as long as it takes.
+ */
+const VACUUM_TIMEOUT_MS = 5_000;
+
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /** More is left than others may be kept waiting for: go on beside, and come back. */
 export class NotYet extends Error {}
+
+/** @throws NotYet when a lock was not to be had in time */
+const locking = async (tx: Tx, timeoutMs: number, reason: string, lock: () => Promise<unknown>): Promise<void> => {
+  try {
+    await tx.query({ text: `set local lock_timeout = ${timeoutMs}` });
+    await lock();
+    await tx.query({ text: 'set local lock_timeout = 0' });
+  } catch (error) {
+    if (!(error instanceof StatementFailed) || error.code !== LOCK_NOT_AVAILABLE) throw error;
+    throw new NotYet(reason);
+  }
+};
+
+/** Keeps vacuum away from tables that are to be swapped. Nobody else notices: reads and writes go on. */
+const keepVacuumAway = (tx: Tx, { live }: Building): Promise<void> =>
+  locking(tx, VACUUM_TIMEOUT_MS, 'its tables are vacuumed or analyzed', async () => {
+    for (const { name } of live.tables) {
+      await tx.query({ text: `lock table jobledger.${name} in share update exclusive mode` });
+    }
+  });
 
 const lockCheckpoint = async (tx: Tx, name: string): Promise<Position> => {
   const rows = await tx.query<{ position: string }>({
@@ -41,12 +67,13 @@ const lockCheckpoint = async (tx: Tx, name: string): Promise<Position> => {
 export type Meeting = 'live' | 'head';
 
 /**
+ * @param swaps whether `work` may swap
  * @param work done at the position where both stand
  * @throws NotYet, TakenOver
  */
 export const withFence = async <T>(
   building: Building,
-  meeting: Meeting,
+  { meeting, swaps }: { readonly meeting: Meeting; readonly swaps: boolean },
   on: FenceDependencies,
   work: (tx: Tx, position: Position) => Promise<T>,
 ): Promise<T> => {
@@ -55,6 +82,7 @@ export const withFence = async <T>(
     on.pool,
     async (tx) => {
       await tx.query({ text: 'set local synchronous_commit = on' });
+      if (swaps) await keepVacuumAway(tx, building);
       if (live.inline === true) await tx.query({ text: 'select jobledger.lock_log()' });
       const standsAt = await lockCheckpoint(tx, live.name);
       const goal = live.inline === true || meeting === 'head' ? (await on.store.head()).position : standsAt;
@@ -78,13 +106,9 @@ export const withFence = async <T>(
  */
 export const swap = async (tx: Tx, { live }: Building): Promise<void> => {
   const { name, tables } = live;
-  try {
-    await tx.query({ text: `set local lock_timeout = ${LOCK_TIMEOUT_MS}` });
-    await tx.query({ text: 'select jobledger.swap_beside($1)', values: [tables.map((table) => table.name)] });
-  } catch (error) {
-    if (!(error instanceof StatementFailed) || error.code !== LOCK_NOT_AVAILABLE) throw error;
-    throw new NotYet('somebody reads its tables in a long transaction');
-  }
+  await locking(tx, LOCK_TIMEOUT_MS, 'somebody reads its tables in a long transaction', () =>
+    tx.query({ text: 'select jobledger.swap_beside($1)', values: [tables.map((table) => table.name)] }),
+  );
   await moveParked(tx, name);
   await tx.query({ text: 'delete from jobledger.projections where name = $1', values: [retiredName(name)] });
   await tx.query({
@@ -110,8 +134,9 @@ export const moveParked = async (tx: Tx, name: string): Promise<void> => {
 export const dropRetired = async (building: Building, { pool }: Pick<FenceDependencies, 'pool'>): Promise<void> => {
   const { name, tables } = building.live;
   await inTransaction(pool, async (tx) => {
-    await tx.query({ text: `set local lock_timeout = ${LOCK_TIMEOUT_MS}` });
-    for (const table of tables) await tx.query({ text: `drop table if exists jobledger_retired.${table.name}` });
+    await locking(tx, LOCK_TIMEOUT_MS, 'somebody reads the tables that were replaced', async () => {
+      for (const table of tables) await tx.query({ text: `drop table if exists jobledger_retired.${table.name}` });
+    });
     await tx.query({ text: 'delete from jobledger.projections where name = $1', values: [retiredName(name)] });
   });
 };

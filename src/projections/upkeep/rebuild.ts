@@ -76,7 +76,7 @@ export class Rebuild {
 
   private swap(): Promise<string> {
     const { building, work, on } = this;
-    return withFence(building, 'head', on, async (tx, position) => {
+    return withFence(building, { meeting: 'head', swaps: true }, on, async (tx, position) => {
       await swap(tx, building);
       if (!(await on.runs.enter(tx, work.run.id, 'dropping', { position }))) throw new TakenOver(building.live.name);
       return position;

@@ -7,7 +7,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Pool } from 'pg';
-import { START, type EventStore, type Position } from '../../event-store/event-store.js';
+import { START, type EventStore, type Head, type Position } from '../../event-store/event-store.js';
 import { Checkpoints } from '../checkpoint.js';
 import { describeError } from '../parked.js';
 import type { Projection } from '../projection.js';
@@ -34,6 +34,8 @@ export type WalkLog = (
 ) => Promise<object>;
 
 export interface UpkeepLog {
+  /** Once an hour, and at the start: what is written down elsewhere is evidence of what the log was. */
+  readonly head: (head: Head) => void;
   readonly ended: (run: UpkeepRun) => void;
   readonly failed: (run: UpkeepRun, error: unknown) => void;
 }
@@ -51,6 +53,7 @@ export interface UpkeepDependencies {
 
 /** Between looks for runs that nobody holds, ms. */
 const LOOK_MS = 5_000;
+const HEAD_MS = 3_600_000;
 /** Between two signs of life of a run, ms. */
 const RENEW_MS = 500;
 /** Between looks at a run that somebody waits for, ms: from the first to the last. */
@@ -128,10 +131,21 @@ export class Upkeep {
   }
 
   private async look(signal: AbortSignal): Promise<void> {
+    let headAt = -Infinity;
     while (!signal.aborted) {
       // A database that is away is asked again.
+      if (performance.now() - headAt >= HEAD_MS && (await this.sayHead())) headAt = performance.now();
       for (const id of await this.runs.abandoned().catch(() => [])) this.workOn(id);
       await pauseFor(LOOK_MS, signal);
+    }
+  }
+
+  private async sayHead(): Promise<boolean> {
+    try {
+      this.on.log.head(await this.on.store.head());
+      return true;
+    } catch {
+      return false;
     }
   }
 

@@ -124,7 +124,7 @@ export class Verify {
   private judge(keys: readonly RowKey[], truncated: boolean, reason: string | null): Promise<VerifyResult> {
     const { building, work, on } = this;
     const meeting = reason === null ? 'live' : 'head';
-    return withFence(building, meeting, on, async (tx, position) => {
+    return withFence(building, { meeting, swaps: this.repairs }, on, async (tx, position) => {
       const found = await differences((statement) => tx.query(statement), building.live, keys);
       const ok = found.length === 0 && reason === null;
       const repaired = !ok && this.repairs;
