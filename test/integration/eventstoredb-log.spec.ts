@@ -248,10 +248,12 @@ describe('the order of the log', () => {
     await appendOne(store, request(stream()));
     const { position, hash } = await store.head();
     const restored = await FakeEventStoreDb.start();
-    const other = await (await EsdbLog.create(restored.url)).store();
+    const otherLog = await EsdbLog.create(restored.url);
+    const other = await otherLog.store();
     expect(await other.hashAt(position)).toBeNull();
     while (comparePositions((await other.head()).position, position) < 0) await appendOne(other, request(stream()));
     expect(await other.hashAt(position)).not.toBe(hash);
+    await otherLog.close();
     restored.stop();
   });
 });

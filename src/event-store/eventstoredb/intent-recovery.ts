@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { Outcomes } from '../append-plan.js';
 import { asText, execute } from '../postgres/connection.js';
 import type { EncodedRequest } from '../encoded-request.js';
-import type { BesideRows, HeldUnit } from './beside-rows.js';
+import { type BesideRows, ended, type HeldUnit } from './beside-rows.js';
 import { readIntent } from './intent-body.js';
 import type { StreamReader } from './stream-reader.js';
 import type { UnitAppender } from './unit-appender.js';
@@ -22,12 +22,14 @@ export class IntentRecovery {
   readonly #beside: BesideRows;
   readonly #units: UnitAppender;
   readonly #streams: StreamReader;
+  readonly #clock: () => number;
 
-  constructor(pool: pg.Pool, beside: BesideRows, units: UnitAppender, streams: StreamReader) {
+  constructor(pool: pg.Pool, beside: BesideRows, units: UnitAppender, streams: StreamReader, clock: () => number) {
     this.#pool = pool;
     this.#beside = beside;
     this.#units = units;
     this.#streams = streams;
+    this.#clock = clock;
   }
 
   /** @returns how many intents were finished */
@@ -50,12 +52,12 @@ export class IntentRecovery {
   async #finish(unit: HeldUnit): Promise<void> {
     const outcomes = new Outcomes(unit.requests.length);
     const requests = await Promise.all(unit.requests.map(({ request }) => this.#placed(request)));
-    await this.#units.append(requests, outcomes);
-    const ended = unit.requests.map(({ rows }, index) => {
-      const result = outcomes.get(index);
-      return { rows, appended: result.ok ? result : undefined };
-    });
-    await this.#beside.end([{ intent: unit.intent, requests: ended }]);
+    await this.#units.append(requests, Math.trunc(this.#clock()), outcomes);
+    const appendedOf = (ordinal: number) => {
+      const result = outcomes.get(ordinal);
+      return result.ok ? result : undefined;
+    };
+    await this.#beside.end([ended(unit, appendedOf)]);
   }
 
   /** An append without a revision, at the place where it stands when it does. */
