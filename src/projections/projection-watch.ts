@@ -48,6 +48,11 @@ export class ProjectionWatch {
     this.checkpoints = new Checkpoints(pool, '');
   }
 
+  /** Whether the projection is one of this installation's. */
+  has(name: string): boolean {
+    return this.names.includes(name);
+  }
+
   /** In order of name. A projection that never ran is not listed. */
   async status(): Promise<readonly ProjectionStatus[]> {
     const [rows, { parked, now }, head] = await Promise.all([

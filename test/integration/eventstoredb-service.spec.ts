@@ -4,11 +4,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Unavailable } from '../../src/event-store/event-store.js';
+import { comparePositions, Unavailable } from '../../src/event-store/event-store.js';
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
 import { replayJob } from '../../src/projections/jobs/job-history.js';
 import { ReapJob } from '../../src/reaper/reap.saga.js';
 import { openService, type Service } from '../../src/service.js';
+import { Caller, startApp } from '../support/app.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { FakeEventStoreDb } from '../support/eventstoredb/fake-server.js';
 import { call, claim, create, execute, options, spec, tokenOf } from '../support/ledger.js';
@@ -19,9 +20,12 @@ let service: Service;
 /** On the same log, with rows of its own. */
 let stranger: Service;
 const closers: (() => Promise<void>)[] = [];
+const urls: string[] = [];
+const databaseUrl = (): string => urls[0]!;
 
 const open = async (): Promise<Service> => {
   const database = await createTestDatabase();
+  urls.push(database.url);
   const opened = await openService(options(database.url, { eventStoreDbUrl: server.url }));
   closers.push(
     () => database.drop(),
@@ -109,6 +113,21 @@ describe('a row of a job', () => {
       ),
     );
     expect(again).toHaveLength(4);
+  });
+});
+
+describe('an answer of the API', () => {
+  it('shows every event up to its X-Position, whoever appended it and whoever left its row', async () => {
+    const { jobId } = await create(service, { queue: 'elsewhere' });
+    const app = await startApp({ databaseUrl: databaseUrl(), service: { eventStoreDbUrl: server.url } });
+    try {
+      const { position } = await execute(stranger, jobId, 'cancel');
+      const { body, headers } = await new Caller(app.url).get(`/v1/jobs/${jobId}`);
+      expect(body).toMatchObject({ status: 'cancelled', position });
+      expect(comparePositions(headers.get('x-position')!, position)).toBeGreaterThanOrEqual(0);
+    } finally {
+      await app.close();
+    }
   });
 });
 

@@ -51,9 +51,12 @@ const behind = async (tx: Tx, places: ReadonlyMap<string, Place>): Promise<reado
   });
 };
 
+/** Name of the projection: beside a log elsewhere, rows of jobs are as fresh as it is. */
+export const JOB_ROWS = 'job_rows';
+
 /** @param now epoch ms, of the clock that gives events their times */
 export const rowFollower = (store: EventStore, rows: JobRows, now: () => number): Projection => ({
-  name: 'job_rows',
+  name: JOB_ROWS,
   version: 1,
   tables: [],
   rows: [],
