@@ -22,6 +22,8 @@ import type { BesideTable, EventStore } from './event-store/event-store.js';
 import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
+import { EventStoreDbEventStore } from './event-store/eventstoredb/eventstoredb-event-store.js';
+import { openDriver } from './event-store/eventstoredb/open-driver.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
 import { installationSecret } from './leases/installation.js';
@@ -36,8 +38,11 @@ import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS } from './projections/jobs/jobs.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
 import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
+import { repairListed } from './projections/jobs/listed-repairs.js';
+import { rowFollower } from './projections/jobs/row-follower.js';
 import { repairRow } from './projections/jobs/repair-row.js';
 import { LogTail } from './projections/log-tail.js';
+import type { Projection } from './projections/projection.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
@@ -48,12 +53,15 @@ import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
 import { Sweeps } from './reaper/sweeps.js';
+import { Repeated } from './repeated.js';
 
 export interface ServiceOptions {
   readonly databaseUrl: string;
   /** Most connections, from 2; reads of the API get at most `READ_SHARE` of them. */
   readonly poolSize: number;
   readonly statementTimeoutMs: number;
+  /** Connection string of the EventStoreDB that keeps the log; absent: it is in the database. */
+  readonly eventStoreDbUrl?: string;
   /** The configured default policy. */
   readonly policy: Policy;
   readonly maxPending: number;
@@ -96,7 +104,7 @@ const READ_SHARE = 0.4;
 
 /** What the API reads from: whoever waits here waits for other readers alone. */
 export interface Reads {
-  readonly store: PostgresEventStore;
+  readonly store: EventStore;
   readonly rows: PostgresJobRows;
   readonly leases: PostgresLeases;
   readonly logs: JobLogs;
@@ -110,7 +118,7 @@ export interface Reads {
 /** What runs in a process. */
 export interface Service {
   readonly pool: pg.Pool;
-  readonly store: PostgresEventStore;
+  readonly store: EventStore;
   readonly clock: DatabaseClock;
   readonly tokens: LeaseTokens;
   readonly contexts: Contexts;
@@ -136,8 +144,11 @@ export interface Service {
   readonly close: () => Promise<void>;
 }
 
-const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, contexts: Contexts) => {
-  const rows = new PostgresJobRows(pool);
+const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): 'here' | 'elsewhere' =>
+  eventStoreDbUrl === undefined ? 'here' : 'elsewhere';
+
+const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, contexts: Contexts) => {
+  const rows = new PostgresJobRows(pool, placeOfLog(options));
   const leases = new PostgresLeases(pool);
   const reservations = new PostgresReservations(pool, { columns: JOB_COLUMNS, read: readJob });
   const answers = new PostgresAnswers(pool);
@@ -157,10 +168,6 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEvent
   return { rows, leases, reservations, answers, pipeline, claims, ledger };
 };
 
-const PROJECTIONS = [JOBS, COUNTERS];
-/** Those that appends do not write. */
-const FOLLOWING = PROJECTIONS.filter(({ inline }) => inline !== true);
-
 /** Of a process's own runs of upkeep: they do not take those of calls, nor wait for them. */
 const UPKEEP_CONNECTIONS = 4;
 
@@ -171,40 +178,49 @@ const NO_LOG = {
   upkeep: { head: () => undefined, ended: () => undefined, failed: () => undefined },
 };
 
-const projectionsOf = (options: ServiceOptions, pool: pg.Pool, store: PostgresEventStore, instanceId: string) => {
+const projectionsOf = (
+  options: ServiceOptions,
+  pool: pg.Pool,
+  store: EventStore,
+  instanceId: string,
+  projections: readonly Projection[],
+) => {
   const log = options.projectionLog ?? NO_LOG;
-  const projectionWatch = new ProjectionWatch(store, pool, PROJECTIONS);
+  const projectionWatch = new ProjectionWatch(store, pool, projections);
   return {
-    projections: new ProjectionRunner({ store, pool, projections: FOLLOWING, instanceId, log }),
+    projections: new ProjectionRunner({ store, pool, projections: projections.filter(follows), instanceId, log }),
     projectionWatch,
-    catalogue: new ProjectionCatalogue({ pool, projections: PROJECTIONS, watch: projectionWatch }),
+    catalogue: new ProjectionCatalogue({ pool, projections, watch: projectionWatch }),
   };
 };
 
-/** On connections of its own. */
-const upkeepOf = (options: ServiceOptions, instanceId: string, wokenBy: EventStore) => {
+/** Whether a projection has to be run; appends write the others. */
+const follows = ({ inline }: Projection): boolean => inline !== true;
+
+/** On connections of its own. Beside a log elsewhere nothing is made anew: no lock keeps appends from its last page. */
+const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, projections: readonly Projection[]) => {
   const pool = createLedgerPool({
     connectionString: options.databaseUrl,
     poolSize: UPKEEP_CONNECTIONS,
     statementTimeoutMs: options.statementTimeoutMs,
     applicationName: 'jobledger upkeep',
   });
-  const store = new PostgresEventStore({ pool, wokenBy });
+  const own = options.eventStoreDbUrl === undefined ? new PostgresEventStore({ pool, wokenBy: log }) : undefined;
   const upkeep = new Upkeep({
-    ...{ store, pool, projections: PROJECTIONS, instanceId, log: (options.projectionLog ?? NO_LOG).upkeep },
-    walkLog: (kept, onProgress, signal) => store.verify({ kept, onProgress, signal }),
+    ...{ store: own ?? log, pool, projections, instanceId, log: (options.projectionLog ?? NO_LOG).upkeep },
+    ...(own && { walkLog: (kept, onProgress, signal) => own.verify({ kept, onProgress, signal }) }),
   });
   const close = async (): Promise<void> => {
     await upkeep.stop();
-    await store.close();
+    await own?.close();
     await pool.end();
   };
   return { upkeep, close };
 };
 
-const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool, wokenBy: EventStore): Reads => {
-  const store = new PostgresEventStore({ pool, wokenBy });
-  const rows = new PostgresJobRows(pool);
+const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Reads => {
+  const { projectionLog = NO_LOG } = options;
+  const rows = new PostgresJobRows(pool, placeOfLog(options));
   return {
     store,
     rows,
@@ -217,6 +233,37 @@ const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool, woke
   };
 };
 
+/** The log, once more for those who only read, and what has to be done beside it from time to time. */
+interface Log {
+  readonly store: EventStore;
+  readonly reading: EventStore;
+  readonly duties: readonly Repeated[];
+}
+
+/** An append that nobody finished for so long was left by a process that died, or that lost the log. */
+const LEFT_AFTER_MS = 10_000;
+const RECOVERY_MS = 1_000;
+const REPAIRS_MS = 250;
+
+const openLog = async (
+  { eventStoreDbUrl, reaper }: ServiceOptions,
+  pool: pg.Pool,
+  readPool: pg.Pool,
+  clock: DatabaseClock,
+): Promise<Log> => {
+  if (eventStoreDbUrl === undefined) {
+    const store = new PostgresEventStore({ pool, besideTables: BESIDE_TABLES });
+    return { store, reading: new PostgresEventStore({ pool: readPool, wokenBy: store }), duties: [] };
+  }
+  const driver = await openDriver(eventStoreDbUrl);
+  const store = new EventStoreDbEventStore({ driver, pool, clock: () => clock.now(), besideTables: BESIDE_TABLES });
+  const rows = new PostgresJobRows(pool, 'elsewhere');
+  const failed = (error: unknown): void => reaper.log.failed(error, 1);
+  const recovery = new Repeated(() => store.recover(LEFT_AFTER_MS), RECOVERY_MS, failed);
+  const repairs = new Repeated(() => repairListed(pool, store, rows), REPAIRS_MS, failed);
+  return { store, reading: store, duties: [recovery, repairs] };
+};
+
 /** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock. */
 export const openService = async (options: ServiceOptions): Promise<Service> => {
   const { databaseUrl: connectionString, poolSize, statementTimeoutMs } = options;
@@ -224,9 +271,9 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
   const pool = createLedgerPool({ connectionString, poolSize: poolSize - readers, statementTimeoutMs });
   const readPool = createLedgerPool({ connectionString, poolSize: readers, statementTimeoutMs });
-  const store = new PostgresEventStore({ pool, besideTables: BESIDE_TABLES });
   const clock = new DatabaseClock(pool);
   await clock.start();
+  const { store, reading, duties } = await openLog(options, pool, readPool, clock);
   const tokens = new LeaseTokens(options.secret ?? (await installationSecret(pool)));
   const contexts = new Contexts(clock, options.policy, Math.random);
   const { reservations, answers, ...commands } = commandsOf(options, pool, store, contexts);
@@ -243,9 +290,13 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     },
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
   );
-  const following = projectionsOf(options, pool, store, sweeps.instanceId);
-  const reads = readsOf(options, readPool, store);
-  const { upkeep, close: closeUpkeep } = upkeepOf(options, sweeps.instanceId, store);
+  const isElsewhere = placeOfLog(options) === 'elsewhere';
+  const ofRows = isElsewhere ? rowFollower(store, rows, () => clock.now()) : JOBS;
+  const projections = [COUNTERS, ofRows];
+  const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
+  const reads = readsOf(options, readPool, reading);
+  const { upkeep, close: closeUpkeep } = upkeepOf(options, sweeps.instanceId, store, projections);
+  for (const duty of duties) duty.start();
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -256,9 +307,10 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     await drain();
     await following.projections.stop();
     await closeUpkeep();
+    await Promise.all(duties.map((duty) => duty.stop()));
     unsubscribe();
     clock.stop();
-    await Promise.all([store.close(), reads.store.close()]);
+    await Promise.all([...new Set([store, reading])].map((one) => one.close()));
     await Promise.all([pool.end(), readPool.end()]);
   };
   const watch = new ReaperWatch(judging, intervalMs);

@@ -5,6 +5,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { comparePositions, type EventStore, type Position } from '../event-store/event-store.js';
+import { JOB_ROWS } from '../projections/jobs/row-follower.js';
 import { ProjectionWatch } from '../projections/projection-watch.js';
 import { EVENT_STORE } from './ports.js';
 import { Problem, validationFailed } from './problem.js';
@@ -28,13 +29,16 @@ export class Freshness {
   ) {}
 
   /**
-   * Before a read of jobs or of the log: whatever was committed is seen by it.
+   * Before a read of jobs or of the log: whatever was committed is seen by it. Beside a log elsewhere, rows of jobs are
+   * written a moment after their events: then it waits until they are.
    * @returns the head, which the answer reflects at least and which its `X-Position` says.
-   * @throws Problem `validation_failed` on an `X-Min-Position` that is malformed or beyond the head.
+   * @throws Problem `validation_failed` on an `X-Min-Position` that is malformed or beyond the head,
+   *   `projection_lagging` when the rows were not there in time.
    */
   async ofJobs(request: FastifyRequest, reply: FastifyReply): Promise<Position> {
     const min = minPosition(request.headers);
     const position = min === undefined ? await this.head() : await this.notBeyondHead(min, 'X-Min-Position');
+    if (this.projections.has(JOB_ROWS)) await this.waitFor(JOB_ROWS, position);
     stamp(reply, position);
     return position;
   }
@@ -47,10 +51,14 @@ export class Freshness {
     const min = minPosition(request.headers);
     if (min === undefined) return;
     await this.notBeyondHead(min, 'X-Min-Position');
-    if (await this.projections.waitFor(name, min, WAIT_MS)) return;
+    await this.waitFor(name, min);
+  }
+
+  private async waitFor(name: string, position: Position): Promise<void> {
+    if (await this.projections.waitFor(name, position, WAIT_MS)) return;
     throw new Problem(
       'projection_lagging',
-      `${name} has not come to position ${min} in ${WAIT_MS / 1_000} s: ask again later, or without X-Min-Position`,
+      `${name} has not come to position ${position} in ${WAIT_MS / 1_000} s: ask again later, or without X-Min-Position`,
     );
   }
 

@@ -2,10 +2,18 @@
  * First answers by idempotency key. The key goes in with the append, so of two processes only one has the first
  * answer. What an answer says is made again from its events; `body` holds what they do not say.
  */
+import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import type { JobStatus } from '../domain/job-chart.js';
 import { jobIdOf } from '../domain/streams.js';
-import type { BesideTable, EventStore, Position, RecordedEvent } from '../event-store/event-store.js';
+import {
+  Unavailable,
+  type BesideTable,
+  type EventStore,
+  type Position,
+  type RecordedEvent,
+} from '../event-store/event-store.js';
 import { metadataOf } from '../projections/jobs/stored-job.js';
 import type { BeatLease, Idempotency, Outcome } from './envelope.js';
 import { IdempotencyKeyReused } from './errors.js';
@@ -20,6 +28,12 @@ export interface AnswerRow extends Idempotency {
 export const ANSWERS: BesideTable<AnswerRow> = {
   name: 'answers',
   fn: 'jobledger.answers_put',
+  around: {
+    before: 'jobledger.answers_before',
+    after: 'jobledger.answers_after',
+    undo: 'jobledger.answers_undo',
+    ofGroup: true,
+  },
   type: 'jobledger.answer_put',
   columns: [
     { type: 'bytea', value: (row) => row.key },
@@ -35,7 +49,12 @@ export interface StoredAnswer {
   readonly position: Position | null;
   readonly events: number;
   readonly body: string | null;
+  /** Where its events stand, on a log whose positions have gaps; absent: they end at `position`, without a gap. */
+  readonly parts?: readonly AnswerPart[];
 }
+
+/** Stream, revision of its first event, number of events. */
+type AnswerPart = readonly [string, number, number];
 
 export interface Answers {
   find(key: Buffer): Promise<StoredAnswer | undefined>;
@@ -91,16 +110,31 @@ const recall = async (store: EventStore, answer: StoredAnswer): Promise<readonly
   });
 };
 
+/** How long a repeated key waits for its first call: longer than an append takes, shorter than a client waits. */
+const SETTLE_MS = 5_000;
+const LOOK_MS = 20;
+
+/** Its append is on its way, or was left by a process that died and is about to be finished. */
+const isUnsettled = ({ position, events }: StoredAnswer): boolean => position === null && events > 0;
+
 /**
  * The first answer of a key, made again; undefined when the key is new.
  * @throws IdempotencyKeyReused when it was another request's.
+ * @throws Unavailable when its first call is not settled in time.
  */
 export const firstAnswer = async (
   store: EventStore,
   answers: Answers,
   idempotency: Idempotency,
 ): Promise<readonly Outcome[] | undefined> => {
-  const stored = await answers.find(idempotency.key);
+  const until = performance.now() + SETTLE_MS;
+  let stored = await answers.find(idempotency.key);
+  // On a log elsewhere a key is taken before its append: wait for its fate.
+  while (stored !== undefined && isUnsettled(stored)) {
+    if (performance.now() > until) throw new Unavailable('the first call of this key is not settled yet');
+    await pause(LOOK_MS);
+    stored = await answers.find(idempotency.key);
+  }
   if (stored === undefined) return undefined;
   if (!stored.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
   return recall(store, stored);
@@ -108,16 +142,15 @@ export const firstAnswer = async (
 
 const eventsOf = async (store: EventStore, answer: StoredAnswer): Promise<readonly RecordedEvent[]> => {
   if (answer.position === null || answer.events === 0) return [];
+  if (answer.parts !== undefined) {
+    const reads = answer.parts.map(([stream, from, limit]) => store.readStream(stream, { from, limit }));
+    return (await Promise.all(reads)).flat();
+  }
   const after = (BigInt(answer.position) - BigInt(answer.events)).toString();
   return (await store.readAll({ after, limit: answer.events })).events;
 };
 
-interface AnswerRecord {
-  fingerprint: Buffer;
-  position: string | null;
-  events: number;
-  body: string | null;
-}
+type AnswerRecord = Omit<StoredAnswer, 'parts'> & { readonly parts: string | null };
 
 export class PostgresAnswers implements Answers {
   constructor(private readonly pool: Pool) {}
@@ -125,10 +158,13 @@ export class PostgresAnswers implements Answers {
   async find(key: Buffer): Promise<StoredAnswer | undefined> {
     const { rows } = await this.pool.query<AnswerRecord>({
       name: 'answers-find',
-      text: 'select fingerprint, position, events, body from jobledger.answers where key = $1',
+      text: 'select fingerprint, position, events, body, parts from jobledger.answers where key = $1',
       values: [key],
     });
-    return rows[0];
+    const [row] = rows;
+    if (row === undefined) return undefined;
+    const { parts, ...stored } = row;
+    return parts === null ? stored : { ...stored, parts: JSON.parse(parts) as readonly AnswerPart[] };
   }
 
   async keep(idempotency: Idempotency, body: string): Promise<boolean> {

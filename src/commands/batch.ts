@@ -97,7 +97,8 @@ export class BatchSteps {
           });
     for (const plan of planned) {
       const own = results.slice(plan.first, plan.first + plan.requests);
-      if (own.every((result) => result.ok)) this.succeed(plan, own);
+      const isPart = plan.entry.group.dropRefused && own.some((result) => result.ok);
+      if (isPart || own.every((result) => result.ok)) this.succeed(plan, own);
       else again.push(this.fail(plan, own).catch((error: unknown) => rejected(plan.entry, error)));
     }
     return (await Promise.all(again)).filter((entry) => entry !== undefined);
@@ -143,8 +144,11 @@ export class BatchSteps {
     entry.resolve(
       verdicts.map((verdict) => {
         if (verdict.kind !== 'append') return memberRefused(verdict);
-        const result = results[next++] as Appended;
-        return this.outcome(verdict.decided, result);
+        const result = results[next++]!;
+        if (result.ok) return this.outcome(verdict.decided, result);
+        const { jobId } = verdict.decided.envelope;
+        this.on.states.forget(jobId);
+        return { jobId, refusal: result.error };
       }),
     );
   }
@@ -262,7 +266,7 @@ const toRequests = (entry: Entry, verdicts: readonly Verdict[], group: number): 
     return {
       ...request,
       beside: [...(request.beside ?? []), ...answer],
-      ...(decided.length > 1 ? { group } : {}),
+      ...(decided.length > 1 ? { group, loose: entry.group.dropRefused } : {}),
     };
   });
 };

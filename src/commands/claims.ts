@@ -59,6 +59,8 @@ interface Waiting {
   settled: boolean;
   /** Candidates of it are being appended: it is not searched for meanwhile. */
   taking: boolean;
+  /** A search was made for it that found too little, since it came or lost its candidates. */
+  searched: boolean;
   /** Its key is known to have no answer. */
   isNew: boolean;
   /** Times that all its candidates were lost. */
@@ -104,6 +106,7 @@ export class Claims {
         onAbort,
         settled: false,
         taking: false,
+        searched: false,
         isNew,
         losses: 0,
       };
@@ -161,10 +164,10 @@ export class Claims {
     return [...this.waiting].filter(({ taking }) => !taking);
   }
 
-  /** Those whose time is up go home with nothing. */
+  /** Those whose time is up go home with nothing, once they were searched for: one that came during a search was not. */
   private expire(): void {
     const now = performance.now();
-    for (const waiting of this.idle()) if (waiting.until <= now) this.settle(waiting, []);
+    for (const waiting of this.idle()) if (waiting.searched && waiting.until <= now) this.settle(waiting, []);
   }
 
   private schedule(): void {
@@ -190,12 +193,14 @@ export class Claims {
       }
       if (found.length === 0) {
         await Promise.all(group.map((waiting) => this.recallKey(waiting)));
+        for (const waiting of group) waiting.searched = true;
         return;
       }
       for (const { row } of found) if (row !== undefined) this.states.learn(row);
       for (const waiting of group) {
-        if (found.length === 0) break;
         if (waiting.settled || waiting.taking) continue;
+        waiting.searched = found.length === 0;
+        if (waiting.searched) continue;
         // Not awaited: who asks next searches while this is appended.
         void this.take(waiting, found.splice(0, waiting.request.max));
       }
@@ -264,6 +269,7 @@ export class Claims {
     this.damagedUntil.set(damaged, performance.now() + DAMAGE_RETRY_MS);
     await this.reservations.release(ids.filter((id) => id !== damaged)).catch(() => undefined);
     waiting.taking = false;
+    waiting.searched = false;
     this.wake();
   }
 

@@ -23,6 +23,8 @@ export interface EncodedRequest {
   readonly expected: ExpectedRevision;
   readonly events: readonly EncodedEvent[];
   readonly beside: readonly Beside[];
+  /** Of a group whose requests stand alone too. */
+  readonly loose: boolean;
 }
 
 /** What EventStoreDB takes in one append by default, so that what one log takes the other takes too. */
@@ -75,13 +77,13 @@ export const encodeRequest = (
   ordinal: number,
   limit = MAX_APPEND_BYTES,
 ): EncodedRequest | InvalidAppend | TooLarge => {
-  const { stream, expected, beside = [] } = request;
+  const { stream, expected, beside = [], loose = false } = request;
   const reason = fault(request);
   if (reason !== undefined) return new InvalidAppend(stream, reason);
   try {
     const events = request.events.map((event) => encodeEvent(stream, event));
     const size = events.reduce((sum, event) => sum + bytesOf(event), 0);
-    return size > limit ? new TooLarge(stream, limit) : { ordinal, stream, expected, events, beside };
+    return size > limit ? new TooLarge(stream, limit) : { ordinal, stream, expected, events, beside, loose };
   } catch (error) {
     if (error instanceof NotCanonical) return new InvalidAppend(stream, error.message);
     throw error;

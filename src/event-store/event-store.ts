@@ -67,19 +67,29 @@ export interface BesideTable<Row = unknown> {
 }
 
 /**
- * Schema-qualified functions, each called in a statement of its own, with arrays that have one element a row.
+ * Schema-qualified functions, called before and after an append with the rows of a call.
  *
  * Between the calls a process may die. What `before` took is then settled by recovery, from an intent that was recorded
- * in the same statement: the events are appended if they can be, and `after` is called, else `undo`. So any of them may
- * come late, when the row's job has moved on, and `after` may come twice: they look at what is there.
+ * in the same statement: the events are appended if they can be, and `after` is called, else `undo`. So `after` and
+ * `undo` may come late, when the row's job has moved on: they look at what is there.
  */
 export interface AroundAppend {
-  /** `(request int[], …columns)`: takes what must be taken before the events are there; may refuse as `fn` does. */
+  /**
+   * `(at timestamptz, rows <type>[])`: takes what must be taken before the events are there; may refuse as `fn` does.
+   * The events will be recorded at `at`, or later when their stream is ahead of the clock.
+   */
   readonly before?: string;
-  /** `(position bigint[], revision int[], at timestamptz[], …columns)`, of each row's event: it is in the log. */
+  /**
+   * `(base bigint, at timestamptz[], revision int[], length int[], parts text[], rows <type>[])`: the events are in the
+   * log. `base + event` is the position of the row's event, and of row n `at[n]` is its recorded time, `revision[n]` its
+   * revision, `length[n]` the number of events of its request, and `parts[n]` what was appended of its group, as JSON
+   * `[[stream, first revision, number of events], …]`.
+   */
   readonly after?: string;
-  /** `(…columns)`: gives back what `before` took, of a request that is not in the log and never will be. */
+  /** `(rows <type>[])`: gives back what `before` took, of a request that is not in the log and never will be. */
   readonly undo?: string;
+  /** The row belongs to all of its group: it is written when any of it was appended. */
+  readonly ofGroup?: boolean;
 }
 
 export interface BesideColumn<Row> {
@@ -113,6 +123,8 @@ export interface AppendRequest {
    * On EventStoreDB each of them creates its stream (`noStream`): nothing else can be made certain over two streams.
    */
   readonly group?: number;
+  /** The requests of the group stand alone too: a log that cannot append all or none of them appends those that it can. */
+  readonly loose?: boolean;
 }
 
 export interface Appended {

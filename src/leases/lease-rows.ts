@@ -16,6 +16,7 @@ export interface LeasePut {
 export const LEASES_PUT: BesideTable<LeasePut> = {
   name: 'leases_put',
   fn: 'jobledger.leases_put',
+  around: { after: 'jobledger.leases_put_after' },
   type: 'jobledger.lease_put',
   columns: [
     { type: 'uuid', value: (row) => row.jobId },
@@ -40,6 +41,7 @@ export interface LeaseRenewal {
 export const LEASES_RENEW: BesideTable<LeaseRenewal> = {
   name: 'leases_renew',
   fn: 'jobledger.leases_renew',
+  around: { before: 'jobledger.leases_renew_before', after: 'jobledger.leases_renew_after' },
   type: 'jobledger.lease_renewal',
   columns: [
     { type: 'uuid', value: (row) => row.jobId },
@@ -58,6 +60,11 @@ export interface LeaseEnd {
 export const LEASES_END: BesideTable<LeaseEnd> = {
   name: 'leases_end',
   fn: 'jobledger.leases_end',
+  around: {
+    before: 'jobledger.leases_end_before',
+    after: 'jobledger.leases_end_after',
+    undo: 'jobledger.leases_end_undo',
+  },
   type: 'jobledger.lease_end',
   columns: [
     { type: 'uuid', value: (row) => row.jobId },
@@ -74,6 +81,7 @@ export interface LeaseDirective {
 export const LEASES_DIRECT: BesideTable<LeaseDirective> = {
   name: 'leases_direct',
   fn: 'jobledger.leases_direct',
+  around: { after: 'jobledger.leases_direct_after' },
   type: 'jobledger.lease_directive',
   columns: [
     { type: 'uuid', value: (row) => row.jobId },

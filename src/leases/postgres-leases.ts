@@ -51,6 +51,7 @@ with asked as (
     deadline_at = least(l.deadline_at, jobledger.now_ms() + coalesce(a.lease_ms, l.lease_ms) * interval '1 ms')
   from asked a join held h using (job_id)
   where l.job_id = a.job_id and l.run = a.run and l.attempt = a.attempt and l.worker_id is not null
+    and not l.fenced
   returning l.job_id, l.run, l.attempt, (extract(epoch from l.expires_at) * 1000)::bigint as expires_ms, l.directive
 )
 select a.nth, r.expires_ms, r.directive, j.status, j.revision, j.position, h.job_id is null as locked
@@ -64,7 +65,8 @@ update jobledger.leases l set beats = l.beats + 1, last_beat_at = jobledger.now_
   expires_at = jobledger.now_ms() + coalesce($4::bigint, l.lease_ms) * interval '1 ms',
   deadline_at = least(l.deadline_at, jobledger.now_ms() + coalesce($4::bigint, l.lease_ms) * interval '1 ms')
 from jobledger.jobs j
-where l.job_id = $1 and l.run = $2 and l.attempt = $3 and l.worker_id is not null and j.id = l.job_id
+where l.job_id = $1 and l.run = $2 and l.attempt = $3 and l.worker_id is not null and not l.fenced
+  and j.id = l.job_id
 returning (extract(epoch from l.expires_at) * 1000)::bigint as expires_ms, l.directive, j.status, j.revision,
   j.position`;
 
@@ -228,7 +230,13 @@ export class PostgresLeases implements Leases {
           least(to_timestamp(r.deadline_ms / 1000.0),
             case when r.worker_id is not null then jobledger.now_ms() + r.lease_ms * interval '1 ms' end),
           r.directive, jobledger.first_beat()
-        from asked r join unmoved using (job_id) order by r.job_id on conflict do nothing`,
+        from asked r join unmoved using (job_id) order by r.job_id
+        -- A row that is there stays, unless it is left from an attempt that ended.
+        on conflict (job_id) do update set run = excluded.run, attempt = excluded.attempt,
+          worker_id = excluded.worker_id, lease_ms = excluded.lease_ms, expires_at = excluded.expires_at,
+          last_beat_at = null, deadline_at = excluded.deadline_at, directive = excluded.directive,
+          beats = excluded.beats, fenced = false
+        where (leases.run, leases.attempt) < (excluded.run, excluded.attempt)`,
       values: [
         rows.map((row) => row.jobId),
         rows.map((row) => row.revision),

@@ -6,7 +6,7 @@
  * stream is parked, and everything else of the page is applied, in order.
  */
 import type pg from 'pg';
-import type { Position, RecordedEvent } from '../event-store/event-store.js';
+import { Unavailable, type Position, type RecordedEvent } from '../event-store/event-store.js';
 import type { Checkpoint, Checkpoints } from './checkpoint.js';
 import { describeError, park, type ParkedStream } from './parked.js';
 import type { Projection } from './projection.js';
@@ -23,8 +23,11 @@ export interface PageStep {
 /** What lies in an event and not in the database: data exceptions, broken constraints, a row that is too large. */
 const ofTheData = /^(22|23|54)/;
 
-const isUnreadable = (error: unknown): boolean =>
-  !(error instanceof StatementFailed) || (error.code !== null && ofTheData.test(error.code));
+const isUnreadable = (error: unknown): boolean => {
+  // The log that a projection asks for more is away: no event of the page is to blame.
+  if (error instanceof Unavailable) return false;
+  return !(error instanceof StatementFailed) || (error.code !== null && ofTheData.test(error.code));
+};
 
 /** @returns the streams whose event could not be applied */
 const applyParts = async (

@@ -51,6 +51,11 @@ export class ProjectionWatch {
     this.checkpoints = new Checkpoints(pool, '');
   }
 
+  /** Whether the projection is one of this installation's that follow the log. */
+  has(name: string): boolean {
+    return this.projections.some((projection) => projection.name === name && projection.inline !== true);
+  }
+
   /** In order of name. One that follows the log is listed once it ran; one that appends write is at the head. */
   async status(): Promise<readonly ProjectionStatus[]> {
     const following = this.projections.filter(({ inline }) => inline !== true).map(({ name }) => name);

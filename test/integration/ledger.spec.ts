@@ -53,6 +53,15 @@ describe('the write path on PostgreSQL', () => {
     expect((await service.leases.find([created.jobId])).size).toBe(0);
   });
 
+  it('gives each of those who claim at once a job, whoever searches already, without anybody waiting', async () => {
+    const { service } = ledger;
+    await Promise.all(Array.from({ length: 20 }, () => create(service, { queue: 'at-once' })));
+    const claims = Array.from({ length: 8 }, () => claim(service, { filter: { queues: ['at-once'] } }));
+    expect((await Promise.all(claims)).map(({ length }) => length)).toEqual(Array.from({ length: 8 }, () => 1));
+    for (let n = 0; n < 12; n += 1) expect(await claim(service, { filter: { queues: ['at-once'] } })).toHaveLength(1);
+    expect(await claim(service, { filter: { queues: ['at-once'] } })).toEqual([]);
+  });
+
   it('keeps a refused call once, and answers it on the log', async () => {
     const { service } = ledger;
     const created = await create(service, { queue: 'b' });

@@ -10,6 +10,7 @@ import { PRESETS, type Policy } from '../../src/domain/policy.js';
 import type { Service, ServiceOptions } from '../../src/service.js';
 import { options } from './ledger.js';
 import { createTestDatabase } from './test-database.js';
+import { logOptions, stopLog } from './test-log.js';
 
 export interface AppOverrides {
   readonly policy?: Partial<Policy>;
@@ -35,7 +36,7 @@ export const startApp = async (overrides: AppOverrides = {}): Promise<TestApp> =
   const databaseUrl = overrides.databaseUrl ?? database?.url ?? '';
   const policy = { ...PRESETS.protea, ...overrides.policy };
   const app = await createApplication({
-    service: options(databaseUrl, { policy, ...overrides.service }),
+    service: options(databaseUrl, { policy, ...(await logOptions(databaseUrl)), ...overrides.service }),
     run: overrides.run ?? ['api', 'projections'],
     shutdown: new Shutdown(),
     settings: { settings: [] },
@@ -51,6 +52,7 @@ export const startApp = async (overrides: AppOverrides = {}): Promise<TestApp> =
     service: app.get<Service>(SERVICE),
     close: async () => {
       await app.close();
+      if (database !== undefined) await stopLog(databaseUrl);
       await database?.drop();
     },
   };

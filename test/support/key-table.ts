@@ -14,26 +14,28 @@ export const keyTable: BesideTable<KeyRow> = {
 /** The same table beside a log that is not in its database: a key that is taken has no position yet. */
 export const keysAroundSql = `
   create table jobledger.test_keys (key text primary key, position bigint, at timestamptz);
-  create function jobledger.test_take_keys(request int[], key text[]) returns void language plpgsql as $$
+  create type jobledger.test_key as (request int, event int, key text);
+  create function jobledger.test_take_keys(at timestamptz, rows jobledger.test_key[]) returns void language plpgsql as $$
   declare
     v_refused int[];
   begin
     select array_agg(distinct r.request) into v_refused
-      from unnest(request, key) with ordinality as r(request, key, n)
+      from unnest(rows) with ordinality as r(request, event, key, n)
       where exists (select from jobledger.test_keys k where k.key = r.key)
-        or exists (select from unnest(test_take_keys.key) with ordinality as o(key, n) where o.key = r.key and o.n < r.n);
+        or exists (select from unnest(rows) with ordinality as o(request, event, key, n) where o.key = r.key and o.n < r.n);
     if v_refused is not null then
       raise exception 'keys' using errcode = 'JL001', detail = to_json(v_refused)::text;
     end if;
-    insert into jobledger.test_keys select k from unnest(test_take_keys.key) as k;
+    insert into jobledger.test_keys select r.key from unnest(rows) r;
   end $$;
-  create function jobledger.test_keep_keys(p_position bigint[], p_revision int[], p_at timestamptz[], p_key text[])
-  returns void language sql as $$
-    update jobledger.test_keys k set position = r.position, at = r.at
-    from unnest(p_position, p_at, p_key) as r(position, at, key) where k.key = r.key
+  create function jobledger.test_keep_keys(
+    p_base bigint, p_at timestamptz[], p_revision int[], p_length int[], p_parts text[], p_rows jobledger.test_key[]
+  ) returns void language sql as $$
+    update jobledger.test_keys k set position = p_base + r.event, at = r.at
+    from (select (p_rows[n]).*, p_at[n] as at from generate_subscripts(p_rows, 1) n) r where k.key = r.key
   $$;
-  create function jobledger.test_give_keys(key text[]) returns void language sql as $$
-    delete from jobledger.test_keys k where k.key = any (test_give_keys.key)
+  create function jobledger.test_give_keys(rows jobledger.test_key[]) returns void language sql as $$
+    delete from jobledger.test_keys k where k.key in (select r.key from unnest(rows) r)
   $$;`;
 
 /** A key that is taken, by a row before it too, is refused. */

@@ -8,6 +8,7 @@ import type { Origin, Outcome } from '../../src/commands/envelope.js';
 import type { Call } from '../../src/commands/ledger.js';
 import { openService, type Service, type ServiceOptions } from '../../src/service.js';
 import { createTestDatabase } from './test-database.js';
+import { logOptions, stopLog } from './test-log.js';
 
 export const origin = (type: Origin['actor']['type'] = 'client'): Origin => ({
   actor: { type, id: 'test' },
@@ -65,17 +66,20 @@ export class TestLedger {
 
   static async open(policy: Partial<Policy> = {}): Promise<TestLedger> {
     const database = await createTestDatabase();
-    const service = await openService(options(database.url, { policy: { ...PRESETS.protea, ...policy } }));
+    const log = await logOptions(database.url);
+    const service = await openService(options(database.url, { policy: { ...PRESETS.protea, ...policy }, ...log }));
     return new TestLedger(database.url, service, () => database.drop());
   }
 
   /** Another process on the same database, as far as the database can tell. */
-  another(policy: Partial<Policy> = {}): Promise<Service> {
-    return openService(options(this.url, { policy: { ...PRESETS.protea, ...policy } }));
+  async another(policy: Partial<Policy> = {}): Promise<Service> {
+    const log = await logOptions(this.url);
+    return openService(options(this.url, { policy: { ...PRESETS.protea, ...policy }, ...log }));
   }
 
   async close(): Promise<void> {
     await this.service.close();
+    await stopLog(this.url);
     await this.dropDatabase();
   }
 }

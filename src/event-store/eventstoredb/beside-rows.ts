@@ -5,13 +5,14 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { EncodedRequest } from '../encoded-request.js';
-import type { Appended, AroundAppend, BesideColumn, BesideTable } from '../event-store.js';
+import type { AppendResult, AroundAppend, BesideColumn, BesideTable } from '../event-store.js';
 import { Unsupported } from '../event-store.js';
 import type { Unit } from '../append-plan.js';
-import { binaryArray } from '../postgres/binary-array.js';
-import { asText, execute } from '../postgres/connection.js';
 import { refusedRequests } from '../postgres/appender.js';
+import type { Ended, EndedUnit } from './ended-units.js';
+import { appendedRows, givenRows } from './ended-units.js';
 import { writeIntent } from './intent-body.js';
+import { type Call, RowStatements } from './row-statements.js';
 
 export type ColumnValue = ReturnType<BesideColumn<unknown>['value']>;
 
@@ -40,15 +41,6 @@ export interface HeldUnit {
   readonly requests: readonly HeldRequest[];
 }
 
-export interface EndedUnit {
-  readonly intent: Intent | undefined;
-  readonly requests: readonly {
-    readonly rows: readonly HeldRow[];
-    /** Undefined: it is not in the log and never will be, or it was there before. */
-    readonly appended: Appended | undefined;
-  }[];
-}
-
 export interface Refusal {
   readonly table: string;
   /** Ordinals of requests in the caller's call. */
@@ -59,25 +51,14 @@ export interface Refusal {
 const BESIDE_REFUSED = 'JL001';
 /** SQLSTATE by which intents say that others have taken them. */
 const TAKEN_OVER = 'JL002';
-const QUALIFIED = /^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/;
-
-interface Call {
-  readonly fn: string;
-  readonly types: readonly Parameters<typeof binaryArray>[0][];
-  readonly values: readonly (readonly ColumnValue[])[];
-}
 
 export class BesideRows {
-  readonly #pool: pg.Pool;
+  readonly #statements: RowStatements;
   readonly #tables: readonly BesideTable[];
 
   /** @param tables every beside table, in the order in which their functions run */
   constructor(pool: pg.Pool, tables: readonly BesideTable[]) {
-    const unsafe = tables
-      .flatMap(({ around = {} }) => Object.values(around as Record<string, string>))
-      .find((fn) => !QUALIFIED.test(fn));
-    if (unsafe !== undefined) throw new Error(`${unsafe} is no schema-qualified function`);
-    this.#pool = pool;
+    this.#statements = new RowStatements(pool, tables);
     this.#tables = tables;
   }
 
@@ -85,7 +66,10 @@ export class BesideRows {
   hold(unit: Unit): HeldUnit {
     const requests = unit.map((request) => ({
       request,
-      rows: request.beside.map((row) => this.#heldRow(row, request)),
+      rows: request.beside.map(({ table: { name }, row, event = request.events.length - 1 }): HeldRow => {
+        const table = this.table(name);
+        return { table, values: table.columns.map(({ value }) => value(row)), event };
+      }),
     }));
     const takes = requests.some(({ rows }) => rows.some(({ table }) => table.around?.before !== undefined));
     const intent = takes || unit.length > 1 ? { id: randomUUID(), owner: randomUUID() } : undefined;
@@ -98,31 +82,27 @@ export class BesideRows {
     return table;
   }
 
-  /** Takes what the units need and records them, all or nothing. @returns who was refused; undefined: nobody */
-  async begin(units: readonly HeldUnit[]): Promise<Refusal | undefined> {
+  /**
+   * Takes what the units need and records them, all or nothing.
+   * @param at of the events to come, epoch ms
+   * @returns who was refused; undefined: nobody
+   */
+  async begin(units: readonly HeldUnit[], at: number): Promise<Refusal | undefined> {
     const flat = units.flatMap(({ requests }) => requests);
-    const rows = flat.flatMap((held, index) => held.rows.map((row) => ({ row, index })));
+    const rows = flat.flatMap((held, request) => held.rows.map((row) => ({ row, request, event: 0 })));
     const recorded = units.filter(({ intent }) => intent !== undefined);
     const calls: Call[] = [];
     if (recorded.length > 0) {
-      const values = [...intentColumns(recorded), recorded.map(writeIntent)];
-      calls.push({ fn: 'jobledger.intents_open', types: ['uuid', 'uuid', 'text'], values });
+      const bodies = { type: 'text', values: recorded.map(writeIntent) } as const;
+      calls.push({ fn: 'jobledger.intents_open', arrays: [...intentColumns(recorded), bodies] });
     }
     for (const table of this.#having(rows, 'before')) {
       const own = rows.filter(({ row }) => row.table === table);
-      const request = own.map(({ index }) => index);
-      calls.push(
-        callOf(
-          table,
-          'before',
-          ['int4'],
-          [request],
-          own.map(({ row }) => row),
-        ),
-      );
+      const first = { type: 'timestamptz', value: new Date(at).toISOString() } as const;
+      calls.push({ fn: table.around!.before!, first, arrays: [], rows: { table, rows: own } });
     }
     try {
-      await this.#run('taking what an append needs', calls);
+      await this.#statements.run('taking what an append needs', calls);
       return undefined;
     } catch (error) {
       if (!(error instanceof pg.DatabaseError) || error.code !== BESIDE_REFUSED) throw error;
@@ -138,7 +118,7 @@ export class BesideRows {
   async end(units: readonly EndedUnit[]): Promise<void> {
     for (let own = units; ;) {
       try {
-        await this.#run('writing what an append left', this.#endingOf(own));
+        await this.#statements.run('writing what an append left', this.#endingOf(own), 'repeated');
         return;
       } catch (error) {
         if (!(error instanceof pg.DatabaseError) || error.code !== TAKEN_OVER) throw error;
@@ -151,84 +131,58 @@ export class BesideRows {
 
   #endingOf(units: readonly EndedUnit[]): readonly Call[] {
     const recorded = units.filter(({ intent }) => intent !== undefined);
-    const rows = units.flatMap(({ requests }) =>
-      requests.flatMap((request) => request.rows.map((row) => ({ row, appended: request.appended }))),
-    );
-    const written = rows.filter((row): row is { row: HeldRow; appended: Appended } => row.appended !== undefined);
-    const given = rows.filter(({ appended }) => appended === undefined);
-    const calls: Call[] = [];
+    const written = units.flatMap(appendedRows);
+    const given = units.flatMap(givenRows);
     // First: it says whose the rest is.
-    if (recorded.length > 0) {
-      calls.push({ fn: 'jobledger.intents_close', types: ['uuid', 'uuid'], values: intentColumns(recorded) });
-    }
+    const calls: Call[] =
+      recorded.length > 0 ? [{ fn: 'jobledger.intents_close', arrays: intentColumns(recorded) }] : [];
     for (const table of this.#having(written, 'after')) {
       const own = written.filter(({ row }) => row.table === table);
-      const places = [
-        own.map(({ row, appended }) => appended.positions[row.event]!),
-        own.map(({ row, appended }) => appended.revision - appended.positions.length + 1 + row.event),
-        own.map(({ appended }) => Date.parse(appended.at)),
-      ];
-      calls.push(
-        callOf(
-          table,
-          'after',
-          ['int8', 'int4', 'timestamptz'],
-          places,
-          own.map(({ row }) => row),
-        ),
-      );
+      const base = own.reduce((least, { position }) => (position < least ? position : least), own[0]!.position) - 1n;
+      calls.push({
+        fn: table.around!.after!,
+        first: { type: 'bigint', value: String(base) },
+        arrays: [
+          { type: 'timestamptz', values: own.map(({ at }) => at) },
+          { type: 'int4', values: own.map(({ revision }) => revision) },
+          { type: 'int4', values: own.map(({ length }) => length) },
+          { type: 'text', values: own.map(({ parts }) => parts) },
+        ],
+        rows: { table, rows: own.map(({ row, position }) => ({ row, request: 0, event: Number(position - base) })) },
+      });
     }
     for (const table of this.#having(given, 'undo')) {
-      const own = given.flatMap(({ row }) => (row.table === table ? [row] : []));
-      calls.push(callOf(table, 'undo', [], [], own));
+      const own = given.flatMap(({ row }) => (row.table === table ? [{ row, request: 0, event: 0 }] : []));
+      calls.push({ fn: table.around!.undo!, arrays: [], rows: { table, rows: own } });
     }
     return calls;
   }
 
-  #heldRow({ table: { name }, row, event }: EncodedRequest['beside'][number], { events }: EncodedRequest): HeldRow {
-    const table = this.table(name);
-    return { table, values: table.columns.map(({ value }) => value(row)), event: event ?? events.length - 1 };
-  }
-
   /** Tables with rows and such a function, in their order. */
-  #having(rows: readonly { readonly row: HeldRow }[], step: keyof AroundAppend): readonly BesideTable[] {
+  #having(
+    rows: readonly { readonly row: HeldRow }[],
+    step: Exclude<keyof AroundAppend, 'ofGroup'>,
+  ): readonly BesideTable[] {
     return this.#tables.filter(
       (table) => table.around?.[step] !== undefined && rows.some(({ row }) => row.table === table),
     );
   }
-
-  async #run(doing: string, calls: readonly Call[]): Promise<void> {
-    if (calls.length === 0) return;
-    let parameters = 0;
-    const texts = calls.map(
-      ({ fn, types }) => `${fn}(${types.map((type) => `$${++parameters}::${type}[]`).join(', ')})`,
-    );
-    const values = calls.flatMap(({ types, values: columns }) =>
-      types.map((type, index) => binaryArray(type, columns[index]!)),
-    );
-    // One prepared text per combination of tables.
-    const name = `beside ${calls.map(({ fn }) => fn.replace('jobledger.', '')).join(' ')}`;
-    await execute(this.#pool, doing, {
-      ...{ text: `select ${texts.join(', ')}`, values, rowMode: 'array', types: asText },
-      // A longer name would be cut, and two texts would share it.
-      ...(name.length < 64 ? { name } : {}),
-    });
-  }
 }
 
-const intentColumns = (units: readonly { readonly intent: Intent | undefined }[]): readonly string[][] => [
-  units.map(({ intent }) => intent!.id),
-  units.map(({ intent }) => intent!.owner),
-];
-
-const callOf = (
-  table: BesideTable,
-  step: keyof AroundAppend,
-  types: Call['types'],
-  values: Call['values'],
-  rows: readonly HeldRow[],
-): Call => ({
-  fn: table.around![step]!,
-  types: [...types, ...table.columns.map(({ type }) => type)],
-  values: [...values, ...table.columns.map((_, column) => rows.map((row) => row.values[column]!))],
+/** A unit whose requests have results. */
+export const ended = (
+  { intent, requests }: HeldUnit,
+  appendedOf: (ordinal: number) => Ended['appended'],
+): EndedUnit => ({
+  intent,
+  requests: requests.map(({ request, rows }) => ({ request, rows, appended: appendedOf(request.ordinal) })),
 });
+
+/** What stood in the log before is not written again, rows included. */
+export const writtenNow = (result: AppendResult): Ended['appended'] =>
+  result.ok && !result.replayed ? result : undefined;
+
+const intentColumns = (units: readonly { readonly intent: Intent | undefined }[]): Call['arrays'] => [
+  { type: 'uuid', values: units.map(({ intent }) => intent!.id) },
+  { type: 'uuid', values: units.map(({ intent }) => intent!.owner) },
+];

@@ -16,7 +16,6 @@ import { Outcomes, type Unit, unitsOf, withoutRefused } from '../append-plan.js'
 import type {
   AppendRequest,
   AppendResult,
-  Appended,
   BesideTable,
   CaughtUp,
   EventStore,
@@ -31,7 +30,7 @@ import type {
 import { Unsupported } from '../event-store.js';
 import { tail } from '../subscription.js';
 import { AppendWatch } from './append-watch.js';
-import { BesideRows, type HeldUnit } from './beside-rows.js';
+import { BesideRows, ended, type HeldUnit, writtenNow } from './beside-rows.js';
 import type { EventStoreDriver } from './driver.js';
 import { IntentRecovery } from './intent-recovery.js';
 import { LogReader } from './log-reader.js';
@@ -62,17 +61,19 @@ export class EventStoreDbEventStore implements EventStore {
   readonly #streams: StreamReader;
   readonly #reader: LogReader;
   readonly #watch: AppendWatch;
+  readonly #clock: () => number;
   readonly #pollMs: number;
 
   constructor({ driver, pool, clock, besideTables = [], pollMs = 500, retryForMs }: EventStoreDbConfig) {
-    const appender = new StreamAppender(driver, { clock, ...(retryForMs !== undefined && { retryForMs }) });
+    const appender = new StreamAppender(driver, retryForMs === undefined ? {} : { retryForMs });
     this.#driver = driver;
     this.#units = new UnitAppender(appender);
     this.#beside = new BesideRows(pool, besideTables);
     this.#streams = new StreamReader(driver);
-    this.#recovery = new IntentRecovery(pool, this.#beside, this.#units, this.#streams);
+    this.#recovery = new IntentRecovery(pool, this.#beside, this.#units, this.#streams, clock);
     this.#reader = new LogReader(driver, this.#streams);
     this.#watch = new AppendWatch(driver);
+    this.#clock = clock;
     this.#pollMs = pollMs;
   }
 
@@ -80,8 +81,9 @@ export class EventStoreDbEventStore implements EventStore {
     const outcomes = new Outcomes(requests.length);
     const units = unitsOf(requests, outcomes);
     units.forEach(assertCanBeWhole);
-    const begun = await this.#begin(units, outcomes);
-    const failures = await this.#appendAll(begun, outcomes);
+    const now = Math.trunc(this.#clock());
+    const begun = await this.#begin(units, now, outcomes);
+    const failures = await this.#appendAll(begun, now, outcomes);
     await this.#end(begun, outcomes);
     this.#watch.wake();
     // What is known of the others was written; the caller repeats the call with the same ids.
@@ -137,22 +139,22 @@ export class EventStoreDbEventStore implements EventStore {
   }
 
   /** Leaves out what a beside table refuses. */
-  async #begin(units: readonly Unit[], outcomes: Outcomes): Promise<readonly HeldUnit[]> {
+  async #begin(units: readonly Unit[], now: number, outcomes: Outcomes): Promise<readonly HeldUnit[]> {
     for (let waiting = units; ;) {
       const held = waiting.map((unit) => this.#beside.hold(unit));
-      const refusal = await this.#beside.begin(held);
+      const refusal = await this.#beside.begin(held, now);
       if (refusal === undefined) return held;
       waiting = withoutRefused(waiting, refusal.requests, refusal.table, outcomes);
     }
   }
 
   /** Units that share a stream go one after the other. @returns why units have no result */
-  async #appendAll(units: readonly HeldUnit[], outcomes: Outcomes): Promise<readonly Error[]> {
+  async #appendAll(units: readonly HeldUnit[], now: number, outcomes: Outcomes): Promise<readonly Error[]> {
     const last = new Map<string, Promise<unknown>>();
     const appending = units.map(({ requests }) => {
       const unit = requests.map(({ request }) => request);
       const before = unit.flatMap(({ stream }) => last.get(stream) ?? []);
-      const append = (): Promise<void> => this.#units.append(unit, outcomes);
+      const append = (): Promise<void> => this.#units.append(unit, now, outcomes);
       // At once where nothing is waited for, so that what is sent keeps the order of the call.
       const done = before.length === 0 ? append() : Promise.allSettled(before).then(append);
       for (const { stream } of unit) last.set(stream, done);
@@ -164,21 +166,13 @@ export class EventStoreDbEventStore implements EventStore {
 
   async #end(units: readonly HeldUnit[], outcomes: Outcomes): Promise<void> {
     const whole = units.filter(({ requests }) => requests.every(({ request }) => outcomes.has(request.ordinal)));
-    await this.#beside.end(
-      whole.map(({ intent, requests }) => ({
-        intent,
-        requests: requests.map(({ request, rows }) => ({ rows, appended: writtenNow(outcomes.get(request.ordinal)) })),
-      })),
-    );
+    await this.#beside.end(whole.map((unit) => ended(unit, (ordinal) => writtenNow(outcomes.get(ordinal)))));
   }
 }
 
-/** What stood in the log before is not written again, rows included. */
-const writtenNow = (result: AppendResult): Appended | undefined => (result.ok && !result.replayed ? result : undefined);
-
 /** @throws Unsupported for a group that a race could leave half written */
 const assertCanBeWhole = (unit: Unit): void => {
-  if (unit.length > 1 && unit.some(({ expected }) => expected !== 'noStream')) {
+  if (unit.length > 1 && unit.some(({ expected, loose }) => expected !== 'noStream' && !loose)) {
     throw new Unsupported('a group on this log can only create streams');
   }
 };

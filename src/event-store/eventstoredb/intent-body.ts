@@ -12,6 +12,7 @@ interface WrittenRow {
 interface WrittenRequest {
   readonly stream: string;
   readonly expected: HeldRequest['request']['expected'];
+  readonly loose: boolean;
   readonly events: readonly {
     readonly id: string;
     readonly type: string;
@@ -31,9 +32,8 @@ const readValue = (value: WrittenRow['values'][number]): ColumnValue =>
   typeof value === 'object' && value !== null ? Buffer.from(value.base64, 'base64') : value;
 
 export const writeIntent = ({ requests }: HeldUnit): string => {
-  const written = requests.map(({ request: { stream, expected, events }, rows }): WrittenRequest => ({
-    stream,
-    expected,
+  const written = requests.map(({ request: { stream, expected, events, loose }, rows }): WrittenRequest => ({
+    ...{ stream, expected, loose },
     events: events.map(({ id, type, version, data, metadata }) => ({
       ...{ id, type, version },
       data: JSON.parse(data) as JsonObject,
@@ -47,8 +47,8 @@ export const writeIntent = ({ requests }: HeldUnit): string => {
 /** @throws Error when it was not written by `writeIntent`, or names a table that is unknown here */
 export const readIntent = (intent: Intent, body: string, tableOf: (name: string) => BesideTable): HeldUnit => {
   const requests = (JSON.parse(body) as readonly WrittenRequest[]).map((written, ordinal): HeldRequest => {
-    const { stream, expected, events, rows } = written;
-    const request = encodeRequest({ stream, expected, events }, ordinal, Infinity);
+    const { stream, expected, events, loose, rows } = written;
+    const request = encodeRequest({ stream, expected, events, loose }, ordinal, Infinity);
     if (request instanceof Error) throw new Error(`intent ${intent.id} cannot be read`, { cause: request });
     const held = rows.map(({ table, values, event }): HeldRow => ({
       table: tableOf(table),

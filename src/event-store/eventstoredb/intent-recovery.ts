@@ -1,20 +1,20 @@
 /**
  * Finishes appends that a process left when it died or lost the log: their events are appended at the revisions that
- * the intent names, or stand there, or can no longer. Any process may do it, and several at once do no harm.
+ * the intent names, or stand there, or can no longer. What names no revision is given up unless it stands there. Any
+ * process may do it, and several at once do no harm.
  */
 import type pg from 'pg';
 import { Outcomes } from '../append-plan.js';
 import { asText, execute } from '../postgres/connection.js';
 import type { EncodedRequest } from '../encoded-request.js';
-import type { BesideRows, HeldUnit } from './beside-rows.js';
+import { type BesideRows, ended, type HeldUnit } from './beside-rows.js';
 import { readIntent } from './intent-body.js';
 import type { StreamReader } from './stream-reader.js';
 import type { UnitAppender } from './unit-appender.js';
 
 /** Intents that are taken at once. */
 const PAGE = 50;
-/** How far back in a stream an append without a revision is looked for. If it is farther it is appended again, which only
- * a fact is, and a repeated fact counts once. */
+/** How far back in a stream an append without a revision is looked for. */
 const LOOK_BACK = 1_000;
 
 export class IntentRecovery {
@@ -22,12 +22,14 @@ export class IntentRecovery {
   readonly #beside: BesideRows;
   readonly #units: UnitAppender;
   readonly #streams: StreamReader;
+  readonly #clock: () => number;
 
-  constructor(pool: pg.Pool, beside: BesideRows, units: UnitAppender, streams: StreamReader) {
+  constructor(pool: pg.Pool, beside: BesideRows, units: UnitAppender, streams: StreamReader, clock: () => number) {
     this.#pool = pool;
     this.#beside = beside;
     this.#units = units;
     this.#streams = streams;
+    this.#clock = clock;
   }
 
   /** @returns how many intents were finished */
@@ -49,21 +51,25 @@ export class IntentRecovery {
 
   async #finish(unit: HeldUnit): Promise<void> {
     const outcomes = new Outcomes(unit.requests.length);
-    const requests = await Promise.all(unit.requests.map(({ request }) => this.#placed(request)));
-    await this.#units.append(requests, outcomes);
-    const ended = unit.requests.map(({ rows }, index) => {
-      const result = outcomes.get(index);
-      return { rows, appended: result.ok ? result : undefined };
-    });
-    await this.#beside.end([{ intent: unit.intent, requests: ended }]);
+    const placed = await Promise.all(unit.requests.map(({ request }) => this.#placed(request)));
+    const requests = placed.filter((request) => request !== undefined);
+    if (requests.length > 0) await this.#units.append(requests, Math.trunc(this.#clock()), outcomes);
+    const appendedOf = (ordinal: number) => {
+      const result = outcomes.has(ordinal) ? outcomes.get(ordinal) : undefined;
+      return result?.ok === true ? result : undefined;
+    };
+    await this.#beside.end([ended(unit, appendedOf)]);
   }
 
-  /** An append without a revision, at the place where it stands when it does. */
-  async #placed(request: EncodedRequest): Promise<EncodedRequest> {
+  /**
+   * An append without a revision, at the place where it stands. Undefined when it is not in the log: what it rests on,
+   * a lease, may have ended since, so it is given up, and who repeats it is told so.
+   */
+  async #placed(request: EncodedRequest): Promise<EncodedRequest | undefined> {
     if (request.expected !== 'any' && request.expected !== 'streamExists') return request;
     const latest = await this.#streams.readStream(request.stream, { direction: 'backwards', limit: LOOK_BACK });
     const first = latest.find(({ id }) => id === request.events[0]!.id);
-    if (first === undefined) return request;
+    if (first === undefined) return undefined;
     return { ...request, expected: first.revision === 0 ? 'noStream' : first.revision - 1 };
   }
 }

@@ -16,8 +16,6 @@ import { EMPTY_TAIL, type StreamTail, StreamTails } from './stream-tails.js';
 import { toRecorded, toWire } from './wire-event.js';
 
 export interface AppenderOptions {
-  /** Epoch ms. */
-  readonly clock: () => number;
   /** How long an append that failed is sent again, ms; default 3,000. */
   readonly retryForMs?: number;
 }
@@ -36,7 +34,6 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 export class StreamAppender {
   readonly #driver: EventStoreDriver;
-  readonly #clock: () => number;
   readonly #retryForMs: number;
   readonly #tails = new StreamTails();
   /** The request of a stream that came last. */
@@ -44,21 +41,21 @@ export class StreamAppender {
   /** No event of this process's that is not yet answered stands at or before it. */
   #highest = -1n;
 
-  constructor(driver: EventStoreDriver, { clock, retryForMs = DEFAULT_RETRY_MS }: AppenderOptions) {
+  constructor(driver: EventStoreDriver, { retryForMs = DEFAULT_RETRY_MS }: AppenderOptions = {}) {
     this.#driver = driver;
-    this.#clock = clock;
     this.#retryForMs = retryForMs;
   }
 
   /**
+   * @param now recorded time of the events unless their stream is ahead of it, epoch ms
    * @throws Unavailable when the outcome is unknown
    */
-  async append(request: EncodedRequest): Promise<AppendResult> {
+  async append(request: EncodedRequest, now: number): Promise<AppendResult> {
     const { stream } = request;
     const before = this.#last.get(stream) ?? Promise.resolve();
     const appending = before.then(
-      () => this.#append(request),
-      () => this.#append(request),
+      () => this.#append(request, now),
+      () => this.#append(request, now),
     );
     this.#last.set(stream, appending);
     try {
@@ -88,12 +85,12 @@ export class StreamAppender {
     return there === undefined ? undefined : appended(there, true);
   }
 
-  async #append(request: EncodedRequest): Promise<AppendResult> {
+  async #append(request: EncodedRequest, now: number): Promise<AppendResult> {
     const base = expectedBase(request.expected);
     for (let overtaken = 0; overtaken < MAX_OVERTAKEN; overtaken += 1) {
       const tail = await this.#tailFor(request, base);
       if (!isMet(request, base, tail)) return (await this.replay(request)) ?? conflict(request, tail.revision);
-      const at = Math.max(Math.trunc(this.#clock()), tail.at);
+      const at = Math.max(now, tail.at);
       const before = { highest: this.#highest, isKnown: tail !== EMPTY_TAIL };
       const sent = await this.#send(
         request.stream,

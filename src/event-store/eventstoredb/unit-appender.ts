@@ -12,18 +12,19 @@ export class UnitAppender {
   }
 
   /**
-   * Appends a unit and settles each request. Of a group nothing is appended unless all of it can be: its streams do not
+   * Appends a unit and settles each request. Of a group whose requests do not stand alone nothing is appended unless all of it can be: its streams do not
    * exist, and their names are nobody else's.
+   * @param now recorded time, epoch ms
    * @throws Unavailable when the outcome is unknown
    */
-  async append(unit: Unit, outcomes: Outcomes): Promise<void> {
+  async append(unit: Unit, now: number, outcomes: Outcomes): Promise<void> {
     if (unit.length === 1) {
       const [only] = unit;
-      outcomes.settle(only!.ordinal, await this.#streams.append(only!));
+      outcomes.settle(only!.ordinal, await this.#streams.append(only!, now));
       return;
     }
-    const rest = await this.#possible(unit, outcomes);
-    const results = await Promise.all(rest.map((request) => this.#streams.append(request)));
+    const rest = unit.every(({ loose }) => loose) ? unit : await this.#possible(unit, outcomes);
+    const results = await Promise.all(rest.map((request) => this.#streams.append(request, now)));
     results.forEach((result, index) => outcomes.settle(rest[index]!.ordinal, result));
   }
 

@@ -45,6 +45,7 @@ export const jobRow = (job: Job, events: readonly JobEvent[]): JobRow => {
 export const JOBS_INSERT: BesideTable<JobRow> = {
   name: 'jobs_insert',
   fn: 'jobledger.jobs_insert',
+  around: { after: 'jobledger.jobs_insert_after' },
   type: 'jobledger.job_insert',
   columns: [
     { type: 'uuid', value: ({ job }) => job.id },
@@ -75,6 +76,7 @@ const setMask = ({ set }: JobRow): number =>
 export const JOBS_UPDATE: BesideTable<JobRow> = {
   name: 'jobs_update',
   fn: 'jobledger.jobs_update',
+  around: { after: 'jobledger.jobs_update_after' },
   type: 'jobledger.job_update',
   columns: [
     { type: 'uuid', value: ({ job }) => job.id },
@@ -114,6 +116,7 @@ export interface FactRow {
 export const JOBS_FACTS: BesideTable<FactRow> = {
   name: 'jobs_facts',
   fn: 'jobledger.jobs_facts',
+  around: { before: 'jobledger.jobs_facts_before', after: 'jobledger.jobs_facts_after' },
   type: 'jobledger.job_fact',
   columns: [
     { type: 'uuid', value: ({ jobId }) => jobId },

@@ -1,5 +1,5 @@
 /** Rows of `jobs` as commands load them, and their repair from the log. */
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
@@ -100,8 +100,36 @@ const repairStatement = (stored: StoredJob): { text: string; values: unknown[] }
   return { text, values: [...values] };
 };
 
+/** False when the job has moved on since it was replayed: nothing is written. */
+const writeLocked = async (client: PoolClient, stored: StoredJob): Promise<boolean> => {
+  // No append may move the job between the replay and this write.
+  await client.query('select jobledger.lock_log()');
+  const { rows } = await client.query<{ head: string | null }>(
+    'select max(position)::text as head from jobledger.events where stream = any ($1)',
+    [[`job-${stored.job.id}`, `work-${stored.job.id}`]],
+  );
+  if (rows[0]?.head !== stored.position) return false;
+  await client.query(repairStatement(stored));
+  return true;
+};
+
+/** A row that knows of more than the replay stays: it was written since. */
+const writeNewer = async (client: PoolClient, stored: StoredJob): Promise<boolean> => {
+  const { text, values } = repairStatement(stored);
+  const { rowCount } = await client.query(
+    `${text} where jobs.revision < excluded.revision
+      or (jobs.revision = excluded.revision and jobs.position <= excluded.position)`,
+    values,
+  );
+  return rowCount === 1;
+};
+
 export class PostgresJobRows implements JobRows {
-  constructor(private readonly pool: Pool) {}
+  constructor(
+    private readonly pool: Pool,
+    /** Whether the log is in the same database: then no append moves a job between its replay and the repair. */
+    private readonly log: 'here' | 'elsewhere' = 'here',
+  ) {}
 
   async load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>> {
     const { rows } = await this.pool.query<WitnessedRecord>({
@@ -128,14 +156,7 @@ export class PostgresJobRows implements JobRows {
       await client.query('begin');
       // A process that freezes here must not hold the log: the server ends its transaction.
       await client.query("select set_config('idle_in_transaction_session_timeout', '2000', true)");
-      // No append may move the job between the replay and this write.
-      await client.query('select jobledger.lock_log()');
-      const { rows } = await client.query<{ head: string | null }>(
-        'select max(position)::text as head from jobledger.events where stream = any ($1)',
-        [[`job-${stored.job.id}`, `work-${stored.job.id}`]],
-      );
-      if (rows[0]?.head === stored.position) {
-        await client.query(repairStatement(stored));
+      if (this.log === 'elsewhere' ? await writeNewer(client, stored) : await writeLocked(client, stored)) {
         await client.query(
           `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
           [stored.job.id, stored.job.run, stored.job.attempt, facts],

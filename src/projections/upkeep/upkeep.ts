@@ -7,7 +7,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Pool } from 'pg';
-import { START, type EventStore, type Head, type Position } from '../../event-store/event-store.js';
+import { START, Unsupported, type EventStore, type Head, type Position } from '../../event-store/event-store.js';
 import { Checkpoints } from '../checkpoint.js';
 import { describeError } from '../parked.js';
 import type { Projection } from '../projection.js';
@@ -47,7 +47,8 @@ export interface UpkeepDependencies {
   readonly projections: readonly Projection[];
   /** Of this process. */
   readonly instanceId: string;
-  readonly walkLog: WalkLog;
+  /** Absent: the log is not in the database, and no run can be asked for. */
+  readonly walkLog?: WalkLog;
   readonly log: UpkeepLog;
 }
 
@@ -86,7 +87,7 @@ export class Upkeep {
   /**
    * Begins a run, or joins the one of its kind that is under way.
    * @param subject the name of a projection, or `log`
-   * @throws UpkeepBusy
+   * @throws UpkeepBusy; Unsupported beside a log that is not in the database
    */
   async ask(
     kind: UpkeepKind,
@@ -94,6 +95,9 @@ export class Upkeep {
     options: Readonly<Record<string, unknown>>,
     requestedBy: string,
   ): Promise<UpkeepRun & { readonly isNew: boolean }> {
+    if (this.on.walkLog === undefined) {
+      throw new Unsupported(`${kind} is not built for a log outside the database`);
+    }
     const run = await this.runs.begin(kind, subject, options, requestedBy);
     this.workOn(run.id);
     return run;
@@ -183,7 +187,7 @@ export class Upkeep {
         work.onPage(position, Number(BigInt(position) - last));
         last = BigInt(position);
       };
-      return this.on.walkLog((run.options['kept'] ?? null) as KeptHead | null, onProgress, signal);
+      return this.on.walkLog!((run.options['kept'] ?? null) as KeptHead | null, onProgress, signal);
     }
     const live = this.on.projections.find(({ name }) => name === run.subject);
     if (live === undefined) throw new Error(`this program has no projection ${run.subject}`);

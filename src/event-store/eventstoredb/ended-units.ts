@@ -1,0 +1,66 @@
+/** Units whose fate is known, and what becomes of their rows. */
+import type { EncodedRequest } from '../encoded-request.js';
+import type { Appended } from '../event-store.js';
+import type { HeldRow, Intent } from './beside-rows.js';
+
+export interface Ended {
+  readonly request: EncodedRequest;
+  readonly rows: readonly HeldRow[];
+  /** Undefined: it is not in the log and never will be, or it was there before. */
+  readonly appended: Appended | undefined;
+}
+
+export interface EndedUnit {
+  readonly intent: Intent | undefined;
+  readonly requests: readonly Ended[];
+}
+
+/** A row whose events are in the log, with the place of its event. */
+export interface PlacedRow {
+  readonly row: HeldRow;
+  readonly position: bigint;
+  readonly revision: number;
+  /** Epoch ms. */
+  readonly at: number;
+  /** Events of its request. */
+  readonly length: number;
+  /** What was appended of its unit: `[[stream, first revision, number of events], …]`. */
+  readonly parts: string;
+}
+
+const partsOf = ({ requests }: EndedUnit): string =>
+  JSON.stringify(
+    requests.flatMap(({ request, appended }) => {
+      if (appended === undefined) return [];
+      const { length } = appended.positions;
+      return [[request.stream, appended.revision - length + 1, length]];
+    }),
+  );
+
+export const appendedRows = (unit: EndedUnit): readonly PlacedRow[] => {
+  const parts = partsOf(unit);
+  const last = unit.requests.findLast(({ appended }) => appended !== undefined)?.appended;
+  return unit.requests.flatMap(({ rows, appended }) =>
+    rows.flatMap((row): PlacedRow[] => {
+      const place = appended ?? (row.table.around?.ofGroup === true ? last : undefined);
+      if (place === undefined) return [];
+      const { positions, revision, at } = place;
+      const { length } = positions;
+      // A row of the whole group whose own request was refused goes with the last one that was not.
+      const event = place === appended ? row.event : length - 1;
+      const position = BigInt(positions[event]!);
+      return [{ row, position, revision: revision - length + 1 + event, at: Date.parse(at), length, parts }];
+    }),
+  );
+};
+
+/** Rows of events that are not in the log and never will be. */
+export const givenRows = (unit: EndedUnit): readonly { readonly row: HeldRow }[] => {
+  const isAny = unit.requests.some(({ appended }) => appended !== undefined);
+  return unit.requests.flatMap(({ rows, appended }) =>
+    rows.flatMap((row) => {
+      const isWritten = appended !== undefined || (isAny && row.table.around?.ofGroup === true);
+      return isWritten ? [] : [{ row }];
+    }),
+  );
+};

@@ -1,0 +1,76 @@
+/**
+ * Makes up for rows of jobs that an append to a log elsewhere did not leave: its process died between the two, or the
+ * database was away. It follows the log, and replays each job whose row does not know of what the page says.
+ *
+ * A row is written a moment after its events, so one that is behind young events is looked at again before it is
+ * replayed. What was repaired is committed before the checkpoint moves: a crash repeats it.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { jobIdOf } from '../../domain/streams.js';
+import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../../event-store/event-store.js';
+import type { Projection } from '../projection.js';
+import type { Tx } from '../transaction.js';
+import type { JobRows } from './job-rows.js';
+import { repairRow } from './repair-row.js';
+
+/** Jobs that are replayed at once; between two lots the transaction says that it lives. */
+const LOT = 20;
+/** How old the events are that a row must know of. */
+const GRACE_MS = 1_500;
+const LOOK_MS = 100;
+
+interface Place {
+  readonly revision: number;
+  readonly position: Position;
+}
+
+/** What the rows of the page's jobs must know of, at least. */
+const placesOf = (events: readonly RecordedEvent[]): ReadonlyMap<string, Place> => {
+  const places = new Map<string, Place>();
+  for (const { stream, revision, position } of events) {
+    const jobId = stream.startsWith('refusals-') ? null : jobIdOf(stream);
+    if (jobId === null) continue;
+    const before = places.get(jobId) ?? { revision: 0, position: '0' };
+    places.set(jobId, { revision: stream.startsWith('job-') ? revision : before.revision, position });
+  }
+  return places;
+};
+
+const behind = async (tx: Tx, places: ReadonlyMap<string, Place>): Promise<readonly string[]> => {
+  const rows = await tx.query<{ id: string; revision: string; position: string }>({
+    name: 'rows-behind',
+    text: 'select id, revision::text, position::text from jobledger.jobs where id = any ($1::uuid[])',
+    values: [[...places.keys()]],
+  });
+  const known = new Map(rows.map((row) => [row.id, row]));
+  return [...places].flatMap(([id, { revision, position }]) => {
+    const row = known.get(id);
+    const knows =
+      row !== undefined && Number(row.revision) >= revision && comparePositions(row.position, position) >= 0;
+    return knows ? [] : [id];
+  });
+};
+
+/** Name of the projection: beside a log elsewhere, rows of jobs are as fresh as it is. */
+export const JOB_ROWS = 'job_rows';
+
+/** @param now epoch ms, of the clock that gives events their times */
+export const rowFollower = (store: EventStore, rows: JobRows, now: () => number): Projection => ({
+  name: JOB_ROWS,
+  version: 1,
+  tables: [],
+  apply: async (events, tx) => {
+    const places = placesOf(events);
+    if (places.size === 0) return;
+    const youngest = Math.max(...events.map(({ at }) => Date.parse(at)));
+    let late = await behind(tx, places);
+    while (late.length > 0 && now() < youngest + GRACE_MS) {
+      await pause(LOOK_MS);
+      late = await behind(tx, places);
+    }
+    for (let first = 0; first < late.length; first += LOT) {
+      await Promise.all(late.slice(first, first + LOT).map((jobId) => repairRow(store, rows, jobId)));
+      await tx.query({ text: 'select' });
+    }
+  },
+});

@@ -1,0 +1,221 @@
+/**
+ * The service with its log in EventStoreDB and its rows in PostgreSQL: what a process that died between the two left is
+ * made up for. A second installation on the same log stands for that process: it appends, and leaves no row here.
+ */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { comparePositions, Unavailable } from '../../src/event-store/event-store.js';
+import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
+import { replayJob } from '../../src/projections/jobs/job-history.js';
+import { ReapJob } from '../../src/reaper/reap.saga.js';
+import { openService, type Service } from '../../src/service.js';
+import { Caller, startApp } from '../support/app.js';
+import { waitFor } from '../support/e2e/wait.js';
+import { FakeEventStoreDb } from '../support/eventstoredb/fake-server.js';
+import { call, claim, create, execute, options, spec, tokenOf } from '../support/ledger.js';
+import { createTestDatabase } from '../support/test-database.js';
+
+let server: FakeEventStoreDb;
+let service: Service;
+/** On the same log, with rows of its own. */
+let stranger: Service;
+const closers: (() => Promise<void>)[] = [];
+const urls: string[] = [];
+const databaseUrl = (): string => urls[0]!;
+
+const open = async (): Promise<Service> => {
+  const database = await createTestDatabase();
+  urls.push(database.url);
+  const opened = await openService(options(database.url, { eventStoreDbUrl: server.url }));
+  closers.push(
+    () => database.drop(),
+    () => opened.close(),
+  );
+  return opened;
+};
+
+beforeAll(async () => {
+  server = await FakeEventStoreDb.start();
+  service = await open();
+  stranger = await open();
+  service.projections.start();
+});
+afterAll(async () => {
+  for (const close of closers.reverse()) await close();
+  server.stop();
+});
+
+const recoveryOf = ({ store }: Service): EventStoreDbEventStore => {
+  if (store instanceof EventStoreDbEventStore) return store;
+  throw new Error('the log is not in EventStoreDB');
+};
+const rowOf = async (jobId: string) => (await service.rows.load([jobId])).get(jobId);
+const expectReplay = async (jobId: string): Promise<void> => {
+  expect(await rowOf(jobId)).toEqual((await replayJob(service.store, jobId)).stored);
+};
+const keyed = (): { idempotency: { key: Buffer; fingerprint: Buffer } } => ({
+  idempotency: { key: Buffer.from(randomUUID()), fingerprint: Buffer.from('the request') },
+});
+
+describe('a row of a job', () => {
+  it('is written with each command, as a replay has it', async () => {
+    const { jobId } = await create(service, { total: 3 });
+    const [claimed] = await claim(service);
+    const token = tokenOf(claimed!);
+    await execute(service, jobId, 'progress', { token });
+    await execute(service, jobId, 'heartbeat', { token, checkpoint: { value: { n: 1 }, digest: 'd' } });
+    await execute(service, jobId, 'complete', { token, result: { ok: true } });
+    expect((await rowOf(jobId))?.job.status).toBe('completed');
+    await expectReplay(jobId);
+  });
+
+  it('that an append did not leave is made up for, of a new job and of one that moved', async () => {
+    const { jobId: moved } = await create(service, { queue: 'elsewhere' });
+    await execute(stranger, moved, 'cancel');
+    const { jobId: unknown } = await create(stranger, { queue: 'elsewhere' });
+    for (const [jobId, status] of [
+      [moved, 'cancelled'],
+      [unknown, 'queued'],
+    ] as const) {
+      await waitFor('the row', async () => (await rowOf(jobId))?.job.status === status);
+      await expectReplay(jobId);
+    }
+  });
+
+  it('that was not there when its job moved is replayed', async () => {
+    const { jobId } = await create(service, { queue: 'elsewhere' });
+    await execute(stranger, jobId, 'cancel');
+    await waitFor('the row', async () => (await stranger.rows.load([jobId])).get(jobId)?.job.status === 'cancelled');
+  });
+
+  it('that is old starves no claim: the next candidate is taken', async () => {
+    const queue = randomUUID();
+    const { jobId: gone } = await create(service, { queue, priority: 9 });
+    await execute(stranger, gone, 'cancel');
+    const { jobId: next } = await create(service, { queue });
+    const claimed = await claim(service, { filter: { queues: [queue] } });
+    expect(claimed.map(({ outcome }) => outcome.jobId)).toEqual([next]);
+  });
+
+  it('that is old costs a claim of several that one alone', async () => {
+    const queue = randomUUID();
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n += 1) ids.push((await create(service, { queue })).jobId);
+    await execute(stranger, ids[2]!, 'cancel');
+    const with_ = keyed();
+    const request = { filter: { queues: [queue] }, max: 5, ...with_ };
+    const claimed = await claim(service, request);
+    expect(claimed.map(({ outcome }) => outcome.jobId).sort()).toEqual(ids.filter((id) => id !== ids[2]).sort());
+    const again = await claim(service, request);
+    expect(again.map(({ outcome }) => outcome)).toEqual(
+      expect.arrayContaining(
+        claimed.map(({ outcome }) => expect.objectContaining({ jobId: outcome.jobId, replayed: true })),
+      ),
+    );
+    expect(again).toHaveLength(4);
+  });
+});
+
+describe('an answer of the API', () => {
+  it('shows every event up to its X-Position, whoever appended it and whoever left its row', async () => {
+    const { jobId } = await create(service, { queue: 'elsewhere' });
+    const app = await startApp({ databaseUrl: databaseUrl(), service: { eventStoreDbUrl: server.url } });
+    try {
+      const { position } = await execute(stranger, jobId, 'cancel');
+      const { body, headers } = await new Caller(app.url).get(`/v1/jobs/${jobId}`);
+      expect(body).toMatchObject({ status: 'cancelled', position });
+      expect(comparePositions(headers.get('x-position')!, position)).toBeGreaterThanOrEqual(0);
+    } finally {
+      await app.close();
+    }
+  });
+});
+
+describe('a command with a key', () => {
+  it('gives the first answer again, on another process too', async () => {
+    const with_ = keyed();
+    const first = await create(service, {}, with_);
+    expect(await create(service, {}, with_)).toMatchObject({
+      jobId: first.jobId,
+      position: first.position,
+      replayed: true,
+    });
+  });
+
+  it('that lost the log is finished, and its repeat gets the first answer', async () => {
+    const specs = [1, 2, 3].map((n) => ({ spec: spec({ payload: { n }, queue: 'kept' }), reason: null }));
+    const with_ = call(keyed());
+    server.stop();
+    await expect(service.ledger.create(specs, with_)).rejects.toThrow(Unavailable);
+    await server.start();
+    const repeated = service.ledger.create(specs, with_);
+    await recoveryOf(service).recover(0);
+    const outcomes = await repeated;
+    expect(outcomes.map(({ replayed }) => replayed)).toEqual([true, true, true]);
+    for (const { jobId } of outcomes) await expectReplay(jobId);
+    const { rowCount } = await service.pool.query(`select from jobledger.jobs where queue = 'kept'`);
+    expect(rowCount).toBe(3);
+  });
+});
+
+describe('a log that is away', () => {
+  it('fails commands as unavailable, and serves them when it is back', async () => {
+    server.stop();
+    await expect(create(service)).rejects.toThrow(Unavailable);
+    await server.start();
+    const { jobId } = await create(service);
+    await expectReplay(jobId);
+  });
+
+  it('that dropped calls and lost answers is asked again: each command is there once', async () => {
+    const { jobId } = await create(service, { queue: 'dropped' });
+    server.answersToLose = 1;
+    await execute(service, jobId, 'priority', { priority: 3, reason: null });
+    server.dropCalls();
+    await execute(service, jobId, 'cancel');
+    expect((await service.store.readStream(`job-${jobId}`)).map(({ type }) => type)).toEqual([
+      'JobCreated',
+      'JobQueued',
+      'PriorityChanged',
+      'JobCancelled',
+    ]);
+    await expectReplay(jobId);
+  });
+});
+
+describe('a reap that is on its way', () => {
+  it('fences the lease: no call renews it until the fate of the reap is known', async () => {
+    const queue = randomUUID();
+    await create(service, { queue });
+    const [claimed] = await claim(service, { filter: { queues: [queue] } });
+    const { jobId } = claimed!.outcome;
+    const beat = { jobId, ...tokenOf(claimed!), leaseMs: null };
+    await service.pool.query('update jobledger.leases set fenced = true where job_id = $1', [jobId]);
+    expect(await service.leases.renew([beat])).toEqual([null]);
+    await service.pool.query('update jobledger.leases set fenced = false where job_id = $1', [jobId]);
+    expect(await service.leases.renew([beat])).toEqual([expect.objectContaining({ status: 'running' })]);
+  });
+
+  it('loses against a call that was accepted since it was judged', async () => {
+    const queue = randomUUID();
+    await create(service, { queue });
+    const [claimed] = await claim(service, { filter: { queues: [queue] }, leaseMs: 100 });
+    const { jobId } = claimed!.outcome;
+    const lapsed = async () => {
+      const lease = (await service.leases.find([jobId])).get(jobId)!;
+      return lease.expiresAt! < service.clock.now() && lease;
+    };
+    const judged = await waitFor('the lease to lapse', lapsed);
+    expect(await service.leases.renew([{ jobId, ...tokenOf(claimed!), leaseMs: 60_000 }])).not.toEqual([null]);
+    const clocks = {
+      leaseExpiresAt: judged.expiresAt,
+      lastBeatAt: judged.lastBeatAt,
+      lastActivityAt: service.clock.now(),
+    };
+    const command = { name: 'reap', clocks, lastActivityPosition: null } as const;
+    const { revision } = claimed!.outcome;
+    const reaping = service.reap(new ReapJob(jobId, 'lease_expired', command, judged.beats, revision));
+    await expect(reaping).rejects.toThrow('moved while it was judged');
+    expect((await rowOf(jobId))?.job.status).toBe('running');
+  });
+});
