@@ -19,8 +19,11 @@ export interface PipelineOptions {
   readonly maxPendingBytes?: number;
 }
 
-/** Two batches in flight pay from here on: one is sent while the server works on the other; +25…40 % at 32 waiting. */
-const SECOND_BATCH_FROM = 8;
+/**
+ * Two batches in flight pay from here on: one is sent while the server works on the other. Below, smaller batches cost
+ * more switches between the two processes than the overlap wins (at 32 waiting 13 % slower).
+ */
+const SECOND_BATCH_FROM = 64;
 const BATCH_SIZE = 100;
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024;
 
