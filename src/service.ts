@@ -163,6 +163,8 @@ const FOLLOWING = PROJECTIONS.filter(({ inline }) => inline !== true);
 
 /** Of a process's own runs of upkeep: they do not take those of calls, nor wait for them. */
 const UPKEEP_CONNECTIONS = 4;
+/** An `analyze` of a large table takes longer than any statement that somebody waits for, ms. */
+const UPKEEP_STATEMENT_MS = 120_000;
 
 const NO_LOG = {
   failed: () => undefined,
@@ -186,7 +188,7 @@ const upkeepOf = (options: ServiceOptions, instanceId: string, wokenBy: EventSto
   const pool = createLedgerPool({
     connectionString: options.databaseUrl,
     poolSize: UPKEEP_CONNECTIONS,
-    statementTimeoutMs: options.statementTimeoutMs,
+    statementTimeoutMs: Math.max(options.statementTimeoutMs, UPKEEP_STATEMENT_MS),
     applicationName: 'jobledger upkeep',
   });
   const store = new PostgresEventStore({ pool, wokenBy });
