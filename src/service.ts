@@ -170,6 +170,8 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, c
 
 /** Of a process's own runs of upkeep: they do not take those of calls, nor wait for them. */
 const UPKEEP_CONNECTIONS = 4;
+/** An `analyze` of a large table takes longer than any statement that somebody waits for, ms. */
+const UPKEEP_STATEMENT_MS = 120_000;
 
 const NO_LOG = {
   failed: () => undefined,
@@ -202,7 +204,7 @@ const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, 
   const pool = createLedgerPool({
     connectionString: options.databaseUrl,
     poolSize: UPKEEP_CONNECTIONS,
-    statementTimeoutMs: options.statementTimeoutMs,
+    statementTimeoutMs: Math.max(options.statementTimeoutMs, UPKEEP_STATEMENT_MS),
     applicationName: 'jobledger upkeep',
   });
   const own = options.eventStoreDbUrl === undefined ? new PostgresEventStore({ pool, wokenBy: log }) : undefined;

@@ -2,7 +2,14 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobEvent, JobFactData, RecordedJobEvent } from '../../src/domain/job-events.js';
 import { evolve, type Job } from '../../src/domain/job.js';
-import { foldFact, foldTransition, NO_PROGRESS, percentOf, type ProgressFold } from '../../src/domain/progress.js';
+import {
+  FactKeys,
+  foldFact,
+  foldTransition,
+  NO_PROGRESS,
+  percentOf,
+  type ProgressFold,
+} from '../../src/domain/progress.js';
 import { at, JOB_ID, spec } from '../support/given.js';
 
 type Said = Partial<JobFactData['ProgressRecorded']> & { readonly run?: number; readonly attempt?: number };
@@ -251,5 +258,14 @@ describe('a new run', () => {
     expect(ledger.progress).toEqual(fresh);
     expect(ledger.claim().progress).toEqual(fresh);
     expect(ledger.says({ processed: 2, run: 1, attempt: 1 }).progress.processed).toBe(0);
+  });
+});
+
+describe('the keys of facts', () => {
+  it('leave each set as it was when another is made from it, also two from one', () => {
+    const one = FactKeys.none().add('a');
+    const [left, right] = [one.add('b').add('c'), one.add('d')];
+    expect([one.all(), left.all(), right.all()]).toEqual([['a'], ['a', 'b', 'c'], ['a', 'd']]);
+    expect([one.has('b'), left.has('d'), right.has('b'), right.has('a')]).toEqual([false, false, false, true]);
   });
 });
