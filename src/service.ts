@@ -294,7 +294,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   );
   const isElsewhere = placeOfLog(options) === 'elsewhere';
   const ofRows = isElsewhere ? rowFollower(store, rows, () => clock.now()) : JOBS;
-  const projections = [COUNTERS, ofRows];
+  const projections = [ofRows, COUNTERS];
   const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
   const reads = readsOf(options, readPool, reading);
   const { upkeep, close: closeUpkeep } = upkeepOf(options, sweeps.instanceId, store, projections);

@@ -296,7 +296,7 @@ describe('a checkpoint', () => {
     const { hash } = await bench.store.head();
     await setRow(`hash = 'other'`);
     bench.runner({ projections: [projection] }).start();
-    await standsStill(projection, /made from another log: position 6/);
+    await standsStill(projection, /made from another log \(position 6/);
     await setRow(`hash = '${hash}'`);
     await bench.caughtUp(projection);
     expect(await recorded()).toEqual(upTo(9));

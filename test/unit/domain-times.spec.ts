@@ -174,11 +174,14 @@ describe('lease', () => {
     expect(given(status).job.lease !== null).toBe(['claimed', 'running', 'cancelling'].includes(status));
   });
 
-  it('takes the worker’s state and a pending hold with it', () => {
+  it('takes the worker’s state with it, and a pending hold when a release or wait honours it or the run ends', () => {
     const said = given([ask.create, ask.claim, { ...ask.beat, state: 'loading' }, ask.hold]);
     said.withJob({ workerState: { state: 'loading', since: at(2_000) }, held: true });
-    for (const ending of [ask.release, ask.fail, ask.throttle, ask.wait, ask.requeue, ask.complete, ask.forceFail]) {
+    for (const ending of [ask.release, ask.wait, ask.complete, ask.forceFail]) {
       said.after(ending).withJob({ lease: null, workerState: null, held: false });
+    }
+    for (const ending of [ask.fail, ask.throttle, ask.requeue]) {
+      said.after(ending).withJob({ lease: null, workerState: null, held: true });
     }
   });
 });
