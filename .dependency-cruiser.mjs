@@ -42,10 +42,14 @@ export default {
     })),
     {
       name: 'adapters-are-chosen-at-the-root',
-      comment: 'Depend on the EventStore port; only the composition roots name an adapter.',
+      comment:
+        'Depend on the EventStore port; only the composition roots name an adapter. The format of array parameters is none.',
       severity: 'error',
       from: { path: '^src/', pathNot: ['^src/event-store/', '^src/cli/', rootFile('service', 'app.module', 'main')] },
-      to: { path: '^src/event-store/', pathNot: '^src/event-store/(event-store|event-filter|canonical-json)[.]ts$' },
+      to: {
+        path: '^src/event-store/',
+        pathNot: '^src/event-store/(event-store|event-filter|canonical-json|postgres/binary-array)[.]ts$',
+      },
     },
     {
       name: 'contract-is-types-only-outside-the-api',

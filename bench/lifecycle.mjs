@@ -29,6 +29,7 @@ export const openOwn = async (databaseUrl) => {
     reaper: { intervalMs: 60_000, log: { swept: () => undefined, failed, jobFailed: (_id, error) => failed(error) } },
   });
   service.reaper.start();
+  service.projections.start();
   const { ledger } = service;
   const step = async () => {
     await ledger.create([{ spec: spec(), reason: null }], call('client'));

@@ -39,12 +39,25 @@ The URL stays the same over restarts. JOBLEDGER_DATA_DIR says where the data is 
   },
   demo: {
     program: 'dist/cli/demo.js',
-    help: `npm run demo
+    takesArguments: true,
+    help: `npm run demo [-- [FOLDER] [options]]
 
-Shows the service at work: jobs that are claimed, beat, stall and are reaped. Ctrl-C ends it.`,
+Catalogues a folder as jobs: worker processes read, hash and compress every file and report progress; one worker is
+killed and one is frozen in the middle of a job. At the end the totals of the ledger are compared with the file system;
+the exit code is 0 when they are equal, else 1.
+
+  FOLDER         what to catalogue: one job a package of a node_modules, else one a top-level folder
+                 (default: the node_modules of this project)
+  --workers N    worker processes, 1–64 (4); with faults at least 3
+  --lease-ms N   how long a silent worker keeps its job, 500–60000 (2000)
+  --no-faults    kill and freeze nobody
+  --url URL      the service to use; default: JOBLEDGER_URL, else one that answers at http://127.0.0.1:8080, else one
+                 that is started for the demo, with an empty database, and removed with it
+  --own          start one for the demo even when another answers`,
   },
   bench: {
     program: 'bench/run.mjs',
+    takesArguments: true,
     packages: 'bench',
     help: `npm run bench [-- <name> …]
 
@@ -52,6 +65,7 @@ Measures against baselines in the same run and prints the ratios. Without a name
   },
   test: {
     program: 'scripts/test.mjs',
+    takesArguments: true,
     help: `npm test [-- <what Jest takes> …]
 
 Checks (types, lint, import graph, format, promises), then every test. The last line is "N passed, N failed".`,
@@ -75,6 +89,13 @@ const command = COMMANDS[name];
 if (args.includes('--help')) {
   console.log(command.help);
   process.exit(0);
+}
+
+if (command.takesArguments !== true && args.length > 0) {
+  const npm = command.help.split('\n', 1)[0];
+  stop(
+    `${npm} takes no arguments, and was given ${args.join(' ')}. Settings are environment variables, as JOBLEDGER_PORT=8081 ${npm}; ${npm} -- --help lists them.`,
+  );
 }
 
 const [major, minor] = process.versions.node.split('.').map(Number);

@@ -21,6 +21,7 @@ import { JobsController } from './api/controllers/jobs.controller.js';
 import { MetricsController } from './api/controllers/metrics.controller.js';
 import { OperationsController } from './api/controllers/operations.controller.js';
 import { StreamsController } from './api/controllers/streams.controller.js';
+import { UpkeepController } from './api/controllers/upkeep.controller.js';
 import { WorkerCallsController } from './api/controllers/worker-calls.controller.js';
 import type * as wire from './api/contract.js';
 import { EndOfRun } from './api/end-of-run.js';
@@ -50,6 +51,8 @@ import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { LogTail } from './projections/log-tail.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
+import { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
+import { Upkeep } from './projections/upkeep/upkeep.js';
 import { REAP, ReapJobHandler } from './reaper/reap.handler.js';
 import { Reaper } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
@@ -70,6 +73,7 @@ const API_CONTROLLERS = [
   CountersController,
   OperationsController,
   StreamsController,
+  UpkeepController,
 ];
 
 /** Of every process, whatever it runs. */
@@ -91,6 +95,8 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [CounterQueries, ({ reads }) => reads.counters],
   [QueueQueries, ({ reads }) => reads.queues],
   [ProjectionWatch, ({ projectionWatch }) => projectionWatch],
+  [Upkeep, ({ upkeep }) => upkeep],
+  [ProjectionCatalogue, ({ catalogue }) => catalogue],
   [LogTail, ({ reads }) => reads.tail],
   [REAP, ({ reap }) => reap],
 ];
@@ -152,7 +158,10 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
   }
 
   onApplicationBootstrap(): void {
-    if (this.run.includes('projections')) this.service.projections.start();
+    if (this.run.includes('projections')) {
+      this.service.projections.start();
+      this.service.upkeep.start();
+    }
     if (this.run.includes('reaper')) this.service.reaper.start();
   }
 

@@ -60,6 +60,27 @@ const namingTheSetting = ({ databaseUrl }: Config, error: unknown): unknown => {
   return new Error(`JOBLEDGER_DATABASE_URL names a database that cannot be reached: ${reason}`, { cause: error });
 };
 
+/** Why it cannot listen there, with the setting that says where. */
+const namingTheAddress = ({ host, port }: Config, error: unknown): unknown => {
+  switch ((error as { code?: unknown }).code) {
+    case 'EADDRINUSE':
+      return new Error(
+        `port ${port} of ${host} is taken by another program (EADDRINUSE): stop that, or set JOBLEDGER_PORT to another port, or to 0 for a free one`,
+        { cause: error },
+      );
+    case 'EACCES':
+      return new Error(`port ${port} is not open to this user (EACCES): set JOBLEDGER_PORT to one from 1024 up`, {
+        cause: error,
+      });
+    case 'EADDRNOTAVAIL':
+      return new Error(`${host} is no address of this machine (EADDRNOTAVAIL): set JOBLEDGER_HOST to one that is`, {
+        cause: error,
+      });
+    default:
+      return error;
+  }
+};
+
 /** Resolves at the first signal to stop; further ones change nothing. */
 const untilSignalled = (): Promise<NodeJS.Signals> =>
   new Promise((resolve) => {
@@ -71,12 +92,14 @@ const FAREWELL_MS = 250;
 
 const serve = async (
   app: NestFastifyApplication,
-  { host, port }: Config,
+  config: Config,
   signalled: Promise<NodeJS.Signals>,
   log: Logger,
   state: { ready: boolean },
 ): Promise<void> => {
-  await app.listen(port, host);
+  await app.listen(config.port, config.host).catch((error: unknown) => {
+    throw namingTheAddress(config, error);
+  });
   const address = app.getHttpServer().address() as AddressInfo;
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   const url = `http://${name}:${address.port}`;

@@ -1,8 +1,9 @@
 /** What the process says of itself: JSON lines on stderr, so that stdout holds the one line with the address. */
 import type { LoggerService } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
-import type { ProjectionLog } from './projections/projection-loop.js';
+import type { UpkeepLog } from './projections/upkeep/upkeep.js';
 import type { ReaperLog } from './reaper/reaper.js';
+import type { ServiceOptions } from './service.js';
 
 export type { Logger } from 'pino';
 
@@ -39,7 +40,18 @@ export const reaperLog = (
   jobFailed: (jobId, error) => log.error({ err: asError(error), jobId }, 'A job could not be reaped.'),
 });
 
-export const projectionLog = (log: Logger): ProjectionLog & { readonly tailFailed: (error: unknown) => void } => ({
+const upkeepLog = (log: Logger): UpkeepLog => ({
+  head: ({ position, hash, at }) => log.info({ position, hash, at }, 'The head of the log.'),
+  ended: ({ kind, subject, state, result, error }) =>
+    log[state === 'done' && result?.['ok'] !== false ? 'info' : 'error'](
+      { kind, subject, error, ...result, differences: undefined },
+      `The ${kind} of ${subject} is ${state}.`,
+    ),
+  failed: ({ kind, subject }, error) => log.warn({ err: asError(error), kind, subject }, 'A run of upkeep broke off.'),
+});
+
+export const projectionLog = (log: Logger): NonNullable<ServiceOptions['projectionLog']> => ({
+  upkeep: upkeepLog(log),
   failed: (projection, error, consecutive) =>
     log.error({ err: asError(error), projection, consecutive }, 'A projection failed.'),
   parked: (projection, { stream, position, error }) =>

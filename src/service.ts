@@ -33,16 +33,21 @@ import { PostgresReservations } from './leases/postgres-reservations.js';
 import { CounterQueries } from './projections/counters/counter-queries.js';
 import { COUNTERS } from './projections/counters/counters.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
+import { Damage } from './projections/jobs/damage.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
+import { JOBS } from './projections/jobs/jobs.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
 import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { repairListed } from './projections/jobs/listed-repairs.js';
 import { rowFollower } from './projections/jobs/row-follower.js';
+import { repairRow } from './projections/jobs/repair-row.js';
 import { LogTail } from './projections/log-tail.js';
 import type { Projection } from './projections/projection.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
+import { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
+import { Upkeep, type UpkeepLog } from './projections/upkeep/upkeep.js';
 import { reapWith } from './reaper/reap.js';
 import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
@@ -70,7 +75,10 @@ export interface ServiceOptions {
     readonly execute?: (command: ReapJob) => Promise<Outcome>;
   };
   /** Told of projections that fail, and of readers of the log's end; default nobody. */
-  readonly projectionLog?: ProjectionLog & { readonly tailFailed: (error: unknown) => void };
+  readonly projectionLog?: ProjectionLog & {
+    readonly tailFailed: (error: unknown) => void;
+    readonly upkeep: UpkeepLog;
+  };
 }
 
 /** Order of the tables beside the log: the order in which an append locks their rows. */
@@ -125,6 +133,9 @@ export interface Service {
   /** The projections of this process; they run once they are started. */
   readonly projections: ProjectionRunner;
   readonly projectionWatch: ProjectionWatch;
+  /** Rebuilds and verifications; once it is started it takes over those that other processes left. */
+  readonly upkeep: Upkeep;
+  readonly catalogue: ProjectionCatalogue;
   /** Sends a reap the way of any command; the command bus calls it. */
   readonly reap: (command: ReapJob) => Promise<Outcome>;
   /** Claims end with nothing, what is in flight is answered, new commands are refused. */
@@ -140,7 +151,8 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, c
   const answers = new PostgresAnswers(pool);
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
-  const states = new JobStates(store, rows);
+  const damage = new Damage(store, pool);
+  const states = new JobStates(store, rows, undefined, (jobId) => damage.note(jobId));
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
   const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
@@ -153,7 +165,18 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, c
   return { rows, leases, reservations, answers, pipeline, claims, ledger };
 };
 
-const NO_LOG = { failed: () => undefined, parked: () => undefined, tailFailed: () => undefined };
+/** Those of a log in the database; beside a log elsewhere rows of jobs are followed. */
+const PROJECTIONS: readonly Projection[] = [JOBS, COUNTERS];
+
+/** Of a process's own runs of upkeep: they do not take those of calls, nor wait for them. */
+const UPKEEP_CONNECTIONS = 4;
+
+const NO_LOG = {
+  failed: () => undefined,
+  parked: () => undefined,
+  tailFailed: () => undefined,
+  upkeep: { head: () => undefined, ended: () => undefined, failed: () => undefined },
+};
 
 const projectionsOf = (
   options: ServiceOptions,
@@ -162,21 +185,49 @@ const projectionsOf = (
   instanceId: string,
   projections: readonly Projection[],
 ) => {
-  const names = projections.map(({ name }) => name);
   const log = options.projectionLog ?? NO_LOG;
+  const projectionWatch = new ProjectionWatch(store, pool, projections);
   return {
-    projections: new ProjectionRunner({ store, pool, projections, instanceId, log }),
-    projectionWatch: new ProjectionWatch(store, pool, names),
+    // But for those that appends write.
+    projections: new ProjectionRunner({
+      ...{ store, pool, instanceId, log },
+      projections: projections.filter(({ inline }) => inline !== true),
+    }),
+    projectionWatch,
+    catalogue: new ProjectionCatalogue({ pool, projections, watch: projectionWatch }),
   };
 };
 
-const readsOf = ({ projectionLog = NO_LOG }: ServiceOptions, pool: pg.Pool, store: EventStore): Reads => {
+/** On connections of its own. */
+const upkeepOf = (options: ServiceOptions, instanceId: string, wokenBy: EventStore) => {
+  const pool = createLedgerPool({
+    connectionString: options.databaseUrl,
+    poolSize: UPKEEP_CONNECTIONS,
+    statementTimeoutMs: options.statementTimeoutMs,
+    applicationName: 'jobledger upkeep',
+  });
+  const store = new PostgresEventStore({ pool, wokenBy });
+  const upkeep = new Upkeep({
+    ...{ store, pool, projections: PROJECTIONS, instanceId, log: (options.projectionLog ?? NO_LOG).upkeep },
+    walkLog: (kept, onProgress, signal) => store.verify({ kept, onProgress, signal }),
+  });
+  const close = async (): Promise<void> => {
+    await upkeep.stop();
+    await store.close();
+    await pool.end();
+  };
+  return { upkeep, close };
+};
+
+const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Reads => {
+  const { projectionLog = NO_LOG, eventStoreDbUrl } = options;
+  const rows = new PostgresJobRows(pool, eventStoreDbUrl === undefined ? 'here' : 'elsewhere');
   return {
     store,
-    rows: new PostgresJobRows(pool),
+    rows,
     leases: new PostgresLeases(pool),
     logs: new JobLogs(pool),
-    jobs: new JobQueries(pool),
+    jobs: new JobQueries(pool, (jobId) => repairRow(store, rows, jobId)),
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
     tail: new LogTail(store, { onError: projectionLog.tailFailed }),
@@ -241,9 +292,10 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
   );
   const isElsewhere = options.eventStoreDbUrl !== undefined;
-  const projections = [COUNTERS, ...(isElsewhere ? [rowFollower(store, rows, () => clock.now())] : [])];
+  const projections = isElsewhere ? [COUNTERS, rowFollower(store, rows, () => clock.now())] : PROJECTIONS;
   const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
   const reads = readsOf(options, readPool, reading);
+  const { upkeep, close: closeUpkeep } = upkeepOf(options, sweeps.instanceId, store);
   for (const duty of duties) duty.start();
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
@@ -255,6 +307,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     await drain();
     await following.projections.stop();
     await Promise.all(duties.map((duty) => duty.stop()));
+    await closeUpkeep();
     unsubscribe();
     clock.stop();
     await Promise.all([...new Set([store, reading])].map((one) => one.close()));
@@ -262,7 +315,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   };
   const watch = new ReaperWatch(judging, intervalMs);
   return {
-    ...{ pool, store, clock, tokens, contexts, ...commands, ...following, reads, reaper, watch, reap },
+    ...{ pool, store, clock, tokens, contexts, ...commands, ...following, upkeep, reads, reaper, watch, reap },
     drain,
     close,
   };

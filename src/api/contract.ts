@@ -611,6 +611,115 @@ export interface ConfigView {
   }[];
 }
 
+// ----------------------------------------------------------------------------------------------------------- upkeep
+
+/** The end of the log: kept elsewhere, it is evidence that the log is still what it was. */
+export interface LogHead {
+  readonly position: Position;
+  /** Hexadecimal; covers every event up to the position. */
+  readonly hash: string;
+  /** Recorded time of the last event; null while the log is empty. */
+  readonly at: Instant | null;
+}
+
+/** `waitMs` (30,000, at most 60,000): after it the answer is 202, and the run goes on: `GET /v1/admin/upkeep/{id}`. */
+export interface RebuildRequest {
+  readonly waitMs?: number | undefined;
+}
+
+export interface VerifyProjectionRequest {
+  /** Also puts right what is found. Default false. */
+  readonly repair?: boolean | undefined;
+  readonly waitMs?: number | undefined;
+}
+
+export interface VerifyLogRequest {
+  /** A head that was kept elsewhere. */
+  readonly head?: { readonly position: Position; readonly hash: string; readonly at?: Instant | null | undefined };
+  readonly waitMs?: number | undefined;
+}
+
+/** A row that is not what the log says. */
+export interface RowDifference {
+  readonly table: string;
+  /** Of a row of `jobs` the job's id; else its key, the parts joined by `/`. */
+  readonly id: string;
+  /** missing: only the log has it; extra: only the table has it. */
+  readonly kind: 'missing' | 'extra' | 'differs';
+  /** Which differ, with the members of documents: `status`, `doc.status`. */
+  readonly fields: readonly string[];
+}
+
+/** A rebuild or a verification: asked for, under way, or done. */
+export interface Upkeep {
+  readonly id: string;
+  readonly kind: 'rebuild' | 'verify' | 'verify-log';
+  /** Null: the log. */
+  readonly projection: string | null;
+  readonly state: 'running' | 'done' | 'failed';
+  readonly step: string;
+  /** Null while it is under way; false when something is wrong, or it failed. */
+  readonly ok: boolean | null;
+  /** What is wrong, or why it failed. */
+  readonly reason: string | null;
+  /** Of a log that is not what was written: the first position. */
+  readonly firstBad: Position | null;
+  /** Worked through up to here. */
+  readonly position: Position;
+  readonly head: Position;
+  readonly percent: number;
+  readonly events: number;
+  readonly eventsPerSecond: number | null;
+  readonly etaMs: number | null;
+  /** Of a log that was verified, at `position`. */
+  readonly hash: string | null;
+  /** Rows that differ; null where none were compared. */
+  readonly differing: number | null;
+  /** More rows differ than were looked for. */
+  readonly truncated: boolean;
+  /** The first 1,000. */
+  readonly differences: readonly RowDifference[];
+  readonly repaired: boolean;
+  /** Streams with an event that cannot be read; null where nothing was read. */
+  readonly parked: number | null;
+  readonly requestedBy: string;
+  readonly startedAt: Instant;
+  readonly finishedAt: Instant | null;
+}
+
+export interface Projection {
+  readonly name: string;
+  readonly version: number;
+  readonly state: 'live';
+  /** Written by the appends themselves: always at the head. */
+  readonly inline: boolean;
+  readonly position: Position;
+  readonly lagEvents: number;
+  readonly lagMs: number;
+  readonly leader: string | null;
+  /** Why it stands still. */
+  readonly lastError: string | null;
+  /** Streams that it skips. */
+  readonly parked: number;
+  /** The first of them, when one projection is asked for. */
+  readonly parkedStreams: readonly {
+    readonly stream: string;
+    readonly position: Position;
+    readonly error: string;
+    readonly at: Instant;
+  }[];
+  /** What is made anew beside it, and what it replaced and is not dropped yet. */
+  readonly generations: readonly {
+    readonly state: 'building' | 'retired';
+    readonly version: number;
+    readonly position: Position;
+  }[];
+  /** The last rebuild or verification. */
+  readonly upkeep: Upkeep | null;
+  /** Hash of all that it says, when it was asked for: equal for two that say the same. */
+  readonly digest: string | null;
+}
+
 // ---------------------------------------------------------------------------------------------------------- streams
 
 /** Everything before `position` has been sent; what follows is live. */

@@ -56,7 +56,10 @@ export class Freshness {
 
   private async waitFor(name: string, position: Position): Promise<void> {
     if (await this.projections.waitFor(name, position, WAIT_MS)) return;
-    throw new Problem('projection_lagging', `${name} has not come to position ${position} in ${WAIT_MS / 1_000} s`);
+    throw new Problem(
+      'projection_lagging',
+      `${name} has not come to position ${position} in ${WAIT_MS / 1_000} s: ask again later, or without X-Min-Position`,
+    );
   }
 
   /**

@@ -44,10 +44,6 @@ export const NOT_BUILT: readonly NotBuiltRoute[] = [
   route('commands of operators', 'POST', '/v1/admin/jobs::retry'),
   route('commands of operators', 'POST', '/v1/admin/jobs::requeue'),
   route('commands of operators', 'POST', '/v1/admin/jobs::purge'),
-  route('rebuilding a projection', 'POST', '/v1/admin/projections/:name/rebuild'),
-  route('verifying a projection', 'POST', '/v1/admin/projections/:name/verify'),
-  route('verifying the log', 'POST', '/v1/admin/log/verify'),
-  route('the head of the log', 'GET', '/v1/log/head'),
   ...['alerts', 'schedules', 'export'].flatMap((name) =>
     ['', '/*'].map((rest) => route(name, 'GET POST PUT PATCH DELETE', `/v1/${name}${rest}`)),
   ),

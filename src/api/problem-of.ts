@@ -8,9 +8,10 @@ import {
   PreconditionFailed,
 } from '../commands/errors.js';
 import { Refused } from '../commands/envelope.js';
-import { BrokenHistory, Refusal } from '../domain/errors.js';
+import { Refusal } from '../domain/errors.js';
 import { StreamDeleted, TooLarge, Unavailable } from '../event-store/event-store.js';
-import { UnreadableEvent } from '../projections/jobs/stored-job.js';
+import { isDamage } from '../projections/jobs/stored-job.js';
+import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
 import {
   conflict,
   notFound,
@@ -24,6 +25,9 @@ import {
 
 /** Nobody repairs a history within seconds. */
 const DAMAGE_RETRY_SECONDS = 30;
+
+/** Rebuilds and verifications take their time. */
+const BUSY_RETRY_SECONDS = 5;
 
 /** Codes of errors that only have an HTTP status: those of the framework. */
 const CODE_OF_STATUS = new Map<number, ProblemCode>([
@@ -73,15 +77,15 @@ const ofCommand = (error: Error): Problem | undefined => {
   return error instanceof Overloaded || error instanceof DeadlineExceeded ? unavailable(error.message) : undefined;
 };
 
-/** An event of the job cannot be read, or cannot follow the ones before: somebody has to look. */
-export const isDamaged = (error: unknown): boolean =>
-  error instanceof UnreadableEvent || error instanceof BrokenHistory;
-
 /** What the log says of itself; its own words, with names of streams and hosts, stay inside. */
 const ofStorage = (error: Error): Problem | undefined => {
-  if (isDamaged(error))
-    return unavailable('the history of this job cannot be read at the moment', DAMAGE_RETRY_SECONDS);
-  if (error instanceof Unavailable) return unavailable('the log cannot be reached at the moment');
+  if (isDamage(error)) return unavailable('the history of this job cannot be read at the moment', DAMAGE_RETRY_SECONDS);
+  if (error instanceof UpkeepBusy)
+    return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
+  if (error instanceof Unavailable)
+    return unavailable(
+      'the database cannot be reached at the moment: repeat the call; /health/ready says when it is back',
+    );
   if (error instanceof TooLarge) return payloadTooLarge(`one call may write ${error.limit} bytes`);
   return error instanceof StreamDeleted ? new Problem('gone', 'the job was deleted') : undefined;
 };

@@ -1,7 +1,8 @@
 /** Turns errors into answers: problem documents, and nothing of what went wrong inside. */
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { isDamaged, problemOf } from './problem-of.js';
+import { isDamage } from '../projections/jobs/stored-job.js';
+import { problemOf } from './problem-of.js';
 import { Problem, PROBLEM_MEDIA_TYPE } from './problem.js';
 
 /** Answers with a problem. Whoever has begun an answer already, a stream, is cut off instead. */
@@ -20,7 +21,7 @@ export class ProblemFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const problem = problemOf(error) ?? new Problem('internal', 'something went wrong on our side', { cause: error });
-    if (problem.code === 'internal' || isDamaged(error)) this.logFault(error, request);
+    if (problem.code === 'internal' || isDamage(error)) this.logFault(error, request);
     sendProblem(host.switchToHttp().getResponse<FastifyReply>(), problem);
   }
 

@@ -5,7 +5,7 @@
  */
 import { realpath } from 'node:fs/promises';
 import { JobledgerClient } from '../client/client.js';
-import { type DemoArguments, readArguments, USAGE, UsageError } from './demo/arguments.js';
+import { type DemoArguments, readArguments, UsageError } from './demo/arguments.js';
 import { catalogue, type PlannedJob } from './demo/catalogue.js';
 import { DemoRun } from './demo/demo-run.js';
 import { createDisplay, type Display } from './demo/display.js';
@@ -91,8 +91,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 try {
   const args = readArguments(process.argv.slice(2), process.env, process.cwd());
-  if (args === null) process.stdout.write(`${USAGE}\n`);
-  else if (!(await demo(args, interrupt.signal))) process.exitCode = DIFFERENT;
+  if (!(await demo(args, interrupt.signal))) process.exitCode = DIFFERENT;
 } catch (error) {
   say(`demo: ${error instanceof Error ? error.message : String(error)}`);
   if (error instanceof UsageError) process.exitCode = WRONG_USAGE;

@@ -99,7 +99,7 @@ export class BatchSteps {
       const own = results.slice(plan.first, plan.first + plan.requests);
       const isPart = plan.entry.group.dropRefused && own.some((result) => result.ok);
       if (isPart || own.every((result) => result.ok)) this.succeed(plan, own);
-      else again.push(this.fail(plan, own));
+      else again.push(this.fail(plan, own).catch((error: unknown) => rejected(plan.entry, error)));
     }
     return (await Promise.all(again)).filter((entry) => entry !== undefined);
   }
@@ -202,11 +202,18 @@ export class BatchSteps {
         entry.repeated = true;
       } else if (entry.tries === 1) await verification.refresh(jobId);
       else await verification.repair(jobId);
-      entry.verified = true;
+      // What is refused now may be the key's own first call, taken by another process: then it is asked for.
+      entry.verified = entry.group.idempotency === null;
     }
     return entry;
   }
 }
+
+/** A job whose history cannot be read fails its own entry, and nobody else's. */
+const rejected = (entry: Entry, error: unknown): undefined => {
+  entry.reject(error);
+  return undefined;
+};
 
 const jobOf = (entry: Entry, verdicts: readonly Verdict[], index: number): string => {
   const appended = verdicts.flatMap((verdict) => (verdict.kind === 'append' ? [verdict.decided.envelope.jobId] : []));

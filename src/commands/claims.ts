@@ -11,7 +11,7 @@ import type { ClaimFilter, Reservations, Reserved } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
-import { applyTransitions, type StoredJob } from '../projections/jobs/stored-job.js';
+import { applyTransitions, DamagedHistory, type StoredJob } from '../projections/jobs/stored-job.js';
 import { firstAnswer, type Answers } from './answers.js';
 import type { Idempotency, MemberRefused, Origin, Outcome } from './envelope.js';
 import { Overloaded } from './errors.js';
@@ -47,6 +47,8 @@ const POLL_MS = 500;
 
 /** A claim that lost all its candidates this often goes home with nothing. */
 const MAX_LOSSES = 100;
+/** How long a job whose history cannot be read is passed over before it is tried again, ms. */
+const DAMAGE_RETRY_MS = 30_000;
 
 interface Waiting {
   readonly request: ClaimRequest;
@@ -68,6 +70,7 @@ const keyOf = ({ filter }: ClaimRequest): string =>
 
 export class Claims {
   private readonly waiting = new Set<Waiting>();
+  private readonly damagedUntil = new Map<string, number>();
   private searching = false;
   /** Rises with every sign that there may be something to claim. */
   private wakes = 0;
@@ -87,7 +90,8 @@ export class Claims {
   /** Claims up to `max` jobs; returns as soon as it has one, empty when there was none in time. */
   claim(request: ClaimRequest): Promise<readonly ClaimedJob[]> {
     if (this.draining) return Promise.resolve([]);
-    if (this.waiting.size >= this.maxWaiting) return Promise.reject(new Overloaded('too many claims wait'));
+    if (this.waiting.size >= this.maxWaiting)
+      return Promise.reject(new Overloaded('too many claims wait: nothing was done; repeat the call later'));
     return new Promise((resolve, reject) => {
       const until = performance.now() + request.waitMs;
       const onAbort = (): void => this.settle(waiting, []);
@@ -178,7 +182,12 @@ export class Claims {
         1_000,
         group.reduce((sum, { request }) => sum + request.max, 0),
       );
-      const found = [...(await this.reservations.reserve(first.request.filter, wanted))];
+      const reserved = await this.reservations.reserve(first.request.filter, wanted);
+      const found = reserved.filter(({ jobId }) => !this.isDamaged(jobId));
+      if (found.length === 0 && reserved.length > 0) {
+        this.wake();
+        return;
+      }
       if (found.length === 0) {
         await Promise.all(group.map((waiting) => this.recallKey(waiting)));
         return;
@@ -243,10 +252,27 @@ export class Claims {
       else if (claimed.length > 0) this.settle(waiting, claimed);
       else await this.lose(waiting, lost);
     } catch (error) {
+      if (error instanceof DamagedHistory) return this.passOver(waiting, ids, error.jobId);
       await this.reservations.release(ids).catch(() => undefined);
       if (signal.aborted) this.settle(waiting, []);
       else this.fail(waiting, error);
     }
+  }
+
+  /** A job whose history cannot be read stays reserved, so that it holds up nobody: the claim goes on to the next. */
+  private async passOver(waiting: Waiting, ids: readonly string[], damaged: string): Promise<void> {
+    this.damagedUntil.set(damaged, performance.now() + DAMAGE_RETRY_MS);
+    await this.reservations.release(ids.filter((id) => id !== damaged)).catch(() => undefined);
+    waiting.taking = false;
+    this.wake();
+  }
+
+  private isDamaged(jobId: string): boolean {
+    const until = this.damagedUntil.get(jobId);
+    if (until === undefined) return false;
+    if (until > performance.now()) return true;
+    this.damagedUntil.delete(jobId);
+    return false;
   }
 
   /**

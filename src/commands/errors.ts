@@ -3,7 +3,7 @@
 /** Thrown when no job of this id was ever created. */
 export class JobNotFound extends Error {
   constructor(readonly jobId: string) {
-    super(`no job ${jobId}`);
+    super(`there is no job ${jobId}: it was never created on this ledger`);
   }
 }
 
@@ -13,14 +13,14 @@ export class PreconditionFailed extends Error {
     readonly expected: number,
     readonly actual: number,
   ) {
-    super(`the job is at revision ${actual}, not ${expected}`);
+    super(`the job is at revision ${actual}, not ${expected}: it has changed; read it again`);
   }
 }
 
 /** Thrown when an idempotency key comes again with another method, path or body. */
 export class IdempotencyKeyReused extends Error {
   constructor() {
-    super('this idempotency key was used for another request');
+    super('this idempotency key was used for another request: give each call a key of its own');
   }
 }
 
@@ -30,6 +30,6 @@ export class Overloaded extends Error {}
 /** Thrown when a command's time was up before it was appended: it did not happen. */
 export class DeadlineExceeded extends Error {
   constructor() {
-    super('the command could not be appended in time; nothing was changed');
+    super('the command could not be appended in time; nothing was changed: repeat it');
   }
 }

@@ -24,7 +24,8 @@ export class Heartbeats {
 
   /** Renews the lease; null when it is not the caller's any more. */
   beat(beat: Beat): Promise<Renewed | null> {
-    if (this.waiting.length >= this.maxPending) return Promise.reject(new Overloaded('too many heartbeats wait'));
+    if (this.waiting.length >= this.maxPending)
+      return Promise.reject(new Overloaded('too many heartbeats wait: nothing was done; repeat the call later'));
     return new Promise((resolve, reject) => {
       this.waiting.push({ beat, resolve, reject });
       if (!this.inFlight) void this.run();

@@ -8,7 +8,7 @@ import { workStream } from '../domain/streams.js';
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
 import { readTransitions } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
-import { toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
+import { DamagedHistory, isDamage, toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
 
 /** A job to decide on, and the last position of it that is known. */
 export interface KnownJob {
@@ -23,7 +23,7 @@ export const foldTransitions = (id: string, job: Job | null, events: readonly Re
   events.reduce<Job | null>((state, event) => evolve(id, state, toTransition(event)), job);
 
 export class JobStates {
-  /** In the order of last use: the oldest is dropped first. */
+  /** In the order in which they became known: the oldest is dropped first. */
   private readonly cache = new Map<string, KnownJob>();
 
   constructor(
@@ -31,15 +31,12 @@ export class JobStates {
     private readonly rows: JobRows,
     /** Jobs that are kept; a job is about 2 KB. */
     private readonly capacity = 5_000,
+    /** Told of a job whose history cannot be read. */
+    private readonly onDamage: (jobId: string) => void = () => undefined,
   ) {}
 
   get(id: string): KnownJob | undefined {
-    const known = this.cache.get(id);
-    if (known !== undefined) {
-      this.cache.delete(id);
-      this.cache.set(id, known);
-    }
-    return known;
+    return this.cache.get(id);
   }
 
   put(known: KnownJob): void {
@@ -76,7 +73,7 @@ export class JobStates {
       readTransitions(this.store, id),
       this.store.readStream(workStream(id), { direction: 'backwards', limit: 1 }),
     ]);
-    const job = foldTransitions(id, null, events);
+    const job = this.fold(id, events);
     if (job === null) {
       this.forget(id);
       return undefined;
@@ -89,5 +86,15 @@ export class JobStates {
     if (cached?.isProven === true && cached.job.revision > job.revision) return cached;
     this.put(known);
     return known;
+  }
+
+  private fold(id: string, events: readonly RecordedEvent[]): Job | null {
+    try {
+      return foldTransitions(id, null, events);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.onDamage(id);
+      throw new DamagedHistory(id, error as Error);
+    }
   }
 }

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { StaleLease } from '../domain/errors.js';
 import type { JobCommand, Token } from '../domain/job-commands.js';
 import type { JobSpec } from '../domain/job-events.js';
-import type { EventStore } from '../event-store/event-store.js';
+import { Unavailable, type EventStore } from '../event-store/event-store.js';
 import { v7 } from './uuid.js';
 import { directiveOf } from '../domain/directive.js';
 import type { Leases, Renewed } from '../leases/leases.js';
@@ -135,36 +135,41 @@ export class Ledger {
   log(jobId: string, token: Token | undefined, lines: readonly LogLine[], call: Call): Promise<Outcome> {
     const { idempotency } = call;
     return this.once(idempotency, async () => {
-      if (idempotency === null) return this.writeLog(jobId, token, lines, call);
-      const { store, answers } = this.on;
-      const first = await firstAnswer(store, answers, idempotency);
-      if (first !== undefined) return first[0]!;
-      const outcome = await this.writeLog(jobId, token, lines, call);
-      await answers.keep(idempotency, JSON.stringify([standingOf(outcome)]));
-      return outcome;
+      const written = (await this.firstLogAnswer(idempotency)) ?? (await this.writeLog(jobId, token, lines, call));
+      const answer = written ?? (await this.firstLogAnswer(idempotency));
+      if (answer === undefined) throw new Unavailable('the key of the lines was taken, and is gone');
+      return answer;
     });
   }
 
+  private async firstLogAnswer(idempotency: Idempotency | null): Promise<Outcome | undefined> {
+    if (idempotency === null) return undefined;
+    return (await firstAnswer(this.on.store, this.on.answers, idempotency))?.[0];
+  }
+
+  /** Undefined when the key was taken meanwhile. */
   private async writeLog(
     jobId: string,
     token: Token | undefined,
     lines: readonly LogLine[],
-    { origin, ifMatch }: Call,
-  ): Promise<Outcome> {
+    { origin, ifMatch, idempotency }: Call,
+  ): Promise<Outcome | undefined> {
     const known = await this.on.states.reload(jobId);
     if (known === undefined) throw new JobNotFound(jobId);
     const { job, position } = known;
     if (ifMatch !== null && ifMatch !== job.revision) throw new PreconditionFailed(ifMatch, job.revision);
     if (token !== undefined && (token === null || token.run !== job.run || token.attempt !== job.attempt)) {
-      const refusal = new StaleLease('logs', job.status);
+      const refusal = new StaleLease('logs', job, token);
       await this.on.refusals.recordCall({ jobId, name: 'logs', token, origin }, refusal, job);
       throw new Refused(refusal, job);
     }
     const workerId = token == null ? null : await this.on.refusals.workerOf(jobId, token);
     const writer = { run: token?.run ?? null, attempt: token?.attempt ?? null, workerId };
-    await this.on.logs.write(jobId, writer, lines);
     const { status, run, attempt, revision } = job;
-    return { jobId, status, run, attempt, revision, position, events: [], recorded: [], job, replayed: false };
+    const standing = { jobId, status, run, attempt, revision, position };
+    const body = JSON.stringify([standing] satisfies AnswerBody);
+    const isWritten = await this.on.logs.write(jobId, writer, lines, idempotency && { idempotency, body });
+    return isWritten ? { ...standing, events: [], recorded: [], job, replayed: false } : undefined;
   }
 
   private renew(jobId: string, token: NonNullable<Token>, leaseMs: number | null): Promise<Renewed | null> {
@@ -191,6 +196,32 @@ export class Ledger {
       ...(renew === undefined ? {} : { renew }),
     };
     return (await this.on.pipeline.submit(group, call.bytes)) as readonly Outcome[];
+  }
+
+  /**
+   * Runs what no event of its own tells of (a sweep), and keeps its whole answer under the key.
+   * @throws IdempotencyKeyReused when the key was another request's
+   */
+  async remember<Answer>(
+    idempotency: Idempotency | null,
+    run: () => Promise<Answer>,
+  ): Promise<{ readonly answer: Answer; readonly replayed: boolean }> {
+    if (idempotency === null) return { answer: await run(), replayed: false };
+    return this.once(idempotency, async () => {
+      const first = await this.remembered<Answer>(idempotency);
+      if (first !== undefined) return { answer: first, replayed: true };
+      const answer = await run();
+      const isFirst = await this.on.answers.keep(idempotency, JSON.stringify(answer));
+      const other = isFirst ? undefined : await this.remembered<Answer>(idempotency);
+      return { answer: other ?? answer, replayed: other !== undefined };
+    });
+  }
+
+  private async remembered<Answer>({ key, fingerprint }: Idempotency): Promise<Answer | undefined> {
+    const stored = await this.on.answers.find(key);
+    if (stored === undefined) return undefined;
+    if (!stored.fingerprint.equals(fingerprint)) throw new IdempotencyKeyReused();
+    return JSON.parse(stored.body ?? 'null') as Answer;
   }
 
   /** A second call of a key that is in flight here waits, then asks again: the first answer is stored by then. */
@@ -228,11 +259,6 @@ const whenSettled = async <Answer>(run: () => Promise<Answer>): Promise<Answer> 
     }
   }
 };
-
-/** What is kept of an answer without events. */
-const standingOf = ({ jobId, status, run, attempt, revision, position }: Outcome): AnswerBody[number] => ({
-  ...{ jobId, status, run, attempt, revision, position },
-});
 
 /** What an accepted beat answers: it is no event. */
 const beatOutcome = (jobId: string, token: NonNullable<Token>, renewed: Renewed): HeartbeatOutcome => ({

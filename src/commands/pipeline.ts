@@ -19,8 +19,11 @@ export interface PipelineOptions {
   readonly maxPendingBytes?: number;
 }
 
-/** Two batches in flight pay from here on: one is sent while the server works on the other; +25…40 % at 32 waiting. */
-const SECOND_BATCH_FROM = 8;
+/**
+ * Two batches in flight pay from here on: one is sent while the server works on the other. Below, smaller batches cost
+ * more switches between the two processes than the overlap wins (at 32 waiting 13 % slower).
+ */
+const SECOND_BATCH_FROM = 64;
 const BATCH_SIZE = 100;
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024;
 
@@ -51,10 +54,13 @@ export class Pipeline {
    */
   submit(group: Group, bytes: number): Promise<readonly (Outcome | MemberRefused)[]> {
     const { maxPending, maxPendingBytes = DEFAULT_MAX_BYTES } = this.options;
-    if (this.draining) return Promise.reject(new Overloaded('the service is stopping'));
+    if (this.draining)
+      return Promise.reject(
+        new Overloaded('the service is stopping: repeat the call, at another process or when it is back'),
+      );
     const isFull = this.pending + group.members.length > maxPending || this.pendingBytes + bytes > maxPendingBytes;
     if (isFull && group.unbounded !== true) {
-      return Promise.reject(new Overloaded('too many commands wait'));
+      return Promise.reject(new Overloaded('too many commands wait: nothing was done; repeat the call later'));
     }
     this.pending += group.members.length;
     this.pendingBytes += bytes;

@@ -43,11 +43,14 @@ export class Verification {
     }
   }
 
-  /** Reads the entry's jobs from the log, after its key: a stored answer comes before any refusal. */
+  /**
+   * Reads the entry's jobs from the log, then its key: where the log has what the key's first call did, the key is
+   * there too, and a stored answer comes before any refusal.
+   */
   private async look(entry: Entry): Promise<Entry | undefined> {
-    if (await this.replayed(entry)) return undefined;
     const ids = new Set(entry.group.members.map(({ jobId }) => jobId));
     await Promise.all([...ids].map((id) => this.refresh(id)));
+    if (await this.replayed(entry)) return undefined;
     entry.verified = true;
     return entry;
   }

@@ -114,5 +114,5 @@ export const decideByWorker = (job: Job, command: WorkerCommand, context: Contex
     ((isTerminal(job.status) && job.endedBy?.command === command.name) ||
       (job.status === 'finalizing' && command.name === 'complete'));
   if (repeated) return [];
-  throw new StaleLease(command.name, job.status);
+  throw new StaleLease(command.name, job, token);
 };

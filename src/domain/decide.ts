@@ -81,7 +81,7 @@ const propose = (job: Job, command: JobCommand, context: Context): readonly Deci
 
 const startedByWorker = (job: Job, token: { run: number; attempt: number } | null): readonly JobEvent[] => {
   const current = job.lease !== null && token !== null && token.run === job.run && token.attempt === job.attempt;
-  if (!current || job.status === 'cancelling') throw new StaleLease('start', job.status);
+  if (!current || job.status === 'cancelling') throw new StaleLease('start', job, token);
   return job.status === 'running' ? [] : [{ type: 'JobStarted', data: { workerId: job.lease.workerId } }];
 };
 

@@ -1,5 +1,6 @@
 /** Why a command is refused: a closed set with stable codes. The API maps each to one problem document. */
-import type { JobStatus } from './job-chart.js';
+import { type JobStatus, metaOf } from './job-chart.js';
+import type { Token } from './job-commands.js';
 
 export type RefusalCode = 'stale_lease' | 'already_terminal' | 'illegal_transition';
 
@@ -16,12 +17,36 @@ export abstract class Refusal extends Error {
   }
 }
 
+/** What a refusal needs to know of a job. */
+interface Standing {
+  readonly status: JobStatus;
+  readonly run: number;
+  readonly attempt: number;
+}
+
+/** What became of the attempt that a token stands for, and what its worker is to do. Says of no token what it is. */
+const whatBecameOf = ({ status, run, attempt }: Standing, token: Token): string => {
+  if (token === null)
+    return 'the lease token is not one that a claim of this job gave: send the leaseToken of the claim';
+  const mine = token.run === run ? `attempt ${token.attempt}` : `attempt ${token.attempt} of run ${token.run}`;
+  if (token.run > run || (token.run === run && token.attempt > attempt)) {
+    return `the ledger does not know ${mine}: its log is older than the token`;
+  }
+  if (token.run < run) return `${mine} has ended, and run ${run} has begun; the job is ${status}. Drop this work`;
+  if (token.attempt < attempt) {
+    return `${mine} has ended, and the job was given out again, as attempt ${attempt}; it is ${status}. Drop this work`;
+  }
+  if (status === 'cancelling')
+    return `the job is being cancelled: stop ${mine}, and end it with \`fail\` or \`release\``;
+  return `${mine} has ended; the job is ${status}. Drop this work: the events of the job say how it ended`;
+};
+
 /** Thrown when the caller's lease is not the job's current one. */
 export class StaleLease extends Refusal {
   readonly code = 'stale_lease';
 
-  constructor(command: string, from: JobStatus) {
-    super(command, from, `the lease token is not that of the current attempt; the job is ${from}`);
+  constructor(command: string, job: Standing, token: Token) {
+    super(command, job.status, whatBecameOf(job, token));
   }
 }
 
@@ -30,7 +55,7 @@ export class AlreadyTerminal extends Refusal {
   readonly code = 'already_terminal';
 
   constructor(command: string, from: JobStatus) {
-    super(command, from, `the job is ${from}: its run has ended`);
+    super(command, from, `the job is ${from}: its run has ended (moved on by ${metaOf(from).movedBy})`);
   }
 }
 
@@ -39,7 +64,7 @@ export class IllegalTransition extends Refusal {
   readonly code = 'illegal_transition';
 
   constructor(command: string, from: JobStatus) {
-    super(command, from, `${command} is not possible while the job is ${from}`);
+    super(command, from, `${command} is not possible while the job is ${from} (moved on by ${metaOf(from).movedBy})`);
   }
 }
 

@@ -25,7 +25,14 @@ export type SavedProgress = Counts & { readonly stages: Readonly<Record<string, 
 
 const ZERO: Counts = { processed: 0, failed: 0, skipped: 0 };
 
-export const initialProgress = (total: number | null): Progress => ({ ...ZERO, total, message: null, stages: {} });
+export const initialProgress = (total: number | null): Progress => ({
+  processed: 0,
+  failed: 0,
+  skipped: 0,
+  total,
+  message: null,
+  stages: {},
+});
 
 /**
  * How facts change one line of counts: `processed := max(processed + add, floor)`, at most `MAX_COUNT`. Such changes
@@ -122,17 +129,54 @@ export const saveProgress = (progress: Progress): SavedProgress => ({
 });
 
 /** Where an attempt starts: the counts of the checkpoint it is handed, else zero. Totals stay. */
-export const restoreProgress = (progress: Progress, saved: SavedProgress | null): Progress => ({
-  ...(saved === null ? ZERO : countsOf(saved)),
-  total: progress.total,
-  message: null,
-  stages: Object.fromEntries(
-    Object.entries(progress.stages).map(([name, line]) => [
+export const restoreProgress = (progress: Progress, saved: SavedProgress | null): Progress => {
+  const { processed, failed, skipped } = saved ?? ZERO;
+  return { processed, failed, skipped, total: progress.total, message: null, stages: restoreStages(progress, saved) };
+};
+
+const restoreStages = ({ stages }: Progress, saved: SavedProgress | null): Progress['stages'] => {
+  const names = Object.keys(stages);
+  if (names.length === 0) return stages;
+  return Object.fromEntries(
+    names.map((name) => [
       name,
-      { ...((saved && lineNamed(saved.stages, name)) ?? ZERO), total: line.total },
+      { ...((saved && lineNamed(saved.stages, name)) ?? ZERO), total: lineNamed(stages, name)?.total ?? null },
     ]),
-  ),
-});
+  );
+};
+
+/**
+ * Keys of the facts that counted. Adding one leaves the set as it was, and costs nothing where it is the newest of its
+ * line: copying a set a fact would cost the square of their number.
+ */
+export class FactKeys {
+  private constructor(
+    /** Of this set and of those that were made from it, in the order in which they came. */
+    private readonly places: Map<string, number>,
+    private readonly count: number,
+  ) {}
+
+  static none(): FactKeys {
+    return new FactKeys(new Map(), 0);
+  }
+
+  has(key: string): boolean {
+    const place = this.places.get(key);
+    return place !== undefined && place < this.count;
+  }
+
+  /** @param key one that it does not have */
+  add(key: string): FactKeys {
+    const isNewest = this.places.size === this.count;
+    const places = isNewest ? this.places : new Map(this.all().map((known, place) => [known, place]));
+    places.set(key, this.count);
+    return new FactKeys(places, this.count + 1);
+  }
+
+  all(): readonly string[] {
+    return [...this.places.keys()].slice(0, this.count);
+  }
+}
 
 /** The progress fold of one job over transitions and facts in the order of their positions. */
 export interface ProgressFold {
@@ -142,7 +186,7 @@ export interface ProgressFold {
   readonly specTotal: number | null;
   /** The attempt whose facts count, while its lease is open. */
   readonly open: { readonly run: number; readonly attempt: number } | null;
-  readonly seen: ReadonlySet<string>;
+  readonly seen: FactKeys;
 }
 
 export const NO_PROGRESS: ProgressFold = {
@@ -150,7 +194,7 @@ export const NO_PROGRESS: ProgressFold = {
   saved: null,
   specTotal: null,
   open: null,
-  seen: new Set(),
+  seen: FactKeys.none(),
 };
 
 /** How a transition moves progress. `after` is the job's run and attempt once it was applied. */
@@ -166,7 +210,7 @@ export const foldTransition = (
       return { ...fold, specTotal, progress: initialProgress(specTotal) };
     }
     case 'JobClaimed':
-      return { ...fold, open, seen: new Set(), progress: restoreProgress(fold.progress, fold.saved) };
+      return { ...fold, open, seen: FactKeys.none(), progress: restoreProgress(fold.progress, fold.saved) };
     case 'CheckpointSaved':
       return { ...fold, open, saved: saveProgress(fold.progress) };
     case 'JobRetried':
@@ -187,7 +231,7 @@ export const foldFact = (fold: ProgressFold, fact: RecordedJobFact): ProgressFol
   counts(fold, fact)
     ? {
         ...fold,
-        seen: new Set(fold.seen).add(fact.data.batchId),
+        seen: fold.seen.add(fact.data.batchId),
         progress: applyDelta(fold.progress, addToDelta(NO_DELTA, fact.data)),
       }
     : fold;

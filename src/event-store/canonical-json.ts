@@ -146,4 +146,5 @@ const inOrder = (value: unknown): unknown => {
 };
 
 /** The value with its members in the order in which the log gives them back; itself when they are. */
-export const inCanonicalOrder = <Value>(value: Value): Value => inOrder(value) as Value;
+export const inCanonicalOrder = <Value>(value: Value): Value =>
+  isOrdered(value, 0) ? value : (inOrder(value) as Value);

@@ -13,6 +13,7 @@
  * Who owns the database can compute the whole chain anew: it is evidence against a head that is kept elsewhere.
  */
 import { hash } from 'node:crypto';
+import { writeUuid } from './uuid-bytes.js';
 
 /** In one call: with a `Hash` object it takes twice as long. */
 const sha256 = (bytes: Uint8Array): Buffer => hash('sha256', bytes, 'buffer');
@@ -32,22 +33,61 @@ export interface EventContent {
   readonly metadata: string;
 }
 
-export const contentHash = (event: EventContent): Buffer => {
-  const texts = [event.stream, event.type, event.data, event.metadata];
-  const lengths = texts.map((text) => Buffer.byteLength(text));
-  const bytes = Buffer.allocUnsafe(1 + 16 + 4 + lengths.reduce((sum, length) => sum + 4 + length, 0));
-  let end = bytes.writeUInt8(0, 0);
-  const writeText = (index: number) => {
-    end = bytes.writeInt32BE(lengths[index]!, end);
-    end += bytes.write(texts[index]!, end);
+/** What is hashed is put together here: nothing of it outlives the call. */
+let scratch = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** @returns where the text ends */
+const writeText = (text: string, start: number): number => {
+  const bytes = scratch.write(text, start + 4);
+  scratch.writeInt32BE(bytes, start);
+  return start + 4 + bytes;
+};
+
+export const contentHash = ({ stream, id, type, version, data, metadata }: EventContent): Buffer => {
+  // A UTF-16 unit takes three bytes of UTF-8 at most.
+  const most = 64 + 3 * (stream.length + type.length + data.length + metadata.length);
+  if (most > scratch.length) scratch = Buffer.allocUnsafeSlow(most);
+  let end = writeText(stream, scratch.writeUInt8(0, 0));
+  writeUuid(scratch, id, end);
+  end = writeText(type, end + 16);
+  end = writeText(data, scratch.writeInt32BE(version, end));
+  end = writeText(metadata, end);
+  return sha256(scratch.subarray(0, end));
+};
+
+/** The same of bytes as they are stored: a log that is walked decodes nothing. */
+export interface StoredContent {
+  readonly stream: Uint8Array;
+  /** 16 bytes. */
+  readonly id: Uint8Array;
+  readonly type: Uint8Array;
+  readonly version: number;
+  readonly data: Uint8Array;
+  readonly metadata: Uint8Array;
+}
+
+/** Where content is put together: a buffer for each event would be most of the work. */
+let workspace = Buffer.allocUnsafe(16_384);
+
+export const storedContentHash = ({ stream, id, type, version, data, metadata }: StoredContent): Buffer => {
+  const size = 1 + 16 + 4 + 16 + stream.length + type.length + data.length + metadata.length;
+  if (size > workspace.length) workspace = Buffer.allocUnsafe(2 * size);
+  let end = workspace.writeUInt8(0, 0);
+  const put = (bytes: Uint8Array) => {
+    workspace.set(bytes, end);
+    end += bytes.length;
   };
-  writeText(0);
-  end += bytes.write(event.id.replaceAll('-', ''), end, 'hex');
-  writeText(1);
-  end = bytes.writeInt32BE(event.version, end);
-  writeText(2);
-  writeText(3);
-  return sha256(bytes);
+  const putText = (bytes: Uint8Array) => {
+    end = workspace.writeInt32BE(bytes.length, end);
+    put(bytes);
+  };
+  putText(stream);
+  put(id);
+  putText(type);
+  end = workspace.writeInt32BE(version, end);
+  putText(data);
+  putText(metadata);
+  return sha256(workspace.subarray(0, end));
 };
 
 export const eventLeaf = (position: bigint, revision: number, content: Uint8Array): Buffer => {

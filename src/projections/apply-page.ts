@@ -10,7 +10,7 @@ import { Unavailable, type Position, type RecordedEvent } from '../event-store/e
 import type { Checkpoint, Checkpoints } from './checkpoint.js';
 import { describeError, park, type ParkedStream } from './parked.js';
 import type { Projection } from './projection.js';
-import { inTransaction, StatementFailed, type Tx } from './transaction.js';
+import { inTransaction, StatementFailed, type ProjectionSchema, type Tx } from './transaction.js';
 
 export interface PageStep {
   readonly from: Position;
@@ -59,27 +59,54 @@ const applyParts = async (
 /** Nothing was written: the checkpoint is elsewhere, so another process applied the page. */
 class Superseded extends Error {}
 
-/** @returns the streams that were parked; undefined when another process had moved the checkpoint: nothing was written */
-export const applyPage = async (
-  on: { readonly pool: pg.Pool; readonly checkpoints: Checkpoints; readonly projection: Projection },
+export interface ApplyDependencies {
+  readonly pool: pg.Pool;
+  readonly checkpoints: Checkpoints;
+  readonly projection: Projection;
+}
+
+/**
+ * Applies a page in a transaction of the caller's.
+ * @returns the streams that were parked; undefined when another process had moved the checkpoint: nothing was written
+ */
+export const applyPageIn = async (
+  tx: Tx,
+  { checkpoints, projection }: Omit<ApplyDependencies, 'pool'>,
   { from, to, events, leadMs }: PageStep,
 ): Promise<readonly ParkedStream[] | undefined> => {
-  const { pool, checkpoints, projection } = on;
   const streams = [...new Set(events.map(({ stream }) => stream))];
+  // First: its row lock makes everybody else who applies this page wait here, and then find it done.
+  const skipped = await checkpoints.advance(tx, projection, { from, to, leadMs }, streams);
+  if (skipped === undefined) return undefined;
+  const skips = new Set(skipped);
+  const parked = await applyParts(
+    projection,
+    skips.size === 0 ? events : events.filter(({ stream }) => !skips.has(stream)),
+    tx,
+  );
+  await park(tx, projection.name, parked);
+  return parked;
+};
+
+/**
+ * @param schema where the projection's tables are
+ * @returns the streams that were parked; undefined when another process had moved the checkpoint: nothing was written
+ */
+export const applyPage = async (
+  on: ApplyDependencies,
+  step: PageStep,
+  schema?: ProjectionSchema,
+): Promise<readonly ParkedStream[] | undefined> => {
   try {
-    return await inTransaction(pool, async (tx) => {
-      // First: its row lock makes everybody else who applies this page wait here, and then find it done.
-      const skipped = await checkpoints.advance(tx, projection, { from, to, leadMs }, streams);
-      if (skipped === undefined) throw new Superseded();
-      const skips = new Set(skipped);
-      const parked = await applyParts(
-        projection,
-        skips.size === 0 ? events : events.filter(({ stream }) => !skips.has(stream)),
-        tx,
-      );
-      await park(tx, projection.name, parked);
-      return parked;
-    });
+    return await inTransaction(
+      on.pool,
+      async (tx) => {
+        const parked = await applyPageIn(tx, on, step);
+        if (parked === undefined) throw new Superseded();
+        return parked;
+      },
+      schema,
+    );
   } catch (error) {
     if (error instanceof Superseded) return undefined;
     throw error;

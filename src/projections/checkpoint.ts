@@ -35,14 +35,20 @@ export interface CheckpointRow extends Checkpoint {
 /** The log at the checkpoint is not the one that was applied: restored from a backup, or its tail was lost. */
 export class LogDiverged extends Error {
   constructor(name: string, position: Position) {
-    super(`projection ${name} was made from another log: position ${position} has another hash, or is beyond the end`);
+    super(
+      `projection ${name} was made from another log (position ${position} has another hash, or is beyond the end), as ` +
+        `after a restored backup: rebuild it, POST /v1/admin/projections/${name}/rebuild`,
+    );
   }
 }
 
 /** The stored rows were made by another version of the projection. */
 export class VersionMismatch extends Error {
   constructor(name: string, stored: number, version: number) {
-    super(`projection ${name} is stored in version ${stored}, this program has ${version}: it must be rebuilt`);
+    super(
+      `projection ${name} is stored in version ${stored}, this program has ${version}: rebuild it, ` +
+        `POST /v1/admin/projections/${name}/rebuild`,
+    );
   }
 }
 

@@ -39,12 +39,13 @@ export interface ParkedEntry extends ParkedStream {
   readonly at: string;
 }
 
-/** The first `limit` parked streams of all projections, by position. */
-export const listParked = async (pool: Pool, limit: number): Promise<readonly ParkedEntry[]> => {
+/** The first `limit` parked streams of all projections, or of one, by position. */
+export const listParked = async (pool: Pool, limit: number, projection?: string): Promise<readonly ParkedEntry[]> => {
   const { rows } = await pool.query<Omit<ParkedEntry, 'at'> & { at: Date }>(
     `select projection, stream, position::text, error, at from jobledger.parked
+      where $2::text is null or projection = $2
       order by parked.position, projection, stream limit $1`,
-    [limit],
+    [limit, projection ?? null],
   );
   return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
 };

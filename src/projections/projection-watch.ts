@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { Pool } from 'pg';
 import { comparePositions, type EventStore, type Position } from '../event-store/event-store.js';
 import { Checkpoints, type CheckpointRow } from './checkpoint.js';
+import type { Projection } from './projection.js';
 import { Wake } from './wake.js';
 
 export interface ProjectionStatus {
@@ -35,6 +36,7 @@ interface Waiter {
 
 export class ProjectionWatch {
   private readonly checkpoints: Checkpoints;
+  private readonly names: readonly string[];
   private readonly waiters = new Set<Waiter>();
   private readonly pause = new Wake();
   private looking = false;
@@ -42,38 +44,48 @@ export class ProjectionWatch {
   constructor(
     private readonly store: EventStore,
     private readonly pool: Pool,
-    /** Of the projections that are looked at. */
-    private readonly names: readonly string[],
+    /** That are looked at. */
+    private readonly projections: readonly Projection[],
   ) {
+    this.names = projections.map(({ name }) => name);
     this.checkpoints = new Checkpoints(pool, '');
   }
 
   /** Whether the projection is one of this installation's. */
   has(name: string): boolean {
-    return this.names.includes(name);
+    return this.projections.some((projection) => projection.name === name);
   }
 
-  /** In order of name. A projection that never ran is not listed. */
+  /** In order of name. One that follows the log is listed once it ran; one that appends write is at the head. */
   async status(): Promise<readonly ProjectionStatus[]> {
+    const following = this.projections.filter(({ inline }) => inline !== true).map(({ name }) => name);
     const [rows, { parked, now }, head] = await Promise.all([
-      this.checkpoints.read(this.names),
+      this.checkpoints.read(following),
       this.parkedAndNow(),
       this.store.head(),
     ]);
-    const sorted = [...rows].sort((a, b) => (a.name < b.name ? -1 : 1));
-    return Promise.all(
-      sorted.map(async (row) => ({
-        name: row.name,
-        version: row.version,
-        position: row.position,
-        // Positions of a log are numbers; how far apart two are is all that is asked of them here.
-        lagEvents: Math.max(0, Number(BigInt(head.position) - BigInt(row.position))),
-        lagMs: await this.lagMs(row, head.position, now),
-        leader: row.leader,
-        parked: parked[row.name] ?? 0,
-        lastError: row.lastError,
-      })),
+    const followed = rows.map(async (row): Promise<ProjectionStatus> => ({
+      name: row.name,
+      version: row.version,
+      position: row.position,
+      // Positions of a log are numbers; how far apart two are is all that is asked of them here.
+      lagEvents: Math.max(0, Number(BigInt(head.position) - BigInt(row.position))),
+      lagMs: await this.lagMs(row, head.position, now),
+      leader: row.leader,
+      parked: parked[row.name] ?? 0,
+      lastError: row.lastError,
+    }));
+    const inline = this.projections.flatMap(({ name, version, inline: isInline }): ProjectionStatus[] =>
+      isInline === true
+        ? [
+            {
+              ...{ name, version, position: head.position, lagEvents: 0, lagMs: 0, leader: null, lastError: null },
+              parked: parked[name] ?? 0,
+            },
+          ]
+        : [],
     );
+    return [...(await Promise.all(followed)), ...inline].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /**

@@ -2,8 +2,19 @@
  * What a projection is: a name, a version, the events it handles, its tables, and how a page of events changes them.
  * The runner does the rest: order, checkpoint, leadership, and what to do with an event that cannot be read.
  */
-import type { Tx } from './transaction.js';
+import type { ProjectionSchema, Tx } from './transaction.js';
 import type { RecordedEvent } from '../event-store/event-store.js';
+
+export interface ProjectionTable {
+  /** Without its schema, which `Tx` says. Nobody else writes the table. */
+  readonly name: string;
+  /** Columns that tell its rows apart, in the order of its primary key, with their types in SQL. */
+  readonly key: Readonly<Record<string, string>>;
+  /** What a row says beside its key, whatever pages the events came in: the SQL of each field. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** Which rows say something, in SQL; absent: every row. */
+  readonly where?: string;
+}
 
 export interface Projection {
   readonly name: string;
@@ -11,10 +22,10 @@ export interface Projection {
   readonly version: number;
   /** Types of the events it handles; absent: every event. */
   readonly types?: readonly string[];
-  /** Schema-qualified. Nobody else writes them. */
-  readonly tables: readonly string[];
-  /** Selects of all that the tables say, whatever pages the events came in: the rows that its digest covers. */
-  readonly rows: readonly string[];
+  /** The first holds what the projection is asked for by name; differences are told in this order. */
+  readonly tables: readonly ProjectionTable[];
+  /** Appends write it in their own transaction, so it is always at the head, and no runner follows the log for it. */
+  readonly inline?: true;
   /**
    * Applies events, in order, to the tables. It may be called again with a part of the same events after it threw, and
    * its writes of the call that threw are undone.
@@ -22,3 +33,12 @@ export interface Projection {
    */
   apply(events: readonly RecordedEvent[], tx: Tx): Promise<void>;
 }
+
+/** A select of all that a table says, of its key and its fields. */
+export const rowsOf = ({ name, key, fields, where }: ProjectionTable, schema: ProjectionSchema): string => {
+  const columns = [
+    ...Object.keys(key),
+    ...Object.entries(fields).map(([field, expression]) => `${expression} as ${field}`),
+  ];
+  return `select ${columns.join(', ')} from ${schema}.${name}${where === undefined ? '' : ` where ${where}`}`;
+};

@@ -11,8 +11,13 @@ export interface Statement {
   readonly values?: readonly unknown[];
 }
 
+/** Where the tables of projections are: those that answer, and those of one that is made anew. */
+export type ProjectionSchema = 'jobledger' | 'jobledger_building';
+
 /** @throws StatementFailed */
 export interface Tx {
+  /** Of the projection's tables in this transaction. */
+  readonly schema: ProjectionSchema;
   query<Row extends object>(statement: Statement): Promise<readonly Row[]>;
 }
 
@@ -27,11 +32,17 @@ export class StatementFailed extends Error {
   }
 }
 
-const wrapped = (client: pg.PoolClient): Tx => ({
+/** A prepared statement is of one text: the same name on other tables is another one. */
+const nameIn = (schema: ProjectionSchema, { name }: Statement): { readonly name?: string } =>
+  name === undefined ? {} : { name: schema === 'jobledger' ? name : `${name} (${schema})` };
+
+const wrapped = (client: pg.PoolClient, schema: ProjectionSchema): Tx => ({
+  schema,
   query: async <Row extends object>({ values, ...statement }: Statement) => {
     try {
       const result = await client.query<Row>({
         ...statement,
+        ...nameIn(schema, statement),
         ...(values === undefined ? {} : { values: [...values] }),
       });
       return result.rows;
@@ -44,13 +55,26 @@ const wrapped = (client: pg.PoolClient): Tx => ({
 /** Longest time between two statements; then the server ends the session. */
 const MAX_IDLE_MS = 2_000;
 
+/**
+ * What is made anew is made again from its checkpoint when the last pages are lost with the machine, so their commits
+ * wait for no disk; the swap is committed on the live schema's terms, and everything before it with it.
+ */
+const DURABILITY: Readonly<Record<ProjectionSchema, string>> = {
+  jobledger: '',
+  jobledger_building: '; set local synchronous_commit = off',
+};
+
 /** Commits what `work` did, or nothing. */
-export const inTransaction = async <T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<T> => {
+export const inTransaction = async <T>(
+  pool: pg.Pool,
+  work: (tx: Tx) => Promise<T>,
+  schema: ProjectionSchema = 'jobledger',
+): Promise<T> => {
   const client = await pool.connect();
   let broken = false;
   try {
-    await client.query(`begin; set local idle_in_transaction_session_timeout = ${MAX_IDLE_MS}`);
-    const result = await work(wrapped(client));
+    await client.query(`begin; set local idle_in_transaction_session_timeout = ${MAX_IDLE_MS}${DURABILITY[schema]}`);
+    const result = await work(wrapped(client, schema));
     await client.query('commit');
     return result;
   } catch (error) {

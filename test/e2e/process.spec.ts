@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { buildService, mainFile } from '../support/e2e/build.js';
+import { waitFor } from '../support/e2e/wait.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 import { Caller } from '../support/app.js';
 import { SseReader } from '../support/sse-reader.js';
@@ -75,12 +76,13 @@ describe('a process', () => {
     running.signal('SIGTERM');
     running.signal('SIGTERM');
     running.signal('SIGINT');
+    await waitFor('the signal to be heard', () => running.stderr.includes('"msg":"stopping"'));
+    // At once, and before the others are awaited: it takes its leave for a moment only.
+    const [ready, late] = await Promise.all([call.get('/health/ready'), call.post('/v1/jobs', { type: 'late' })]);
+    expect([ready.status, ready.body.status]).toEqual([503, 'unavailable']);
+    expect([late.status, late.body.code, late.headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
     expect((await poll).body).toEqual({ jobs: [], blocked: [] });
     expect((await wait).body).toMatchObject({ id: jobId, status: 'queued' });
-    const ready = await call.get('/health/ready');
-    expect([ready.status, ready.body.status]).toEqual([503, 'unavailable']);
-    const late = await call.post('/v1/jobs', { type: 'late' });
-    expect([late.status, late.body.code, late.headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
     await stream.end();
     expect(await running.ended).toBe(0);
     expect(running.stdout).toMatch(/^Jobledger is ready at http:\/\/127\.0\.0\.1:\d+ .*\n$/);
@@ -140,5 +142,7 @@ describe('a process', () => {
     const refused = start({ JOBLEDGER_PORT: port });
     expect(await refused.ended).toBe(1);
     expect(refused.stderr).toMatch(/^jobledger did not start: .*EADDRINUSE.*\n$/);
+    expect(refused.stderr).toContain(`port ${port} of 127.0.0.1`);
+    expect(refused.stderr).toContain('JOBLEDGER_PORT');
   });
 });

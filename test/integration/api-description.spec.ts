@@ -118,6 +118,21 @@ describe('the OpenAPI document', () => {
     expect(defects).toEqual([]);
   });
 
+  it('describes upkeep, under way and done', async () => {
+    const path = '/v1/admin/projections/counters';
+    const running = await call.post(`${path}/rebuild`, { waitMs: 0 });
+    expect(running.status).toBe(202);
+    succeeded([await call.get(`/v1/admin/upkeep/${running.body.id}?waitMs=30000`)]);
+    for (const name of ['rebuild', 'verify']) {
+      succeeded([await call.post(`${path}/${name}`, exampleOf('POST', `/v1/admin/projections/{name}/${name}`))]);
+    }
+    succeeded([await call.post('/v1/admin/log/verify', exampleOf('POST', '/v1/admin/log/verify'))]);
+    for (const each of ['/v1/log/head', '/v1/admin/projections', `${path}?digest=true`, '/v1/admin/upkeep']) {
+      succeeded([await call.get(each)]);
+    }
+    expect(defects).toEqual([]);
+  });
+
   it('describes every state that a job can be shown in', async () => {
     const lines = { lines: [{ level: 'info', message: 'm', fields: { a: 1 } }] };
     for (const name of ['fail', 'wait', 'throttle', 'progress']) {

@@ -95,6 +95,16 @@ describe('the reaper', () => {
     expect(items.at(-1).actor.type).toBe('reaper');
     expect((await call.get('/v1/reaper')).body).toMatchObject({ overdue: 0, mostOverdueMs: 0, sweeps: 0 });
   });
+
+  it('sweeps once for one key', async () => {
+    const keyed = { headers: { 'idempotency-key': 'one sweep' } };
+    const first = await call.post('/v1/admin/reaper/sweep', {}, keyed);
+    const again = await call.post('/v1/admin/reaper/sweep', {}, keyed);
+    expect([again.status, again.body, again.headers.get('idempotent-replayed')]).toEqual([200, first.body, 'true']);
+    expect(first.headers.get('idempotent-replayed')).toBeNull();
+    const other = await call.post('/v1/admin/reaper/sweep', { dryRun: true }, keyed);
+    expect(other.body.code).toBe('idempotency_key_reused');
+  });
 });
 
 describe('health', () => {

@@ -50,7 +50,7 @@ const live = async (n: number): Promise<void> => {
 
 it('agree with the rows of jobs at every time that nobody writes', async () => {
   const { store } = ledger.service;
-  const watch = new ProjectionWatch(store, pool, [COUNTERS.name]);
+  const watch = new ProjectionWatch(store, pool, [COUNTERS]);
   for (let round = 0; round < 3; round += 1) {
     await Promise.all(Array.from({ length: 60 }, (_, n) => live(n)));
     const { position, at } = await store.head();

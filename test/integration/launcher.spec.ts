@@ -4,6 +4,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFil
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { OPTIONS } from '../../src/cli/demo/arguments.js';
 
 let folder: string;
 let running: ChildProcess[];
@@ -32,6 +33,20 @@ describe('the launcher', () => {
     expect(stderr).toBe(
       'no such command: strat\nusage: node scripts/run.mjs <start | db | demo | bench | test> [arguments]\n',
     );
+  });
+
+  it.each(['start', 'db'])('refuses arguments of %s by name: settings are environment variables', (command) => {
+    const { status, stdout, stderr } = launch([command, '--port', '3000']);
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(
+      /^npm (start|run db) takes no arguments, and was given --port 3000\. .*JOBLEDGER_PORT=.*\n$/,
+    );
+  });
+
+  it('tells of the demo every option that it takes, and no other', () => {
+    const { stdout } = launch(['demo', '--help']);
+    const told = [...stdout.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, name]) => name);
+    expect(told.sort()).toEqual(Object.keys(OPTIONS).sort());
   });
 
   it('refuses a Node.js that is too old with one line', () => {

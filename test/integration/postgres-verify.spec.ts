@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import type { PostgresEventStore } from '../../src/event-store/postgres/postgres-event-store.js';
+import type { VerifyOptions } from '../../src/event-store/postgres/verify-log.js';
 import { newEvent, PostgresLog, request } from '../support/postgres-log.js';
 
 describe('verifying the log', () => {
@@ -28,13 +29,14 @@ describe('verifying the log', () => {
   afterAll(() => log.close());
 
   /** What is found after the change; the change itself is undone. */
-  const verdictAfter = async (...changes: string[]) => {
+  const verdictAfter = (...changes: string[]) => verdictWith(null, ...changes);
+  const verdictWith = async (kept: VerifyOptions['kept'], ...changes: string[]) => {
     await owner.query('create schema kept');
     await owner.query('create table kept.events as table jobledger.events');
     await owner.query('create table kept.batches as table jobledger.batches');
     try {
       for (const change of changes) await owner.query(change);
-      return await store.verify();
+      return await store.verify({ kept });
     } finally {
       await owner.query(`
         delete from jobledger.events; insert into jobledger.events table kept.events;
@@ -51,7 +53,7 @@ describe('verifying the log', () => {
   it('that is as it was written agrees with its head', async () => {
     const { position, hash } = await store.head();
     expect(position).toBe('45');
-    expect(await store.verify()).toEqual({ ok: true, position, hash });
+    expect(await store.verify()).toEqual({ ok: true, firstBad: null, position, hash });
   });
 
   it.each<[string, string, string[]]>([
@@ -115,6 +117,39 @@ describe('verifying the log', () => {
     expect(verdict).not.toMatchObject({ position, hash });
   });
 
+  describe('against a head that was kept elsewhere', () => {
+    it('is right when it is', async () => {
+      const { position, hash } = await store.head();
+      expect(await verdictWith({ position, hash })).toMatchObject({ ok: true });
+      const earlier = { position: '10', hash: (await store.hashAt('10'))! };
+      expect(await verdictWith(earlier)).toMatchObject({ ok: true });
+      const empty = { position: '0', hash: (await store.hashAt('0'))! };
+      expect(await verdictWith(empty)).toMatchObject({ ok: true });
+    });
+
+    it('finds a tail that was cut off whole, at the first position that is missing', async () => {
+      const { position, hash } = await store.head();
+      const cut = ['delete from jobledger.batches where batch = 9', 'delete from jobledger.events where position > 36'];
+      expect(await verdictWith({ position, hash }, ...cut)).toMatchObject({ ok: false, firstBad: '37' });
+    });
+
+    it('finds a tail that was written anew with its whole chain', async () => {
+      const { position, hash } = await store.head();
+      const forged = [changeEvent(`data = '{}'`), leafOf(13), ...[5, 6, 7, 8, 9].map(hashOf)];
+      expect(await verdictAfter(...forged)).toMatchObject({ ok: true });
+      const verdict = await verdictWith({ position, hash }, ...forged);
+      expect(verdict).toMatchObject({ ok: false, firstBad: position, reason: expect.stringContaining('anew') });
+      // A head from before the forgery says nothing against it.
+      const earlier = { position: '10', hash: (await store.hashAt('10'))! };
+      expect(await verdictWith(earlier, ...forged)).toMatchObject({ ok: true });
+    });
+
+    it('finds batches that were joined over it', async () => {
+      const inTheMiddle = { position: '12', hash: '0'.repeat(64) };
+      expect(await verdictWith(inTheMiddle)).toMatchObject({ ok: false, firstBad: '12' });
+    });
+  });
+
   it('reads in pages and says how far it is', async () => {
     await store.append([
       request(
@@ -128,6 +163,7 @@ describe('verifying the log', () => {
     const progress: string[] = [];
     expect(await store.verify({ onProgress: (at, head) => void progress.push(`${at}/${head}`) })).toEqual({
       ok: true,
+      firstBad: null,
       position,
       hash,
     });
@@ -150,6 +186,16 @@ function leafOf(position: number): string {
   return `update jobledger.events
     set leaf = sha256('\\x01'::bytea || int8send(position) || int4send(revision) || ${content})
     where position = ${position}`;
+}
+
+/** The hash of a batch as it would be had its events always been these. */
+function hashOf(batch: number): string {
+  return `update jobledger.batches b set hash = sha256('\\x02'::bytea
+      || (select hash from jobledger.batches p where p.batch = b.batch - 1) || int8send(b.batch)
+      || int8send((extract(epoch from b.at) * 1000)::bigint) || int8send(b.first_position)
+      || (select string_agg(leaf, ''::bytea order by position) from jobledger.events
+          where position between b.first_position and b.last_position))
+    where batch = ${batch}`;
 }
 
 function timesOfBatch4(first: number, last: number): string {

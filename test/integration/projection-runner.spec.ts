@@ -242,6 +242,7 @@ describe('an event that cannot be applied', () => {
 
     await append(request('job-bad', 'any', [newEvent()]), request('job-2', 'any', [newEvent()]));
     await bench.caughtUp(projection);
+    await bench.caughtUp(sound);
     expect(await recorded()).toEqual([...withoutParked, 22]);
     expect(await listParked(bench.pool, 10)).toEqual([
       { projection: 'recorder', stream: 'job-bad', position: '14', error: 'unreadable', at: expect.any(String) },

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { viewEvent } from '../../src/api/event-view.js';
 import { readTimeline, replayJob } from '../../src/projections/jobs/job-history.js';
+import type { Outcome } from '../../src/commands/envelope.js';
 import type { Service } from '../../src/service.js';
-import { claim, create, execute, TestLedger, tokenOf } from '../support/ledger.js';
+import { call, claim, create, execute, TestLedger, tokenOf } from '../support/ledger.js';
 
 describe('two services on one database', () => {
   let ledger: TestLedger;
@@ -49,5 +50,41 @@ describe('two services on one database', () => {
     expect(first).toMatchObject({ status, revision, events: ['ProgressRecorded'] });
     const again = await execute(other, jobId, 'progress', { token }, { idempotency: key });
     expect(again).toMatchObject({ status, revision, position: first.position, replayed: true });
+  });
+
+  const repeats = [
+    ['complete', {}],
+    ['fail', {}],
+    ['throttle', {}],
+    ['wait', {}],
+    ['release', {}],
+    ['progress', {}],
+    ['heartbeat', { state: 'busy' }],
+    ['cancel', {}],
+  ] as const;
+  it.each(repeats)('%s with one key on both at once is done once, and both answer the same', async (name, said) => {
+    for (let round = 0; round < 5; round += 1) {
+      const { jobId, token } = await held(`key-${name}-${round}`);
+      // Both know the job: the loser finds out by its append.
+      await execute(other, jobId, 'heartbeat', { token, state: 'warm' });
+      const idempotency = { key: randomBytes(32), fingerprint: randomBytes(32) };
+      const by = name === 'cancel' ? said : { ...said, token };
+      const answers = await Promise.all([one, other].map((at) => execute(at, jobId, name, by, { idempotency })));
+      const said_ = ({ status, revision, position, events }: Outcome) => ({ status, revision, position, events });
+      expect(said_(answers[0]!)).toEqual(said_(answers[1]!));
+      expect(answers.map(({ replayed }) => replayed).sort()).toEqual([false, true]);
+    }
+  });
+
+  it('log lines with one key on both at once are kept once', async () => {
+    const { jobId, token } = await held('key-logs');
+    for (let round = 1; round <= 5; round += 1) {
+      const idempotency = { key: randomBytes(32), fingerprint: randomBytes(32) };
+      const lines = [{ level: 'info', message: `${round}`, fields: null, at: null }];
+      const write = (at: Service) => at.ledger.log(jobId, token, lines, call({ idempotency }));
+      const answers = await Promise.all([one, other, one, other].map(write));
+      expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
+      expect(await one.reads.logs.read(jobId, '0', 100)).toHaveLength(round);
+    }
   });
 });

@@ -75,7 +75,7 @@ export class SimulatedNode implements Process {
     const leases = this.connection('leases', database.leases);
     const answers = this.connection('answers', database.answers);
     const reservations = this.connection('reservations', database.reservations);
-    const logs = { write: () => this.statement('logs.write', () => Promise.resolve()) } as unknown as JobLogs;
+    const logs = { write: () => this.statement('logs.write', () => Promise.resolve(true)) } as unknown as JobLogs;
     const clock = { now: () => Math.floor(scheduler.now + options.offsetMs) };
     this.contexts = new Contexts(clock, options.policy, options.random);
     const { contexts } = this;

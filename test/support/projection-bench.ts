@@ -5,13 +5,13 @@ import type { EventStore } from '../../src/event-store/event-store.js';
 import { createLogPool } from '../../src/event-store/postgres/connection.js';
 import { migrate } from '../../src/event-store/postgres/migrate.js';
 import { PostgresEventStore } from '../../src/event-store/postgres/postgres-event-store.js';
-import { Checkpoints } from '../../src/projections/checkpoint.js';
 import { digest } from '../../src/projections/digest.js';
 import type { Projection } from '../../src/projections/projection.js';
 import { ProjectionRunner, type RunnerOptions } from '../../src/projections/projection-runner.js';
 import { ProjectionWatch } from '../../src/projections/projection-watch.js';
-import { rebuildFromZero } from '../../src/projections/rebuild.js';
 import { inTransaction } from '../../src/projections/transaction.js';
+import { Upkeep } from '../../src/projections/upkeep/upkeep.js';
+import type { UpkeepKind, UpkeepRun } from '../../src/projections/upkeep/upkeep-runs.js';
 import { createTestDatabase } from './test-database.js';
 
 export interface RunnerSetup extends RunnerOptions {
@@ -66,11 +66,7 @@ export class ProjectionBench {
   }
 
   watch(...projections: readonly Projection[]): ProjectionWatch {
-    return new ProjectionWatch(
-      this.store,
-      this.pool,
-      projections.map(({ name }) => name),
-    );
+    return new ProjectionWatch(this.store, this.pool, projections);
   }
 
   /** Resolves when the projection has applied the whole log. */
@@ -84,9 +80,36 @@ export class ProjectionBench {
     return inTransaction(this.pool, (tx) => digest(projection, tx));
   }
 
-  rebuild(projection: Projection, store: EventStore = this.store): Promise<void> {
-    const checkpoints = new Checkpoints(this.pool, 'rebuild');
-    return rebuildFromZero(projection, { store, pool: this.pool, checkpoints });
+  /** As a process of its own has it; stopped with the bench. */
+  upkeep({ projections, store = this.store, pool = this.ownPool(), instanceId = randomUUID() }: RunnerSetup): Upkeep {
+    const log = {
+      head: () => undefined,
+      ended: () => undefined,
+      failed: (_: unknown, error: unknown) => void this.failures.push(error),
+    };
+    const upkeep = new Upkeep({
+      ...{ store, pool, projections, instanceId, log },
+      walkLog: () => Promise.reject(new Error('no log to walk')),
+    });
+    this.closers.push(() => upkeep.stop());
+    return upkeep;
+  }
+
+  /** Asks for a run and resolves when it is done. */
+  async maintain(kind: UpkeepKind, setup: RunnerSetup, options: object = {}): Promise<UpkeepRun> {
+    const upkeep = this.upkeep({ pool: this.pool, ...setup });
+    try {
+      const { id } = await upkeep.ask(kind, setup.projections[0]!.name, { ...options }, 'a test');
+      const run = await upkeep.waitFor(id, 60_000, new AbortController().signal);
+      if (run?.state !== 'done') throw new Error(`${kind}: ${run?.error}`, { cause: this.failures.at(-1) });
+      return run;
+    } finally {
+      await upkeep.stop();
+    }
+  }
+
+  async rebuild(projection: Projection, store: EventStore = this.store): Promise<void> {
+    await this.maintain('rebuild', { projections: [projection], store });
   }
 
   async close(): Promise<void> {

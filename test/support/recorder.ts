@@ -20,12 +20,11 @@ export const recorder = ({ before, after, types, version = 1 }: RecorderHooks = 
   name: 'recorder',
   version,
   ...(types && { types }),
-  tables: ['jobledger.recorded'],
-  rows: ['select position, stream from jobledger.recorded'],
+  tables: [{ name: 'recorded', key: { position: 'bigint' }, fields: { stream: 'stream' } }],
   apply: async (events, tx) => {
     await before?.(events, tx);
     await tx.query({
-      text: 'insert into jobledger.recorded (position, stream) select * from unnest($1::bigint[], $2::text[])',
+      text: `insert into ${tx.schema}.recorded (position, stream) select * from unnest($1::bigint[], $2::text[])`,
       values: [events.map(({ position }) => position), events.map(({ stream }) => stream)],
     });
     await after?.(events, tx);

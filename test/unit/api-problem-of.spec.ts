@@ -21,7 +21,7 @@ const unreadable = new UnreadableEvent({ stream: 'job-secret', position: '1', ty
 
 describe('an error becomes a problem', () => {
   it.each<[Error, number, string, object]>([
-    [new Refused(new StaleLease('fail', 'running'), job), 409, 'stale_lease', standing],
+    [new Refused(new StaleLease('fail', job, { run: 2, attempt: 1 }), job), 409, 'stale_lease', standing],
     [new Refused(new AlreadyTerminal('start', 'running'), job), 409, 'already_terminal', standing],
     [
       new Refused(new IllegalTransition('retry', 'running'), job),

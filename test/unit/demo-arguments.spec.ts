@@ -7,25 +7,21 @@ describe('the command line of the demo', () => {
   it('has defaults for everything', () => {
     const args = read([]);
     expect(args).toMatchObject({ workers: 4, leaseMs: 2_000, url: null, own: false });
-    expect(args?.folder).toMatch(/node_modules$/);
+    expect(args.folder).toMatch(/node_modules$/);
   });
 
   it('takes a folder from where npm was called, else from where it is', () => {
-    expect(read(['x'], { INIT_CWD: '/there' })?.folder).toBe('/there/x');
-    expect(read(['x'])?.folder).toBe('/here/x');
-    expect(read(['/abs'])?.folder).toBe('/abs');
+    expect(read(['x'], { INIT_CWD: '/there' }).folder).toBe('/there/x');
+    expect(read(['x']).folder).toBe('/here/x');
+    expect(read(['/abs']).folder).toBe('/abs');
   });
 
   it('takes the service from the option, then from the environment', () => {
     const env = { JOBLEDGER_URL: 'http://env:1' };
-    expect(read([], env)?.url).toBe('http://env:1');
-    expect(read(['--url', 'http://option:1'], env)?.url).toBe('http://option:1');
-    expect(read(['--own'], env)?.url).toBeNull();
-    expect(read([], { JOBLEDGER_URL: '' })?.url).toBeNull();
-  });
-
-  it('asks for help', () => {
-    expect(read(['--help'])).toBeNull();
+    expect(read([], env).url).toBe('http://env:1');
+    expect(read(['--url', 'http://option:1'], env).url).toBe('http://option:1');
+    expect(read(['--own'], env).url).toBeNull();
+    expect(read([], { JOBLEDGER_URL: '' }).url).toBeNull();
   });
 
   it.each([

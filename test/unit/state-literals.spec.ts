@@ -19,6 +19,7 @@ const OTHER_WORDS: readonly { readonly file: string; readonly word: string; read
   { file: 'api/answers/operations.ts', word: 'cancelled', is: 'a verdict of a sweep' },
   { file: 'api/requests/worker-calls.ts', word: 'failed', is: 'a count of progress' },
   { file: 'projections/migrations/000003-jobs.sql', word: 'failed', is: 'a count of progress' },
+  { file: 'projections/migrations/000013-exact-progress.sql', word: 'failed', is: 'a count of progress' },
   { file: 'reaper/sweep.ts', word: 'failed', is: 'a verdict of a sweep' },
   { file: 'reaper/sweep.ts', word: 'cancelled', is: 'a verdict of a sweep' },
 ];

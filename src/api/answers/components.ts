@@ -5,6 +5,16 @@ import { jobStatus, pageOf } from './fields.js';
 import { ledgerEvent, logRow } from './history.js';
 import { attemptFailure, deadline, job, jobError, lease, policy, progress, waiting } from './job.js';
 import { configView, counters, live, queue, ready, reaperStatus, sweepReport } from './operations.js';
+import {
+  generation,
+  logHead,
+  parkedStream,
+  projection,
+  projectionList,
+  rowDifference,
+  upkeep,
+  upkeepList,
+} from './upkeep.js';
 
 const ANSWERS = {
   JobStatus: jobStatus,
@@ -34,6 +44,14 @@ const ANSWERS = {
   Live: live,
   Ready: ready,
   ConfigView: configView,
+  LogHead: logHead,
+  RowDifference: rowDifference,
+  Upkeep: upkeep,
+  UpkeepList: upkeepList,
+  ParkedStream: parkedStream,
+  Generation: generation,
+  Projection: projection,
+  ProjectionList: projectionList,
 } as const;
 
 export type AnswerName = keyof typeof ANSWERS;

@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JobNotFound } from '../../commands/errors.js';
 import { comparePositions, type EventStore } from '../../event-store/event-store.js';
-import { replayJob, replayJobAtTime } from '../../projections/jobs/job-history.js';
+import { readableJob } from '../../projections/jobs/job-history.js';
 import type * as wire from '../contract.js';
 import { EndOfRun } from '../end-of-run.js';
 import { Freshness, stamp } from '../freshness.js';
@@ -72,11 +72,8 @@ export class JobsController {
       await this.freshness.notBeyondHead(asOf.position, 'asOf');
       stamp(reply, asOf.position);
     }
-    const replayed =
-      'position' in asOf
-        ? await replayJob(this.store, id, asOf.position)
-        : await replayJobAtTime(this.store, id, asOf.time);
-    if (replayed.stored === null) throw new JobNotFound(id);
-    return this.jobs.past(replayed.stored);
+    const { stored } = await readableJob(this.store, id, asOf);
+    if (stored === null) throw new JobNotFound(id);
+    return this.jobs.past(stored);
   }
 }

@@ -1,8 +1,10 @@
 import { Body, Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Ledger } from '../../commands/ledger.js';
 import { Reaper } from '../../reaper/reaper.js';
 import { ReaperWatch } from '../../reaper/reaper-watch.js';
 import type { SweepReport } from '../../reaper/sweep.js';
+import { callOf, markReplayed } from '../call.js';
 import type * as wire from '../contract.js';
 import { Freshness } from '../freshness.js';
 import { SETTINGS } from '../ports.js';
@@ -12,6 +14,7 @@ import { sweep, type SweepBody } from '../requests/job-commands.js';
 @Controller('v1')
 export class OperationsController {
   constructor(
+    private readonly ledger: Ledger,
     private readonly reaper: Reaper,
     private readonly watch: ReaperWatch,
     private readonly freshness: Freshness,
@@ -27,11 +30,18 @@ export class OperationsController {
     return this.watch.status();
   }
 
-  /** Handles all that is due now; in any process, whether reapers run in it or not. */
+  /** Handles all that is due now; in any process, whether reapers run in it or not. With a key it is done once. */
   @Post('admin/reaper/sweep')
   @HttpCode(200)
-  sweep(@Body({ schema: sweep }) { dryRun }: SweepBody): Promise<SweepReport> {
-    return this.reaper.sweep(dryRun);
+  async sweep(
+    @Body({ schema: sweep }) { dryRun }: SweepBody,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SweepReport> {
+    const { idempotency } = callOf(request);
+    const { answer, replayed } = await this.ledger.remember(idempotency, () => this.reaper.sweep(dryRun));
+    markReplayed(reply, replayed);
+    return answer;
   }
 
   @Get('config')

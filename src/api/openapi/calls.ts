@@ -3,6 +3,7 @@
  * of this, of the controllers' routes and of the schemas that judge requests. A route that is missing here fails a test.
  */
 import type { AnswerName } from '../answers/components.js';
+import { UPKEEP_CALLS } from './upkeep-calls.js';
 
 export const TAGS = {
   Jobs: 'Create jobs, ask where they stand, and change what becomes of them.',
@@ -22,6 +23,8 @@ export interface CallDescription {
   readonly description: string;
   /** What a success answers; `text` and `stream` are no JSON. */
   readonly answer: AnswerName | 'text' | 'stream';
+  /** It may go on after its answer: then that is 202. */
+  readonly accepted?: true;
   /** Takes `Idempotency-Key`, and `traceparent`. */
   readonly keyed?: true;
   /** Takes `X-Min-Position` and says `X-Position`; of a projection it may lag. */
@@ -275,6 +278,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
     'Settings in force',
     'Each with its value and where that came from; secrets are redacted.',
   ),
+  ...UPKEEP_CALLS,
   'GET /health/live': operation('live', 'Live', 'Does the process live?', 'What it depends on is not asked.'),
   'GET /health/ready': operation(
     'ready',

@@ -1,22 +1,6 @@
-/** The command line of the demo. */
+/** The command line of the demo. What it takes is told by `scripts/run.mjs`, which answers `--help`. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-
-export const USAGE = `usage: npm run demo [-- [FOLDER] [options]]
-
-Catalogues a folder as jobs: worker processes read, hash and compress every file and report progress; one worker is
-killed and one is frozen in the middle of a job. At the end the totals of the ledger are compared with the file system;
-the exit code is 0 when they are equal, else 1.
-
-  FOLDER         what to catalogue: one job a package of a node_modules, else one a top-level folder
-                 (default: the node_modules of this project)
-  --workers N    worker processes, 1–64 (4); with faults at least 3
-  --lease-ms N   how long a silent worker keeps its job, 500–60000 (2000)
-  --no-faults    kill and freeze nobody
-  --url URL      the service to use; default: JOBLEDGER_URL, else one that answers at http://127.0.0.1:8080, else one
-                 that is started for the demo, with an empty database, and removed with it
-  --own          start one for the demo even when another answers
-  --help         this text`;
 
 /** Thrown when the command line is wrong: one line says how. */
 export class UsageError extends Error {}
@@ -47,33 +31,36 @@ const httpUrl = (text: string): string => {
   throw new UsageError(`expected the URL of a service, as http://127.0.0.1:8080, not "${text}"`);
 };
 
+export const OPTIONS = {
+  workers: { type: 'string', default: '4' },
+  'lease-ms': { type: 'string', default: '2000' },
+  'no-faults': { type: 'boolean', default: false },
+  url: { type: 'string' },
+  own: { type: 'boolean', default: false },
+} as const;
+
+/** Node's words, without its advice on how to write a folder that begins with a dash. */
+const firstSentence = (text: string): string => text.split('. ', 1)[0] ?? text;
+
 const parse = (args: readonly string[]) => {
   try {
     return parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: {
-        workers: { type: 'string', default: '4' },
-        'lease-ms': { type: 'string', default: '2000' },
-        'no-faults': { type: 'boolean', default: false },
-        url: { type: 'string' },
-        own: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
+      options: OPTIONS,
     });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    const reason = firstSentence(error instanceof Error ? error.message : String(error));
+    throw new UsageError(`${reason}; npm run demo -- --help says what it takes`);
   }
 };
 
 /**
  * @param env `JOBLEDGER_URL`, and `INIT_CWD`, where npm was called: relative paths are meant from there.
- * @returns null when help was asked for.
  * @throws UsageError
  */
-export const readArguments = (args: readonly string[], env: NodeJS.ProcessEnv, cwd: string): DemoArguments | null => {
+export const readArguments = (args: readonly string[], env: NodeJS.ProcessEnv, cwd: string): DemoArguments => {
   const { values, positionals } = parse(args);
-  if (values.help) return null;
   if (positionals.length > 1) throw new UsageError(`expected one folder, not ${positionals.length}`);
   const [folder] = positionals;
   const faults = !values['no-faults'] && process.platform !== 'win32';

@@ -6,7 +6,7 @@
  * stand in an array as in `binary-array.ts`.
  */
 import type { BesideColumn } from '../event-store.js';
-import { codecOf, HEADER, type ArrayType, type ArrayValue } from './binary-array.js';
+import { codecOf, HEADER, type ArrayType, type ArrayValue, type Codec } from './binary-array.js';
 
 /** A column of a composite type; `value` gets the row and its index. */
 export interface RowColumn<Row> {
@@ -19,42 +19,48 @@ export const rowColumn = <Row>({ type, value }: BesideColumn<Row>): RowColumn<Ro
 /** Where the next bytes go; grows as it is written. */
 class Writer {
   private buffer: Buffer;
+  private view: DataView;
   private end = 0;
 
   constructor(size: number) {
-    this.buffer = Buffer.allocUnsafe(size);
+    this.buffer = Buffer.allocUnsafeSlow(size);
+    this.view = new DataView(this.buffer.buffer);
   }
 
   private reserve(bytes: number): void {
     if (this.end + bytes <= this.buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(2 * this.buffer.length, this.end + bytes));
-    this.buffer.copy(larger, 0, 0, this.end);
-    this.buffer = larger;
+    const { buffer, end } = this;
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(2 * buffer.length, end + bytes));
+    this.view = new DataView(this.buffer.buffer);
+    buffer.copy(this.buffer, 0, 0, end);
   }
 
   int4(value: number): void {
     this.reserve(4);
-    this.end = this.buffer.writeInt32BE(value, this.end);
+    this.view.setInt32(this.end, value);
+    this.end += 4;
   }
 
-  /** @returns where the length is, for `close` */
+  /** @returns where what follows begins, for `close` */
   open(): number {
     this.reserve(4);
     this.end += 4;
     return this.end;
   }
 
-  /** Writes the length of what stands since `open`. */
+  /** Writes the length of what stands since `open` before it. */
   close(start: number): void {
-    this.buffer.writeInt32BE(this.end - start, start - 4);
+    this.view.setInt32(start - 4, this.end - start);
   }
 
-  value(type: ArrayType, value: ArrayValue): void {
-    const { size, room, write } = codecOf(type);
-    this.reserve(4 + (size ?? room!(value)));
-    const start = this.end + 4;
-    this.end = start + write(this.buffer, value, start);
-    this.buffer.writeInt32BE(this.end - start, start - 4);
+  /** The type's oid, the length and the bytes. */
+  cell({ oid, size, room, write }: Codec, value: ArrayValue): void {
+    this.reserve(8 + (value === null ? 0 : (size ?? room!(value))));
+    this.view.setInt32(this.end, oid);
+    const start = this.end + 8;
+    const bytes = value === null ? 0 : write(this.buffer, value, start);
+    this.view.setInt32(this.end + 4, value === null ? -1 : bytes);
+    this.end = start + bytes;
   }
 
   bytes(): Buffer {
@@ -80,12 +86,7 @@ export const compositeArray = <Row>(oid: number, columns: readonly RowColumn<Row
   for (let index = 0; index < rows.length; index += 1) {
     const start = writer.open();
     writer.int4(columns.length);
-    for (const { type, value } of columns) {
-      const cell = value(rows[index]!, index);
-      writer.int4(codecOf(type).oid);
-      if (cell === null) writer.int4(-1);
-      else writer.value(type, cell);
-    }
+    for (const { type, value } of columns) writer.cell(codecOf(type), value(rows[index]!, index));
     writer.close(start);
   }
   return writer.bytes();

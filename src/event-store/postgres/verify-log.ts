@@ -5,11 +5,14 @@
  * chain; to see that, compare the hash in the verdict with a head that was kept elsewhere (`GET /v1/log/head`).
  */
 import type pg from 'pg';
-import type { Position } from '../event-store.js';
-import { batchHash, contentHash, eventLeaf, GENESIS } from '../hash-chain.js';
-import { asText, execute } from './connection.js';
+import { comparePositions, START, type Position } from '../event-store.js';
+import { batchHash, eventLeaf, GENESIS, storedContentHash } from '../hash-chain.js';
+import { asPortError, asText, execute } from './connection.js';
+import { copyRows } from './copy-rows.js';
 
 export interface VerifyOptions {
+  /** A head that was kept elsewhere: a log whose whole chain was written anew does not have it. */
+  readonly kept?: { readonly position: Position; readonly hash: string } | null | undefined;
   /** Called after each page with the last position that was found right, and that of the head. */
   readonly onProgress?: (position: Position, head: Position) => void;
   /** Stops with the signal's reason as the error. */
@@ -17,7 +20,7 @@ export interface VerifyOptions {
 }
 
 export type Verdict =
-  | { readonly ok: true; readonly position: Position; readonly hash: string }
+  | { readonly ok: true; readonly firstBad: null; readonly position: Position; readonly hash: string }
   | { readonly ok: false; readonly firstBad: Position; readonly reason: string };
 
 /** Batches and events of one page; a batch is always whole. */
@@ -34,9 +37,13 @@ interface Batch {
 }
 
 interface StoredEvent {
+  readonly position: bigint;
+  /** Epoch microseconds. */
   readonly at: number;
-  readonly leaf: string;
-  readonly computed: Buffer;
+  /** Whether what is stored is what was written there. */
+  readonly isRight: boolean;
+  /** Computed. */
+  readonly leaf: Buffer;
 }
 
 /** Where the log stops being right, and why. */
@@ -59,9 +66,13 @@ interface Link {
   readonly hash: Buffer;
 }
 
-export const verifyLog = async (pool: pg.Pool, { onProgress, signal }: VerifyOptions = {}): Promise<Verdict> => {
+export const verifyLog = async (
+  pool: pg.Pool,
+  { kept = null, onProgress, signal }: VerifyOptions = {},
+): Promise<Verdict> => {
   const log = new StoredLog(pool);
   const head = await log.head();
+  const keptHead = new KeptHead(kept);
   let link: Link = { batch: 0n, position: 0n, at: -Infinity, hash: GENESIS };
   try {
     for (;;) {
@@ -69,52 +80,104 @@ export const verifyLog = async (pool: pg.Pool, { onProgress, signal }: VerifyOpt
       const batches = await log.batches(link.batch);
       if (batches.length === 0) break;
       const events = await log.events(link.position, batches.at(-1)!.last);
-      for (const batch of batches) link = next(link, batch, events);
+      for (const batch of batches) {
+        link = next(link, batch, events);
+        keptHead.check(link);
+      }
       onProgress?.(String(link.position), String(head > link.position ? head : link.position));
       if (link.position >= head) break;
     }
     const stray = await log.firstBeyondBatches();
     if (stray !== undefined) throw new Bad(stray, 'the event belongs to no batch');
-    return { ok: true, position: String(link.position), hash: link.hash.toString('hex') };
+    keptHead.checkEnd(link);
+    return { ok: true, firstBad: null, position: String(link.position), hash: link.hash.toString('hex') };
   } catch (error) {
     if (!(error instanceof Bad)) throw error;
     return { ok: false, firstBad: String(error.position), reason: error.message };
   }
 };
 
-const next = (link: Link, batch: Batch, events: ReadonlyMap<bigint, StoredEvent>): Link => {
+/** Whether the chain passes through a head that was kept elsewhere. */
+class KeptHead {
+  readonly #position: Position;
+  readonly #hash: string;
+  #isFound: boolean;
+
+  constructor(kept: VerifyOptions['kept']) {
+    this.#position = kept?.position ?? START;
+    this.#hash = kept?.hash ?? GENESIS.toString('hex');
+    this.#isFound = this.#position === START && this.#hash === GENESIS.toString('hex');
+  }
+
+  check({ position, hash }: Link): void {
+    if (this.#isFound || comparePositions(String(position), this.#position) < 0) return;
+    if (String(position) !== this.#position) throw new Bad(BigInt(this.#position), 'no batch ends at the kept head');
+    if (hash.toString('hex') !== this.#hash) {
+      throw new Bad(position, 'the log up to here is not the one whose head was kept: it was written anew');
+    }
+    this.#isFound = true;
+  }
+
+  checkEnd({ position }: Link): void {
+    if (this.#isFound) return;
+    throw new Bad(position + 1n, `the log ends before the kept head at ${this.#position}: its end is missing`);
+  }
+}
+
+const next = (link: Link, batch: Batch, events: EventCursor): Link => {
   const first = link.position + 1n;
   if (batch.number !== link.batch + 1n) throw new Bad(first, `batch ${link.batch + 1n} is missing`);
   if (batch.first !== first) throw new Bad(first, `batch ${batch.number} begins at position ${batch.first}`);
   if (batch.at < link.at) throw new Bad(first, `batch ${batch.number} is earlier than the one before it`);
   if (batch.at % 1000 !== 0) throw new Bad(first, `the time of batch ${batch.number} was changed`);
-  const own: StoredEvent[] = [];
+  const leaves: Buffer[] = [];
   for (let position = first; position <= batch.last; position += 1n) {
-    const event = events.get(position);
+    const event = events.take(position);
     if (event === undefined) throw new Bad(position, 'the event is missing');
     if (event.at !== batch.at) throw new Bad(position, 'its time is not that of its batch');
-    if (event.leaf !== event.computed.toString('hex')) throw new Bad(position, 'it is not what was written there');
-    own.push(event);
+    if (!event.isRight) throw new Bad(position, 'it is not what was written there');
+    leaves.push(event.leaf);
   }
-  const hash = batchHash({
-    previous: link.hash,
-    batch: batch.number,
-    at: batch.at / 1000,
-    first,
-    leaves: own.map(({ computed }) => computed),
-  });
+  const hash = batchHash({ previous: link.hash, batch: batch.number, at: batch.at / 1000, first, leaves });
   if (hash.toString('hex') !== batch.hash) {
     throw new Bad(first, `the hash of batch ${batch.number} is not that of what it holds`);
   }
   return { batch: batch.number, position: batch.last, at: batch.at, hash };
 };
 
-const storedEvent = (row: readonly string[]): [bigint, StoredEvent] => {
-  const [position, revision, version, at, leaf] = row;
-  const [stream, id, type, data, metadata] = row.slice(5) as [string, string, string, string, string];
-  const content = contentHash({ stream, id, type, version: Number(version), data, metadata });
-  const computed = eventLeaf(BigInt(position!), Number(revision), content);
-  return [BigInt(position!), { at: Number(at), leaf: leaf!, computed }];
+/** Events in the order of their positions, taken one after the other. */
+class EventCursor {
+  #next = 0;
+
+  constructor(private readonly events: readonly StoredEvent[]) {}
+
+  /** Undefined when the next event is not at the position. */
+  take(position: bigint): StoredEvent | undefined {
+    const event = this.events[this.#next];
+    if (event?.position !== position) return undefined;
+    this.#next += 1;
+    return event;
+  }
+}
+
+/** As `copy` writes them: PostgreSQL counts microseconds from 2000-01-01. */
+const EVENT_COLUMNS = 'position, revision, version, at, leaf, stream, id, type, data, metadata';
+const EPOCH_OFFSET_US = 946_684_800_000_000;
+
+const storedEvent = (fields: readonly Buffer[]): StoredEvent => {
+  const [position, revision, version, at, leaf, stream, id, type, data, metadata] = fields as [
+    ...[Buffer, Buffer, Buffer, Buffer, Buffer],
+    ...[Buffer, Buffer, Buffer, Buffer, Buffer],
+  ];
+  const content = storedContentHash({ stream, id, type, version: version.readInt32BE(), data, metadata });
+  const place = position.readBigInt64BE();
+  const computed = eventLeaf(place, revision.readInt32BE(), content);
+  return {
+    position: place,
+    at: Number(at.readBigInt64BE()) + EPOCH_OFFSET_US,
+    isRight: computed.equals(leaf),
+    leaf: computed,
+  };
 };
 
 class StoredLog {
@@ -150,13 +213,22 @@ class StoredLog {
     }));
   }
 
-  async events(after: bigint, last: bigint): Promise<ReadonlyMap<bigint, StoredEvent>> {
-    const rows = await this.#query(
-      `select position, revision, version, ${EPOCH_US}, encode(leaf, 'hex'), stream, id, type, data, metadata
-       from jobledger.events where position > $1 and position <= $2 order by position`,
-      [String(after), String(last)],
-    );
-    return new Map(rows.map(storedEvent));
+  async events(after: bigint, last: bigint): Promise<EventCursor> {
+    const events: StoredEvent[] = [];
+    const range = `position > ${after} and position <= ${last}`;
+    const select = `select ${EVENT_COLUMNS} from jobledger.events where ${range} order by position`;
+    let client: pg.PoolClient | undefined;
+    let broken = true;
+    try {
+      client = await this.#pool.connect();
+      await copyRows(client, select, (fields) => void events.push(storedEvent(fields)));
+      broken = false;
+    } catch (error) {
+      throw asPortError('verifying the log', error);
+    } finally {
+      client?.release(broken);
+    }
+    return new EventCursor(events);
   }
 
   async firstBeyondBatches(): Promise<bigint | undefined> {

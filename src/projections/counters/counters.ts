@@ -16,7 +16,7 @@ const keepKeys = async (born: ReadonlyMap<string, JobKey>, tx: Tx): Promise<void
   const keys = [...born.values()];
   await tx.query({
     name: 'counters-jobs',
-    text: `insert into jobledger.counters_jobs (job_id, queue, type)
+    text: `insert into ${tx.schema}.counters_jobs (job_id, queue, type)
       select * from unnest($1::uuid[], $2::text[], $3::text[])`,
     values: [[...born.keys()], keys.map(({ queue }) => queue), keys.map(({ type }) => type)],
   });
@@ -32,7 +32,7 @@ const keysOf = async (
   if (older.length === 0) return born;
   const rows = await tx.query<JobKey & { job_id: string }>({
     name: 'counters-keys',
-    text: 'select job_id, queue, type from jobledger.counters_jobs where job_id = any ($1::uuid[])',
+    text: `select job_id, queue, type from ${tx.schema}.counters_jobs where job_id = any ($1::uuid[])`,
     values: [older],
   });
   return new Map([...born, ...rows.map(({ job_id, queue, type }) => [job_id, { queue, type }] as const)]);
@@ -42,7 +42,7 @@ const countStatuses = async (deltas: readonly StatusDelta[], tx: Tx): Promise<vo
   if (deltas.length === 0) return;
   const rows = await tx.query<{ n: string }>({
     name: 'counters-statuses',
-    text: `insert into jobledger.counters_by_status as c (queue, type, status, n)
+    text: `insert into ${tx.schema}.counters_by_status as c (queue, type, status, n)
       select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
       on conflict (queue, type, status) do update set n = c.n + excluded.n
       returning n`,
@@ -59,7 +59,7 @@ const countStatuses = async (deltas: readonly StatusDelta[], tx: Tx): Promise<vo
 const countTotals = async (totals: readonly (readonly [string, string, number])[], tx: Tx): Promise<void> => {
   await tx.query({
     name: 'counters-totals',
-    text: `insert into jobledger.counters_totals as c (name, label, n)
+    text: `insert into ${tx.schema}.counters_totals as c (name, label, n)
       select * from unnest($1::text[], $2::text[], $3::bigint[])
       on conflict (name, label) do update set n = c.n + excluded.n`,
     values: [totals.map(([name]) => name), totals.map(([, label]) => label), totals.map(([, , n]) => n)],
@@ -83,12 +83,16 @@ const apply = async (events: readonly RecordedEvent[], tx: Tx): Promise<void> =>
 export const COUNTERS: Projection = {
   name: 'counters',
   version: 1,
-  tables: ['jobledger.counters_jobs', 'jobledger.counters_by_status', 'jobledger.counters_totals'],
-  rows: [
-    'select job_id, queue, type from jobledger.counters_jobs',
+  tables: [
     // Whether a count went up and down again within a page or over two leaves a row of none, or no row.
-    'select queue, type, status, n from jobledger.counters_by_status where n <> 0',
-    'select name, label, n from jobledger.counters_totals',
+    {
+      name: 'counters_by_status',
+      key: { queue: 'text', type: 'text', status: 'text' },
+      fields: { n: 'n' },
+      where: 'n <> 0',
+    },
+    { name: 'counters_totals', key: { name: 'text', label: 'text' }, fields: { n: 'n' } },
+    { name: 'counters_jobs', key: { job_id: 'uuid' }, fields: { queue: 'queue', type: 'type' } },
   ],
   apply,
 };

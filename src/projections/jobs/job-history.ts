@@ -2,7 +2,7 @@
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../../event-store/event-store.js';
 import type { Instant } from '../../domain/job-events.js';
 import { jobStream, refusalsStream, workStream } from '../../domain/streams.js';
-import { NO_JOB, replay, type JobFold } from './stored-job.js';
+import { replay, replayReadable, type JobFold, type ReadableFold } from './stored-job.js';
 
 /** Events of a stream that are read at once. */
 const PAGE = 1_000;
@@ -36,13 +36,13 @@ const readWhole = async (
 export const readTransitions = (store: EventStore, jobId: string): Promise<readonly RecordedEvent[]> =>
   readWhole(store, jobStream(jobId));
 
-const replayUntil = async (store: EventStore, jobId: string, until: Until): Promise<JobFold> => {
+/** Both streams; nothing when the job was not created. */
+const readBoth = async (store: EventStore, jobId: string, until: Until): Promise<readonly RecordedEvent[]> => {
   const [transitions, facts] = await Promise.all([
     readWhole(store, jobStream(jobId), until),
     readWhole(store, workStream(jobId), until),
   ]);
-  if (transitions.length === 0) return NO_JOB;
-  return replay([...transitions, ...facts]);
+  return transitions.length === 0 ? [] : [...transitions, ...facts];
 };
 
 /**
@@ -51,11 +51,19 @@ const replayUntil = async (store: EventStore, jobId: string, until: Until): Prom
  * so without a position they would be of different instants: a fact without the attempt that reported it.
  */
 export const replayJob = async (store: EventStore, jobId: string, upTo?: Position): Promise<JobFold> =>
-  replayUntil(store, jobId, { position: upTo ?? (await store.head()).position });
+  replay(await readBoth(store, jobId, { position: upTo ?? (await store.head()).position }));
 
-/** Replays a job as it was at a time, events of that very millisecond included. */
-export const replayJobAtTime = (store: EventStore, jobId: string, time: Instant): Promise<JobFold> =>
-  replayUntil(store, jobId, { time });
+/** Until the end of the log; a position, inclusive; or a time, events of that very millisecond included. */
+export type Moment = 'now' | { readonly position: Position } | { readonly time: Instant };
+
+/**
+ * A job as far as it can be read, for whoever only looks: a stream with an event that cannot be read tells nothing from
+ * there on, and is named.
+ */
+export const readableJob = async (store: EventStore, jobId: string, moment: Moment = 'now'): Promise<ReadableFold> => {
+  const until = moment === 'now' ? { position: (await store.head()).position } : moment;
+  return replayReadable(await readBoth(store, jobId, until));
+};
 
 /** Every event of the job's three streams, for its timeline. */
 export const readTimeline = async (store: EventStore, jobId: string): Promise<readonly RecordedEvent[]> => {

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import type { JobStatus } from '../../domain/job-chart.js';
 import type { Instant } from '../../domain/job-events.js';
-import { JOB_COLUMNS, toStoredJob, type JobRecord } from './job-rows.js';
+import { isSound, JOB_COLUMNS, toStoredJob, type WitnessedRecord } from './job-rows.js';
 import type { StoredJob } from './stored-job.js';
 
 /** Filters are ANDed, the values of one ORed; absent: any. */
@@ -106,9 +106,13 @@ const conditionsOf = (filter: JobFilter): Conditions => {
 export const keyOf = ({ job }: StoredJob, { by }: JobOrder): JobKey => ({ value: job[by], id: job.id });
 
 export class JobQueries {
-  constructor(private readonly pool: Pool) {}
+  /** @param repair writes the row that the log says in place of one that may not be served. */
+  constructor(
+    private readonly pool: Pool,
+    private readonly repair: (jobId: string) => Promise<unknown>,
+  ) {}
 
-  async list({ filter, order, limit, after }: JobList): Promise<readonly StoredJob[]> {
+  list({ filter, order, limit, after }: JobList): Promise<readonly StoredJob[]> {
     const conditions = conditionsOf(filter);
     const column = COLUMN[order.by];
     if (after !== null) {
@@ -116,22 +120,29 @@ export class JobQueries {
       conditions.add(`(${column.name}, j.id) ${order.descending ? '<' : '>'} ${key}`);
     }
     const direction = order.descending ? 'desc' : 'asc';
-    const { rows } = await this.pool.query<JobRecord>(
-      `select ${JOB_COLUMNS} from jobledger.jobs j where ${conditions.text}
-        order by ${column.name} ${direction}, j.id ${direction} limit ${conditions.value(limit)}`,
-      conditions.values,
-    );
-    return rows.map(toStoredJob);
+    const sorted = `order by ${column.name} ${direction}, j.id ${direction} limit ${conditions.value(limit)}`;
+    return this.read(conditions, sorted);
   }
 
   /** Those of the jobs that pass the filter, in order of their last position. */
   async among(ids: readonly string[], filter: JobFilter): Promise<readonly StoredJob[]> {
     if (ids.length === 0) return [];
     const conditions = conditionsOf(filter).when(ids, (p) => `j.id = any (${p}::uuid[])`);
-    const { rows } = await this.pool.query<JobRecord>(
-      `select ${JOB_COLUMNS} from jobledger.jobs j where ${conditions.text} order by j.position`,
-      conditions.values,
-    );
-    return rows.map(toStoredJob);
+    return this.read(conditions, 'order by j.position');
+  }
+
+  /** A row that may not be served is written anew, and may then pass the filter no more. */
+  private async read(conditions: Conditions, sorted: string): Promise<readonly StoredJob[]> {
+    const ask = async (): Promise<readonly WitnessedRecord[]> => {
+      const text = `select ${JOB_COLUMNS} from jobledger.jobs j where ${conditions.text} ${sorted}`;
+      return (await this.pool.query<WitnessedRecord>(text, conditions.values)).rows;
+    };
+    let rows = await ask();
+    const wrong = rows.filter((row) => !isSound(row));
+    if (wrong.length > 0) {
+      await Promise.all(wrong.map(({ id }) => this.repair(id)));
+      rows = await ask();
+    }
+    return rows.filter(isSound).map(toStoredJob);
   }
 }

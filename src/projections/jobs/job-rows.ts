@@ -1,18 +1,32 @@
 /** Rows of `jobs` as commands load them, and their repair from the log. */
 import type { Pool, PoolClient } from 'pg';
-import { hasTag, JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
+import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
+import type { EventMetadata } from '../../domain/streams.js';
+import { putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
 import type { Progress, SavedProgress } from '../../domain/progress.js';
 
 export interface JobRows {
-  /** Rows that exist and can be read, by id. */
+  /** Rows that exist and say what the log says, by id. */
   load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>>;
   /** Jobs in one of the states that have no lease row: operational rows can be lost, their jobs must not be. */
   withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]>;
   /** Writes the row that the log says; the way back for a row that was lost or edited. */
   repair(stored: StoredJob, facts: readonly string[]): Promise<void>;
+}
+
+/** What a row says twice, and what the last transition in the log says of it. */
+interface Witnessed {
+  id: string;
+  status: string;
+  revision: string;
+  run: number;
+  attempt: number;
+  leased: boolean;
+  /** Null when the log is not in this database. */
+  transition: string | null;
 }
 
 export interface JobRecord {
@@ -28,8 +42,16 @@ export interface JobRecord {
   last_activity_position: string | null;
 }
 
+export type WitnessedRecord = JobRecord & Witnessed;
+
+/**
+ * Of the alias `j`. The last one is what the log's last transition says of the job, its revision first: one probe of
+ * an index a row, measured 5 µs.
+ */
 export const JOB_COLUMNS = `j.doc, j.payload, j.result, j.checkpoint, j.progress, j.saved_progress, j.position,
-  j.last_event_at, j.last_activity_at, j.last_activity_position`;
+  j.last_event_at, j.last_activity_at, j.last_activity_position, j.id, j.status, j.revision, j.run, j.attempt, j.leased,
+  (select e.revision || ' ' || e.metadata from jobledger.events e where e.stream = 'job-' || j.id
+    order by e.revision desc limit 1) as transition`;
 
 export const toStoredJob = (row: JobRecord): StoredJob => ({
   job: row.doc,
@@ -42,43 +64,40 @@ export const toStoredJob = (row: JobRecord): StoredJob => ({
   lastActivityPosition: row.last_activity_position,
 });
 
-/** One that cannot be read is as good as lost: the log has its job, and it must not take others with it. */
-const isReadable = ({ doc }: { readonly doc: Partial<Job> | null }): boolean =>
-  doc?.id !== undefined && doc.spec !== undefined && JOB_STATUSES.some((known) => known === doc.status);
+type Said = Pick<Job, 'status' | 'run' | 'attempt'>;
 
-/** Undefined when the row cannot be read. */
-export const readJob = (row: JobRecord): StoredJob | undefined => (isReadable(row) ? toStoredJob(row) : undefined);
+const saysTheSame = (doc: Said, { status, run, attempt }: Said | Witnessed): boolean =>
+  doc.status === status && doc.run === run && doc.attempt === attempt;
 
-const text = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+/** What the log's last transition says of the job. */
+const isOfLog = (doc: Job, { transition }: Witnessed): boolean => {
+  if (transition === null) return true;
+  const space = transition.indexOf(' ');
+  const { to, run, attempt } = JSON.parse(transition.slice(space)) as EventMetadata;
+  return (
+    Number(transition.slice(0, space)) === doc.revision && to !== null && saysTheSame(doc, { status: to, run, attempt })
+  );
+};
 
-const REPAIR = `
-insert into jobledger.jobs (id, type, queue, status, priority, tags, run, attempt, leased, dead_lettered, revision,
-  position, created_at, status_since, ready_at, wake_at, last_event_at, last_activity_at, last_activity_position, doc,
-  payload, result, checkpoint, progress, saved_progress)
-values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-  $24::jsonb, $25::jsonb)
-on conflict (id) do update set status = excluded.status, priority = excluded.priority, run = excluded.run,
-  attempt = excluded.attempt, leased = excluded.leased, dead_lettered = excluded.dead_lettered,
-  revision = excluded.revision, position = excluded.position, created_at = excluded.created_at,
-  status_since = excluded.status_since, ready_at = excluded.ready_at, wake_at = excluded.wake_at,
-  last_event_at = excluded.last_event_at, last_activity_at = excluded.last_activity_at,
-  last_activity_position = excluded.last_activity_position, doc = excluded.doc, payload = excluded.payload,
-  result = excluded.result, checkpoint = excluded.checkpoint, progress = excluded.progress,
-  saved_progress = excluded.saved_progress, type = excluded.type, queue = excluded.queue, tags = excluded.tags`;
+/**
+ * Whether a row may be served. One that cannot be read, was edited by hand or is older than the log is as good as
+ * lost: the log has its job, and it must not take others with it.
+ */
+export const isSound = (row: WitnessedRecord): boolean => {
+  const doc = row.doc as Job | null;
+  if (doc?.id !== row.id || (doc.spec as Job['spec'] | undefined) === undefined) return false;
+  const isKnown = JOB_STATUSES.some((known) => known === doc.status);
+  const isItsRow = doc.revision === Number(row.revision) && (doc.lease !== null) === row.leased;
+  return isKnown && isItsRow && saysTheSame(doc, row) && isOfLog(doc, row);
+};
 
-const repairValues = (stored: StoredJob): unknown[] => {
-  const { job, values } = stored;
-  const claimable = hasTag(job.status, 'claimable');
-  const waits = hasTag(job.status, 'waiting');
-  const ready = claimable && !waits ? (job.availableAt ?? job.createdAt) : null;
-  const wakes = claimable && waits ? job.availableAt : null;
-  return [
-    ...[job.id, job.spec.type, job.spec.queue, job.status, job.priority, JSON.stringify(job.spec.tags)],
-    ...[job.run, job.attempt, job.lease !== null, job.deadLettered, job.revision, stored.position],
-    ...[job.createdAt, job.statusSince, ready, wakes, stored.lastEventAt, stored.lastActivityAt],
-    ...[stored.lastActivityPosition, JSON.stringify(job), text(values.payload), text(values.result)],
-    ...[text(values.checkpoint), text(stored.progress), text(stored.saved)],
-  ];
+/** Undefined when the row may not be served. */
+export const readJob = (row: WitnessedRecord): StoredJob | undefined => (isSound(row) ? toStoredJob(row) : undefined);
+
+/** Without a name: it is rare, and a connection keeps what it prepared. */
+const repairStatement = (stored: StoredJob): { text: string; values: unknown[] } => {
+  const { text, values = [] } = putJobs('jobledger', [stored]);
+  return { text, values: [...values] };
 };
 
 /** False when the job has moved on since it was replayed: nothing is written. */
@@ -90,16 +109,17 @@ const writeLocked = async (client: PoolClient, stored: StoredJob): Promise<boole
     [[`job-${stored.job.id}`, `work-${stored.job.id}`]],
   );
   if (rows[0]?.head !== stored.position) return false;
-  await client.query(REPAIR, repairValues(stored));
+  await client.query(repairStatement(stored));
   return true;
 };
 
 /** A row that knows of more than the replay stays: it was written since. */
 const writeNewer = async (client: PoolClient, stored: StoredJob): Promise<boolean> => {
+  const { text, values } = repairStatement(stored);
   const { rowCount } = await client.query(
-    `${REPAIR} where jobs.revision < excluded.revision
+    `${text} where jobs.revision < excluded.revision
       or (jobs.revision = excluded.revision and jobs.position <= excluded.position)`,
-    repairValues(stored),
+    values,
   );
   return rowCount === 1;
 };
@@ -112,22 +132,22 @@ export class PostgresJobRows implements JobRows {
   ) {}
 
   async load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>> {
-    const { rows } = await this.pool.query<JobRecord>({
+    const { rows } = await this.pool.query<WitnessedRecord>({
       name: 'jobs-load',
       text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.id = any ($1::uuid[])`,
       values: [ids],
     });
-    return new Map(rows.filter(isReadable).map((row) => [row.doc.id, toStoredJob(row)]));
+    return new Map(rows.filter(isSound).map((row) => [row.doc.id, toStoredJob(row)]));
   }
 
   async withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]> {
-    const { rows } = await this.pool.query<JobRecord>({
+    const { rows } = await this.pool.query<WitnessedRecord>({
       name: 'jobs-without-lease',
       text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.status = any ($1::text[])
         and not exists (select from jobledger.leases l where l.job_id = j.id) limit $2`,
       values: [statuses, limit],
     });
-    return rows.filter(isReadable).map(toStoredJob);
+    return rows.filter(isSound).map(toStoredJob);
   }
 
   async repair(stored: StoredJob, facts: readonly string[]): Promise<void> {

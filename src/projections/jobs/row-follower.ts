@@ -59,7 +59,6 @@ export const rowFollower = (store: EventStore, rows: JobRows, now: () => number)
   name: JOB_ROWS,
   version: 1,
   tables: [],
-  rows: [],
   apply: async (events, tx) => {
     const places = placesOf(events);
     if (places.size === 0) return;

@@ -3,10 +3,12 @@
  * something last happened. The same fold serves the inline row, a rebuild, `asOf`, and the answer of a claim.
  */
 import { comparePositions, type Position, type RecordedEvent } from '../../event-store/event-store.js';
+import { BrokenHistory } from '../../domain/errors.js';
 import type { Instant, RecordedJobEvent, RecordedJobFact } from '../../domain/job-events.js';
 import { evolve, NO_VALUES, valuesSetBy, type Job, type JobValues } from '../../domain/job.js';
 import {
   counts,
+  FactKeys,
   foldFact,
   foldTransition,
   initialProgress,
@@ -38,6 +40,20 @@ export class UnreadableEvent extends Error {
     super(`event ${event.position} of ${event.stream} (${event.type} v${event.version}) cannot be read`, { cause });
   }
 }
+
+/** Thrown when a job cannot be decided on for what its history holds; the cause says what. */
+export class DamagedHistory extends Error {
+  constructor(
+    readonly jobId: string,
+    cause: Error,
+  ) {
+    super(cause.message, { cause });
+  }
+}
+
+/** An event of the job cannot be read, or cannot follow the ones before: somebody has to look. */
+export const isDamage = (error: unknown): boolean =>
+  error instanceof UnreadableEvent || error instanceof BrokenHistory || error instanceof DamagedHistory;
 
 const ACTIVITY: ReadonlySet<string> = new Set(['JobClaimed', 'JobStarted', 'CheckpointSaved', 'WorkerStateReported']);
 
@@ -78,11 +94,13 @@ const foldTransitionEvent = (fold: JobFold, recorded: RecordedEvent, id: string)
   const job = evolve(id, before?.job ?? null, event);
   const facts = foldTransition(fold.facts, event, job);
   const active = isActivity(event.type);
+  const values = before?.values ?? NO_VALUES;
+  const set = valuesSetBy(event);
   return {
     facts,
     stored: {
       job,
-      values: { ...(before?.values ?? NO_VALUES), ...valuesSetBy(event) },
+      values: set === undefined ? values : { ...values, ...set },
       progress: facts.progress,
       saved: facts.saved,
       position: recorded.position,
@@ -122,6 +140,27 @@ export const foldEvent = (fold: JobFold, event: RecordedEvent): JobFold => {
 export const replay = (events: readonly RecordedEvent[]): JobFold =>
   [...events].sort((a, b) => comparePositions(a.position, b.position)).reduce(foldEvent, NO_JOB);
 
+/** A job as far as its events can be read. */
+export interface ReadableFold extends JobFold {
+  /** The first event of each stream that could not be read, and why. */
+  readonly broken: readonly { readonly event: RecordedEvent; readonly error: unknown }[];
+}
+
+/** As `replay`, but a stream ends before its first event that cannot be read. */
+export const replayReadable = (events: readonly RecordedEvent[]): ReadableFold => {
+  const broken = new Map<string, ReadableFold['broken'][number]>();
+  let fold = NO_JOB;
+  for (const event of [...events].sort((a, b) => comparePositions(a.position, b.position))) {
+    if (broken.has(event.stream)) continue;
+    try {
+      fold = foldEvent(fold, event);
+    } catch (error) {
+      broken.set(event.stream, { event, error });
+    }
+  }
+  return { ...fold, broken: [...broken.values()] };
+};
+
 /** A stored job that an append moved on: the appended transitions applied to what was loaded. */
 export const applyTransitions = (stored: StoredJob | null, events: readonly RecordedEvent[]): StoredJob => {
   const facts: ProgressFold =
@@ -132,7 +171,7 @@ export const applyTransitions = (stored: StoredJob | null, events: readonly Reco
           saved: stored.saved,
           specTotal: stored.job.spec.total,
           open: null,
-          seen: new Set(),
+          seen: FactKeys.none(),
         };
   const after = events.reduce(foldEvent, { stored, facts }).stored;
   if (after === null) throw new Error('no transition was applied');

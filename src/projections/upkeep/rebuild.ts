@@ -1,0 +1,85 @@
+/**
+ * A projection made anew: in pages beside the live one, which goes on answering, until it has nearly met the head; then
+ * the last pages and the swap, in one transaction.
+ *
+ * No transaction is longer than a page, and no snapshot is held. Appends wait for the last pages alone; readers of the
+ * live tables wait for the swap, and the swap for them, 0.2 s at a time.
+ */
+import { performance } from 'node:perf_hooks';
+import type { EventStore } from '../../event-store/event-store.js';
+import { pauseFor } from '../wake.js';
+import { BUILDING_SCHEMA, TakenOver, type Building } from './building.js';
+import { dropRetired, NotYet, swap, withFence, type FenceDependencies } from './fence.js';
+import type { UpkeepRuns } from './upkeep-runs.js';
+import type { Work } from './work.js';
+
+export interface RebuildDependencies extends FenceDependencies {
+  readonly runs: UpkeepRuns;
+}
+
+/** So few events behind the head, the rest can be done while appends wait. */
+const NEAR = 1_000;
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 5_000;
+
+/** Applies the log until the end is near, or the rounds do not get shorter: then it is as near as it gets. */
+export const approachHead = async (building: Building, work: Work, store: EventStore): Promise<void> => {
+  let before = Infinity;
+  for (;;) {
+    const { position } = await store.head();
+    const events = await building.catchUp(position, work.signal, work.onPage);
+    if (events <= NEAR || events >= before) return;
+    before = events;
+  }
+};
+
+/** Does something in the fence, again and again until there is a moment for it. */
+export const whenPossible = async <T>(work: Work, attempt: () => Promise<T>): Promise<T> => {
+  let pauseMs = FIRST_RETRY_MS;
+  for (;;) {
+    work.signal.throwIfAborted();
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof NotYet)) throw error;
+    }
+    await pauseFor(pauseMs, work.signal);
+    pauseMs = Math.min(2 * pauseMs, LAST_RETRY_MS);
+  }
+};
+
+/** What the planner knows of the tables, before anybody asks it: for the first queries after the swap. */
+export const analyze = async ({ live }: Building, { pool }: Pick<FenceDependencies, 'pool'>): Promise<void> => {
+  for (const table of live.tables) await pool.query(`analyze ${BUILDING_SCHEMA}.${table.name}`);
+};
+
+export class Rebuild {
+  constructor(
+    private readonly building: Building,
+    private readonly work: Work,
+    private readonly on: RebuildDependencies,
+  ) {}
+
+  async run(): Promise<object> {
+    const { building, work, on } = this;
+    const began = performance.now();
+    await approachHead(building, work, on.store);
+    await analyze(building, on);
+    await work.enter('swapping');
+    const position = await whenPossible(work, async () => {
+      await approachHead(building, work, on.store);
+      return this.swap();
+    });
+    await whenPossible(work, () => dropRetired(building, on));
+    return { position, durationMs: Math.round(performance.now() - began) };
+  }
+
+  private swap(): Promise<string> {
+    const { building, work, on } = this;
+    return withFence(building, { meeting: 'head', swaps: true }, on, async (tx, position) => {
+      await swap(tx, building);
+      if (!(await on.runs.enter(tx, work.run.id, 'dropping', { position }))) throw new TakenOver(building.live.name);
+      return position;
+    });
+  }
+}

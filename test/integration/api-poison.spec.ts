@@ -1,0 +1,150 @@
+/** Events that cannot be read: one job is held up by one, and everybody is told; nobody else notices. */
+/* eslint-disable @typescript-eslint/no-unsafe-return,
+   @typescript-eslint/no-unsafe-call -- a test looks into answers by name. */
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { Caller, startApp, type TestApp } from '../support/app.js';
+
+let app: TestApp;
+let api: Caller;
+let owner: pg.Client;
+
+beforeEach(async () => {
+  app = await startApp();
+  api = new Caller(app.url);
+  owner = new pg.Client({ connectionString: app.databaseUrl });
+  await owner.connect();
+});
+afterEach(async () => {
+  await owner.end();
+  await app.close();
+});
+
+/** An event that this program never wrote, at the end of a stream, as a newer one or a stranger might. */
+const inject = async (
+  stream: string,
+  type: string,
+  over: { version?: number; data?: object } = {},
+): Promise<string> => {
+  const { version = 1, data = {} } = over;
+  const [result] = await app.service.store.append([
+    { stream, expected: 'any', events: [{ id: randomUUID(), type, version, data: data as never, metadata: {} }] },
+  ]);
+  if (result?.ok !== true) throw new Error('not appended', { cause: result?.error });
+  return result.last;
+};
+
+const until = async <T>(ask: () => Promise<T>, holds: (answer: T) => boolean): Promise<T> => {
+  for (;;) {
+    const answer = await ask();
+    if (holds(answer)) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+};
+const ready = async () => (await api.get('/health/ready')).body;
+const projection = async (name: string) => (await api.get(`/v1/admin/projections/${name}`)).body;
+const maintain = async (path: string, body = {}) => (await api.post(`/v1/admin/projections/${path}`, body)).body;
+
+describe.each([
+  ['of a type that nobody knows', 'JobTeleported', 1],
+  ['of a version that nobody knows', 'JobStarted', 99],
+])('an event %s', (_, type, version) => {
+  it('[Z-05, B-24] parks its job: it is read, not moved, and said; other jobs and projections go on', async () => {
+    const { jobId } = await api.create({ queue: 'poisoned' });
+    const claimed = await api.claim('poisoned');
+    const before = (await api.get(`/v1/jobs/${jobId}`)).body;
+    const position = await inject(`job-${jobId}`, type, { version });
+    const other = await api.create({ queue: 'sound' });
+
+    expect((await api.get(`/v1/jobs/${jobId}`)).body).toEqual(before);
+    expect((await api.get(`/v1/jobs/${jobId}/events?order=desc&limit=1`)).body.items).toMatchObject([
+      { type, position },
+    ]);
+    expect((await api.get(`/v1/jobs/${jobId}?asOf=${position}`)).body).toMatchObject({ id: jobId, status: 'running' });
+    const refused = await api.worker(claimed, 'complete', { result: null });
+    expect(refused).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+
+    const parked = await until(
+      () => projection('jobs'),
+      (found) => found.parkedStreams.length > 0,
+    );
+    expect(parked.parkedStreams).toMatchObject([
+      { stream: `job-${jobId}`, position, error: expect.stringContaining(type) },
+    ]);
+    expect(
+      (
+        await until(
+          () => projection('counters'),
+          (found) => found.parkedStreams.length > 0,
+        )
+      ).parkedStreams,
+    ).toMatchObject([{ stream: `job-${jobId}`, position }]);
+    const health = await ready();
+    expect([health.status, health.checks.projections.status]).toEqual(['degraded', 'degraded']);
+    expect((await api.get('/metrics').catch(() => undefined)) ?? 'text').toBeDefined();
+
+    const taken = await api.claim('sound');
+    expect(taken.job.id).toBe(other.jobId);
+    expect((await api.worker(taken, 'complete', { result: 1 })).status).toBe(200);
+    const { position: last } = (await api.get(`/v1/jobs/${other.jobId}`)).body;
+    const counters = await api.get('/v1/counters', { headers: { 'x-min-position': last } });
+    expect(counters.body.byQueue.sound).toMatchObject({ completed: 1 });
+
+    // Made anew, the job is what could be read of it, and is still parked.
+    expect(await maintain('jobs/rebuild')).toMatchObject({ ok: true });
+    expect((await projection('jobs')).parkedStreams).toMatchObject([{ stream: `job-${jobId}`, position }]);
+    expect((await api.get(`/v1/jobs/${jobId}`)).body).toEqual(before);
+    expect(await maintain('jobs/verify')).toMatchObject({ ok: true, parked: 1 });
+  });
+});
+
+it('a queued job whose history cannot be read is passed over: it starves nobody, alone or first of its queue', async () => {
+  const { jobId } = await api.create({ queue: 'shared', priority: 9 });
+  await inject(`job-${jobId}`, 'JobTeleported');
+  expect(await api.post('/v1/claims', { workerId: 'w', queues: ['shared'] })).toMatchObject({
+    status: 200,
+    body: { jobs: [] },
+  });
+  const sound = [await api.create({ queue: 'shared' }), await api.create({ queue: 'shared' })];
+  const both = await api.post('/v1/claims', { workerId: 'w', queues: ['shared'], max: 5, waitMs: 5_000 });
+  expect(both.body.jobs.map(({ job }: { job: { id: string } }) => job.id)).toEqual(sound.map((made) => made.jobId));
+  const later = await api.create({ queue: 'shared' });
+  expect((await api.claim('shared', { waitMs: 5_000 })).job.id).toBe(later.jobId);
+  expect(
+    (
+      await until(
+        () => projection('jobs'),
+        (found) => found.parkedStreams.length > 0,
+      )
+    ).parked,
+  ).toBe(1);
+});
+
+it('a verification finds a stream that cannot be read before any command does, and a repair reads it again', async () => {
+  const { jobId } = await api.create({ queue: 'poisoned' });
+  await inject(`job-${jobId}`, 'JobTeleported');
+  expect(await maintain('jobs/verify')).toMatchObject({ ok: true, parked: 1 });
+  expect((await projection('jobs')).parkedStreams).toMatchObject([{ stream: `job-${jobId}` }]);
+  await until(
+    () => projection('counters'),
+    (found) => found.parkedStreams.length > 0,
+  );
+
+  // As if a program came that can read it: here the event becomes one that this one can.
+  const metadata = { command: 'priority', from: 'queued', to: 'queued', run: 1, attempt: 0 };
+  await owner.query(`alter table jobledger.events disable trigger append_only;
+    alter table jobledger.events_0000 disable trigger append_only`);
+  await owner.query(
+    `update jobledger.events set type = 'PriorityChanged', data = '{"priority":9}', metadata = $1 where type = 'JobTeleported'`,
+    [JSON.stringify(metadata)],
+  );
+  expect(await maintain('jobs/verify', { repair: true })).toMatchObject({
+    ...{ ok: false, repaired: true, parked: 0 },
+    differences: [{ id: jobId, kind: 'differs' }],
+  });
+  expect(await maintain('counters/rebuild')).toMatchObject({ ok: true });
+  expect((await ready()).checks.projections).toEqual({ status: 'ok', detail: null });
+  expect((await api.get(`/v1/jobs/${jobId}`)).body).toMatchObject({ priority: 9, revision: 2 });
+  expect((await api.claim('poisoned')).job.id).toBe(jobId);
+});

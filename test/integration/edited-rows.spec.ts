@@ -1,0 +1,83 @@
+/** Rows of `jobs` that somebody edited or lost: each way of serving a job repairs them or refuses. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { JobReader } from '../../src/api/job-reader.js';
+import { JobNotFound } from '../../src/commands/errors.js';
+import { replayJob } from '../../src/projections/jobs/job-history.js';
+import type { JobList } from '../../src/projections/jobs/job-queries.js';
+import { claim, create, execute, TestLedger, tokenOf } from '../support/ledger.js';
+
+const set = (path: string, value: string): string => `doc = jsonb_set(doc::jsonb, '{${path}}', '${value}')::json`;
+
+/** What was done to the row of a completed job. */
+const EDITS = {
+  'its status': "status = 'queued'",
+  'its document': set('status', '"queued"'),
+  'both, as if it were to be claimed': `status = 'queued', ready_at = now(), leased = false, ${set('status', '"queued"')}`,
+  'its revision': `revision = revision + 5, ${set('revision', '99')}`,
+  'its row as it was before': `status = 'running', leased = true, revision = revision - 1, doc = jsonb_set(jsonb_set(
+    jsonb_set(doc::jsonb, '{revision}', to_jsonb(revision - 1)), '{status}', '"running"'), '{lease}',
+    '{"workerId": "w1", "leaseMs": 1, "claimedAt": "2026-01-01T00:00:00.000Z"}')::json`,
+  'its run': `run = 2, ${set('run', '2')}`,
+  'its document, which nobody can read any more': `doc = '"lost"'`,
+} as const;
+
+describe('the row of a completed job', () => {
+  let ledger: TestLedger;
+  beforeAll(async () => {
+    ledger = await TestLedger.open();
+  });
+  afterAll(() => ledger.close());
+
+  let queues = 0;
+  const spoil = async (edit: string) => {
+    const queue = `q${(queues += 1)}`;
+    const { jobId } = await create(ledger.service, { queue });
+    const [claimed] = await claim(ledger.service, { filter: { queues: [queue] } });
+    await execute(ledger.service, jobId, 'complete', { token: tokenOf(claimed!) });
+    const { rowCount } = await ledger.service.pool.query(`update jobledger.jobs set ${edit} where id = $1`, [jobId]);
+    expect(rowCount).toBe(1);
+    return { jobId, queue };
+  };
+  const list = (queue: string): JobList => ({
+    filter: { queue: [queue] },
+    order: { by: 'createdAt', descending: true },
+    limit: 10,
+    after: null,
+  });
+
+  describe.each(Object.entries(EDITS))('of which somebody edited %s', (_, edit) => {
+    it('is not loaded', async () => {
+      const { jobId } = await spoil(edit);
+      expect((await ledger.service.rows.load([jobId])).size).toBe(0);
+    });
+
+    it('is repaired by a list', async () => {
+      const { jobId, queue } = await spoil(edit);
+      const { stored } = await replayJob(ledger.service.store, jobId);
+      expect(await ledger.service.reads.jobs.list(list(queue))).toEqual([stored]);
+      expect((await ledger.service.rows.load([jobId])).get(jobId)).toEqual(stored);
+    });
+
+    it('is neither claimed nor commanded by a process that does not know it', async () => {
+      const { jobId, queue } = await spoil(edit);
+      const other = await ledger.another();
+      expect(await claim(other, { filter: { queues: [queue] } })).toEqual([]);
+      await expect(execute(other, jobId, 'priority', { priority: 1, reason: null })).rejects.toMatchObject({
+        refusal: { code: 'already_terminal' },
+        job: { status: 'completed', run: 1 },
+      });
+      expect((await replayJob(other.store, jobId)).stored?.job.status).toBe('completed');
+      await other.close();
+    });
+  });
+
+  it('that was deleted is made again, and one that never was is not', async () => {
+    const { jobId } = await spoil('priority = 0');
+    await ledger.service.pool.query('delete from jobledger.jobs where id = $1', [jobId]);
+    const { reads } = ledger.service;
+    const reader = new JobReader(reads.store, reads.rows, reads.leases, ledger.service.contexts);
+    expect((await reader.one(jobId)).status).toBe('completed');
+    expect((await reads.rows.load([jobId])).size).toBe(1);
+    await expect(reader.one('01980000-0000-7000-8000-00000000dead')).rejects.toThrow(JobNotFound);
+  });
+});
