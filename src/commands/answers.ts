@@ -2,8 +2,6 @@
  * First answers by idempotency key. The key goes in with the append, so of two processes only one has the first
  * answer. What an answer says is made again from its events; `body` holds what they do not say.
  */
-import { performance } from 'node:perf_hooks';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import type { JobStatus } from '../domain/job-chart.js';
 import { jobIdOf } from '../domain/streams.js';
@@ -110,9 +108,15 @@ const recall = async (store: EventStore, answer: StoredAnswer): Promise<readonly
   });
 };
 
-/** How long a repeated key waits for its first call: longer than an append takes, shorter than a client waits. */
-const SETTLE_MS = 5_000;
-const LOOK_MS = 20;
+/**
+ * Thrown when the key is taken and its events are not there yet: its append is on its way to a log elsewhere, or was left
+ * by a process that died and is about to be finished.
+ */
+export class KeyUnsettled extends Unavailable {
+  constructor() {
+    super('the first call of this key is not settled yet');
+  }
+}
 
 /** Its append is on its way, or was left by a process that died and is about to be finished. */
 const isUnsettled = ({ position, events }: StoredAnswer): boolean => position === null && events > 0;
@@ -120,23 +124,17 @@ const isUnsettled = ({ position, events }: StoredAnswer): boolean => position ==
 /**
  * The first answer of a key, made again; undefined when the key is new.
  * @throws IdempotencyKeyReused when it was another request's.
- * @throws Unavailable when its first call is not settled in time.
+ * @throws KeyUnsettled when the first call has no answer yet.
  */
 export const firstAnswer = async (
   store: EventStore,
   answers: Answers,
   idempotency: Idempotency,
 ): Promise<readonly Outcome[] | undefined> => {
-  const until = performance.now() + SETTLE_MS;
-  let stored = await answers.find(idempotency.key);
-  // On a log elsewhere a key is taken before its append: wait for its fate.
-  while (stored !== undefined && isUnsettled(stored)) {
-    if (performance.now() > until) throw new Unavailable('the first call of this key is not settled yet');
-    await pause(LOOK_MS);
-    stored = await answers.find(idempotency.key);
-  }
+  const stored = await answers.find(idempotency.key);
   if (stored === undefined) return undefined;
   if (!stored.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
+  if (isUnsettled(stored)) throw new KeyUnsettled();
   return recall(store, stored);
 };
 

@@ -1,5 +1,6 @@
 /** What callers ask of the ledger: one method a kind of call, over the pipeline, claims and heartbeats. */
 import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import { StaleLease } from '../domain/errors.js';
 import type { JobCommand, Token } from '../domain/job-commands.js';
 import type { JobSpec } from '../domain/job-events.js';
@@ -8,7 +9,7 @@ import { v7 } from './uuid.js';
 import { directiveOf } from '../domain/directive.js';
 import type { Leases, Renewed } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
-import { firstAnswer, type AnswerBody, type Answers } from './answers.js';
+import { firstAnswer, KeyUnsettled, type AnswerBody, type Answers } from './answers.js';
 import type { ClaimedJob, ClaimRequest, Claims } from './claims.js';
 import {
   Refused,
@@ -233,7 +234,7 @@ export class Ledger {
       if (!first.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
       await first.done.catch(() => undefined);
     }
-    const done = run();
+    const done = whenSettled(run);
     this.inFlight.set(key, { fingerprint: idempotency.fingerprint, done });
     return done.finally(() => this.inFlight.delete(key));
   }
@@ -242,6 +243,22 @@ export class Ledger {
 /** Only a sign of life: it asks for nothing that the log would have to know. */
 const isBare = ({ checkpoint, state }: Heartbeat, { idempotency, ifMatch }: Call): boolean =>
   checkpoint === null && state === null && idempotency === null && ifMatch === null;
+
+/** How long a repeated key waits for its first call: longer than an append takes, shorter than a client waits. */
+const SETTLE_MS = 5_000;
+const LOOK_MS = 50;
+
+/** Waits here, not in the pipeline, where a batch would wait with it. */
+const whenSettled = async <Answer>(run: () => Promise<Answer>): Promise<Answer> => {
+  for (const until = performance.now() + SETTLE_MS; ;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof KeyUnsettled) || performance.now() > until) throw error;
+      await pause(LOOK_MS);
+    }
+  }
+};
 
 /** What an accepted beat answers: it is no event. */
 const beatOutcome = (jobId: string, token: NonNullable<Token>, renewed: Renewed): HeartbeatOutcome => ({

@@ -77,7 +77,7 @@ export class FakeLog {
     const stream = this.#streams.get(name);
     if (stream?.tombstoned === true) return 'tombstoned';
     if (stream === undefined || stream.first > stream.events.length - 1) return undefined;
-    return stream.events.slice(stream.first);
+    return stream.first === 0 ? stream.events : stream.events.slice(stream.first);
   }
 
   tombstone(name: string): bigint {
@@ -108,7 +108,12 @@ export class FakeLog {
   /** Index in `all` of the first event at or after the position; a position between events is refused. */
   place(position: bigint): number | 'invalid' | 'beyond' {
     if (position >= this.#end) return 'beyond';
-    const index = this.all.findIndex((event) => event.position >= position);
+    let index = 0;
+    for (let end = this.all.length; index < end;) {
+      const middle = (index + end) >> 1;
+      if (this.all[middle]!.position < position) index = middle + 1;
+      else end = middle;
+    }
     return this.all[index]?.position === position || position === 0n ? index : 'invalid';
   }
 

@@ -294,7 +294,10 @@ export class FakeEventStoreDb {
     const isBackwards = options.getReadDirection() === ReadDirection.BACKWARDS;
     const { all } = this.log;
     if (asked.hasStart()) return isBackwards ? [] : all;
-    if (asked.hasEnd()) return isBackwards ? [...all].reverse() : [];
+    // Copies no more of a long log than was asked for.
+    const count = Number(options.getCount());
+    const before = (end: number) => all.slice(Math.max(0, end - count), end).reverse();
+    if (asked.hasEnd()) return isBackwards ? before(all.length) : [];
     const place = this.log.place(BigInt(asked.getPosition()!.getCommitPosition()));
     if (place === 'beyond' && !isBackwards) return [];
     if (typeof place === 'string') {
@@ -302,7 +305,7 @@ export class FakeEventStoreDb {
       call.emit('error', failure(grpc.status.UNKNOWN, `Unexpected ReadAllResult: ${result}`));
       return undefined;
     }
-    return isBackwards ? all.slice(0, place).reverse() : all.slice(place);
+    return isBackwards ? before(place) : all.slice(place, place + count);
   }
 
   #subscribe(call: ReadCall, options: NonNullable<ReturnType<messages.ReadReq['getOptions']>>): void {
