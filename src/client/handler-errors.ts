@@ -1,6 +1,7 @@
 /** What a handler throws to end its attempt in another way than `fail`, and what its signal is aborted with. */
 import type { Instant, Json } from '../api/contract.js';
 import { JobledgerError } from './errors.js';
+import { refuse, requireKnown, requireWhole } from './require.js';
 
 /** Throw to fail the run at once: another attempt would fail too. */
 export class NonRetryableError extends JobledgerError {
@@ -18,6 +19,16 @@ export class NonRetryableError extends JobledgerError {
   }
 }
 
+const THROTTLE = ['retryAfterMs', 'baseMs', 'resource'];
+const WAIT = ['reason', 'detail', 'until'];
+const MAX_DELAY_MS = 86_400_000;
+
+/** In JavaScript anything can come: a message alone would be refused by the ledger only when it is told. */
+const requireOptions = (what: string, given: unknown, known: readonly string[]): void => {
+  if (typeof given !== 'object' || given === null) refuse(what, `an object with ${known.join(', ')}`, given);
+  else requireKnown(what, given, known);
+};
+
 /** How long a throttled job stays away: told by the other side, or a base that doubles with each throttle of the run. */
 export type ThrottleDelay =
   | { readonly retryAfterMs: number; readonly baseMs?: never }
@@ -32,6 +43,12 @@ export class ThrottleError extends JobledgerError {
     readonly throttle: ThrottleDelay & { readonly resource?: string },
     options?: ErrorOptions,
   ) {
+    requireOptions('ThrottleError', throttle, THROTTLE);
+    requireWhole('ThrottleError.retryAfterMs', throttle.retryAfterMs, 0, MAX_DELAY_MS);
+    requireWhole('ThrottleError.baseMs', throttle.baseMs, 0, MAX_DELAY_MS);
+    if ((throttle.retryAfterMs === undefined) === (throttle.baseMs === undefined)) {
+      refuse('ThrottleError', 'one of retryAfterMs and baseMs', throttle);
+    }
     super(throttle.resource === undefined ? 'throttled' : `throttled by ${throttle.resource}`, options);
   }
 }
@@ -45,6 +62,7 @@ export class WaitError extends JobledgerError {
     readonly wait: { readonly reason: string; readonly detail?: Json; readonly until?: Instant },
     options?: ErrorOptions,
   ) {
+    requireOptions('WaitError', wait, WAIT);
     super(`waits: ${wait.reason}`, options);
   }
 }

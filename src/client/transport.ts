@@ -161,7 +161,9 @@ export class Transport {
     const onAbort = (): void => abort.abort(signal?.reason);
     // Not AbortSignal.any: on a signal that outlives many calls its followers pile up.
     signal?.addEventListener('abort', onAbort, { once: true });
-    const cancelTimeout = this.clock.after(timeoutMs, () => abort.abort(new Error(`no answer in ${timeoutMs} ms`)));
+    const cancelTimeout = this.clock.after(timeoutMs, () =>
+      abort.abort(new Error(`no answer in ${Math.round(timeoutMs)} ms`)),
+    );
     try {
       const response = await this.#fetch(url, { ...init, signal: abort.signal });
       return await readAnswer(response, call.alsoAnswers ?? []);

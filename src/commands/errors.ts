@@ -1,9 +1,12 @@
 /** Why a command has no answer, beside the domain's refusals: a closed set, mapped to problems by the API. */
 
-/** Thrown when no job of this id was ever created. */
+/** Thrown when no job of this id was ever created, or not yet at the moment that was asked for. */
 export class JobNotFound extends Error {
-  constructor(readonly jobId: string) {
-    super(`there is no job ${jobId}: it was never created on this ledger`);
+  constructor(
+    readonly jobId: string,
+    why = 'it was never created on this ledger',
+  ) {
+    super(`there is no job ${jobId}: ${why}`);
   }
 }
 

@@ -34,7 +34,7 @@ export class DatabaseClock implements Clock {
   private async sample(): Promise<void> {
     const before = performance.now();
     const { rows } = await this.pool.query<{ ms: number }>({
-      name: 'clock',
+      name: 'reading the time of the database',
       text: 'select extract(epoch from clock_timestamp())::float8 * 1000 as ms',
     });
     const after = performance.now();

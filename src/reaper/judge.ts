@@ -14,6 +14,8 @@ export interface DueWork {
   readonly policy: Policy;
   /** Epoch ms. */
   readonly now: number;
+  /** Of a sweep by hand, in the words of who asked for it: kept in the events. */
+  readonly reason?: string | null;
 }
 
 export type Judgement =

@@ -17,6 +17,7 @@ export class ReapJob {
     readonly beats: number,
     /** Of the job when it was judged: the clocks of the command are this attempt's. */
     readonly revision: number,
+    readonly reason: string | null = null,
   ) {}
 }
 
@@ -28,6 +29,6 @@ export const reapSaga = (due: Observable<DueWork>): Observable<ReapJob> =>
       const { clocks, rule } = judgement;
       const { job, lastActivityPosition } = work.stored;
       const command = { name: 'reap', clocks, lastActivityPosition } as const;
-      return of(new ReapJob(job.id, rule, command, work.lease.beats, job.revision));
+      return of(new ReapJob(job.id, rule, command, work.lease.beats, job.revision, work.reason));
     }),
   );

@@ -11,9 +11,9 @@ const REAP_TIMEOUT_MS = 10_000;
 /** @param instanceId the reaper's, shown as the actor */
 export const reapWith =
   (pipeline: Pipeline, instanceId: string) =>
-  async ({ jobId, command, beats, revision }: ReapJob): Promise<Outcome> => {
+  async ({ jobId, command, beats, revision, reason }: ReapJob): Promise<Outcome> => {
     const actor = { type: 'reaper', id: instanceId } as const;
-    const origin = { actor, commandId: v7(), correlationId: null, traceparent: null };
+    const origin = { actor, commandId: v7(), correlationId: null, traceparent: null, reason };
     const member = { jobId, command, origin, ifMatch: revision, leaseMs: null, fenceBeats: beats };
     const deadline = performance.now() + REAP_TIMEOUT_MS;
     const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true as const };

@@ -67,8 +67,8 @@ export class Reaper {
   ) {}
 
   /** Handles all that is due now; for an operator, a test, and the loop. */
-  async sweep(dryRun = false): Promise<SweepReport> {
-    const report = await new Sweep(this.on, dryRun).run();
+  async sweep(dryRun = false, reason: string | null = null): Promise<SweepReport> {
+    const report = await new Sweep(this.on, dryRun, reason).run();
     if (!dryRun) this.on.log.swept(report);
     return report;
   }

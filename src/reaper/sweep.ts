@@ -71,6 +71,7 @@ export class Sweep {
   constructor(
     private readonly on: SweepDependencies,
     private readonly dryRun: boolean,
+    private readonly reason: string | null = null,
   ) {}
 
   async run(): Promise<SweepReport> {
@@ -130,7 +131,7 @@ export class Sweep {
     for (const lease of leases) {
       try {
         const stored = await this.knownOf(lease, rows.get(lease.jobId));
-        work.push({ lease, stored, policy: this.on.contexts.policyOf(stored.job.spec), now });
+        work.push({ lease, stored, policy: this.on.contexts.policyOf(stored.job.spec), now, reason: this.reason });
       } catch (error) {
         this.fail(lease.jobId, null, error);
       }

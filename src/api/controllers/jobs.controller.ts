@@ -73,7 +73,7 @@ export class JobsController {
       stamp(reply, asOf.position);
     }
     const { stored } = await readableJob(this.store, id, asOf);
-    if (stored === null) throw new JobNotFound(id);
+    if (stored === null) throw new JobNotFound(id, 'at that moment it was not created yet, or it never was');
     return this.jobs.past(stored);
   }
 }

@@ -34,12 +34,12 @@ export class OperationsController {
   @Post('admin/reaper/sweep')
   @HttpCode(200)
   async sweep(
-    @Body({ schema: sweep }) { dryRun }: SweepBody,
+    @Body({ schema: sweep }) { dryRun, reason }: SweepBody,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SweepReport> {
     const { idempotency } = callOf(request);
-    const { answer, replayed } = await this.ledger.remember(idempotency, () => this.reaper.sweep(dryRun));
+    const { answer, replayed } = await this.ledger.remember(idempotency, () => this.reaper.sweep(dryRun, reason));
     markReplayed(reply, replayed);
     return answer;
   }
