@@ -9,6 +9,9 @@ create type jobledger.candidate as (
 
 drop function jobledger.reserve(text[], text[], int, int);
 
+-- Holds candidates of a claim for p_ttl_ms, and answers their rows, which saves the claim a trip. One search at a time (its
+-- lock is never held with another), so that two processes do not run after the same jobs. Scheduled jobs whose time has
+-- come are candidates too: a dead reaper stops no retry.
 create function jobledger.reserve(p_queues text[], p_types text[], p_limit int, p_ttl_ms int)
 returns setof jobledger.candidate language plpgsql volatile as $f$
 declare
