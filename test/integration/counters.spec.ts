@@ -144,8 +144,9 @@ describe('queues', () => {
     const id = randomUUID();
     await bench.pool.query(
       `insert into jobledger.jobs (id, type, queue, status, priority, tags, run, attempt, leased, dead_lettered,
-        revision, position, created_at, status_since, ready_at, last_event_at, doc)
-       select $1, 't', $2, 'queued', $3, '[]', 1, 0, false, false, 1, 1, r, s, r, s, '{}'
+        revision, position, created_at, status_since, ready_at, last_event_at, doc,
+        progress)
+       select $1, 't', $2, 'queued', $3, '[]', 1, 0, false, false, 1, 1, r, s, r, s, '{}', '{}'
        from (select clock_timestamp() - $4::int * interval '1 s' as r, clock_timestamp() - $5::int * interval '1 s' as s)`,
       [id, queue, priority, ready, since],
     );

@@ -34,7 +34,7 @@ export type WalkLog = (
 ) => Promise<object>;
 
 export interface UpkeepLog {
-  /** Once an hour, and at the start: what is written down elsewhere is evidence of what the log was. */
+  /** Once an hour, and soon after the start: what is written down elsewhere is evidence of what the log was. */
   readonly head: (head: Head) => void;
   readonly ended: (run: UpkeepRun) => void;
   readonly failed: (run: UpkeepRun, error: unknown) => void;
@@ -137,10 +137,11 @@ export class Upkeep {
   private async look(signal: AbortSignal): Promise<void> {
     let headAt = -Infinity;
     while (!signal.aborted) {
-      // A database that is away is asked again.
-      if (performance.now() - headAt >= HEAD_MS && (await this.sayHead())) headAt = performance.now();
       for (const id of await this.runs.abandoned().catch(() => [])) this.workOn(id);
       await pauseFor(LOOK_MS, signal);
+      // After the pause: a start that is refused says its one line alone. A database that is away is asked again.
+      const isDue = !signal.aborted && performance.now() - headAt >= HEAD_MS;
+      if (isDue && (await this.sayHead())) headAt = performance.now();
     }
   }
 
