@@ -140,12 +140,12 @@ export class Upkeep {
       for (const id of await this.runs.abandoned().catch(() => [])) this.workOn(id);
       await pauseFor(LOOK_MS, signal);
       // After the pause: a start that is refused says its one line alone. A database that is away is asked again.
-      const isDue = !signal.aborted && performance.now() - headAt >= HEAD_MS;
-      if (isDue && (await this.sayHead())) headAt = performance.now();
+      if (performance.now() - headAt >= HEAD_MS && (await this.sayHead(signal))) headAt = performance.now();
     }
   }
 
-  private async sayHead(): Promise<boolean> {
+  private async sayHead(signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return false;
     try {
       this.on.log.head(await this.on.store.head());
       return true;
