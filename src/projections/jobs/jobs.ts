@@ -9,7 +9,7 @@ import { FactKeys } from '../../domain/progress.js';
 import type { RecordedEvent } from '../../event-store/event-store.js';
 import type { Projection } from '../projection.js';
 import type { Tx } from '../transaction.js';
-import { JOB_COLUMNS, toStoredJob, type JobRecord } from './job-rows.js';
+import { STORED_COLUMNS, toStoredJob, type JobRecord } from './job-rows.js';
 import { putJobs } from './put-jobs.js';
 import { foldEvent, metadataOf, NO_JOB, type JobFold } from './stored-job.js';
 
@@ -101,7 +101,7 @@ const foldsBefore = async (
   const counted = await countedBefore(facts, tx);
   const rows = await tx.query<JobRecord>({
     name: 'jobs-before',
-    text: `select ${JOB_COLUMNS} from ${tx.schema}.jobs j where j.id = any ($1::uuid[])`,
+    text: `select ${STORED_COLUMNS} from ${tx.schema}.jobs j where j.id = any ($1::uuid[])`,
     values: [older],
   });
   return new Map(rows.map((row) => [row.doc.id, resume(row, counted.get(row.doc.id) ?? [])] as const));
