@@ -135,7 +135,7 @@ const run = async (state: { ready: boolean }): Promise<void> => {
     const stopping = signalled.finally(() => shutdown.begin());
     try {
       await serve(app, config, stopping, log, state);
-      await farewell(app.getHttpServer() as Server);
+      await farewell(app.getHttpServer());
     } finally {
       await app.close();
     }
