@@ -48,6 +48,7 @@ export class SseStreams implements OnModuleDestroy {
   open(request: FastifyRequest, reply: FastifyReply, options: OpenOptions = {}): SseStream {
     if (this.stopped) throw unavailable('this process is stopping');
     const { after = '0', onDrained } = options;
+    const { revoked } = callerOf(request);
     reply.hijack();
     reply.raw.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...HEADERS });
     const stream = new SseStream(reply.raw, {
@@ -61,7 +62,6 @@ export class SseStreams implements OnModuleDestroy {
     }
     reply.raw.flushHeaders();
     this.streams.add(stream);
-    const { revoked } = callerOf(request);
     const onRevoked = (): void => stream.end();
     revoked.addEventListener('abort', onRevoked);
     stream.signal.addEventListener('abort', () => {

@@ -1,5 +1,5 @@
 /** Which roles may make which call: the table "Roles" of the HTTP contract, call by call. */
-import { ROLES, type Role } from './roles.js';
+import type { Role } from './roles.js';
 
 /** What a rule may look at in a body, before anybody has judged the body: any value at all. */
 type Body = Readonly<Record<string, unknown>>;
@@ -103,5 +103,3 @@ const ON_ANY_JOB: readonly Role[] = ['operator', 'admin'];
 /** Whose jobs alone a client's command may change; null: anybody's. */
 export const onlyJobsOf = ({ id, roles }: { readonly id: string; readonly roles: ReadonlySet<Role> }): string | null =>
   ON_ANY_JOB.some((role) => roles.has(role)) ? null : id;
-
-export const EVERY_ROLE: ReadonlySet<Role> = new Set(ROLES);

@@ -42,7 +42,10 @@ const inForce = (key: ApiKey): KeyInForce => {
 };
 
 const isSame = (a: ApiKey, b: ApiKey): boolean =>
-  a.id === b.id && a.hash === b.hash && a.roles.length === b.roles.length && a.roles.every((role) => b.roles.includes(role));
+  a.id === b.id &&
+  a.hash === b.hash &&
+  a.roles.length === b.roles.length &&
+  a.roles.every((role) => b.roles.includes(role));
 
 /** What a file is known by: another one in its place differs, however fast it came. */
 const signatureOf = (path: string): string => {

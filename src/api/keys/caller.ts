@@ -1,6 +1,7 @@
 /** Who makes a request: known once its key was judged. */
+import { setMaxListeners } from 'node:events';
 import type { FastifyRequest } from 'fastify';
-import type { Role } from './roles.js';
+import { ROLES, type Role } from './roles.js';
 
 /** Who asks when nobody needs a key: then all callers share one scope of idempotency keys. */
 export const ANONYMOUS = 'anonymous';
@@ -13,6 +14,13 @@ export interface Caller {
   readonly revoked: AbortSignal;
 }
 
+/** Never taken away. */
+const ALWAYS = new AbortController().signal;
+setMaxListeners(0, ALWAYS);
+
+/** Whoever calls where there are no keys. */
+export const EVERYBODY: Caller = { id: ANONYMOUS, roles: new Set(ROLES), revoked: ALWAYS };
+
 const callers = new WeakMap<FastifyRequest, Caller>();
 
 export const setCaller = (request: FastifyRequest, caller: Caller): void => {
@@ -22,6 +30,6 @@ export const setCaller = (request: FastifyRequest, caller: Caller): void => {
 /** @throws Error when the request was let in without being judged: a fault of ours, never anonymous. */
 export const callerOf = (request: FastifyRequest): Caller => {
   const caller = callers.get(request);
-  if (caller === undefined) throw new Error(`nobody judged who calls ${request.method} ${request.routeOptions.url ?? ''}`);
+  if (caller === undefined) throw new Error(`nobody judged who calls ${request.method} ${request.url}`);
   return caller;
 };

@@ -40,7 +40,7 @@ interface Place {
   readonly owned: { readonly mode: number; readonly uid: number; readonly gid: number } | null;
 }
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const reasonOf = (error: unknown): string => (error as Error).message;
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
 /** Where the file is, links followed: replacing a link would leave what it names as it was. */
@@ -51,7 +51,7 @@ const placeOf = (path: string): Place => {
     return { path: real, owned: { mode: mode & 0o777, uid, gid } };
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT') return { path, owned: null };
-    throw new KeyFileError(`expected a file that can be read: ${reasonOf(cause)}`, { cause });
+    throw new KeyFileError(`${path}: cannot be read: ${reasonOf(cause)}`, { cause });
   }
 };
 

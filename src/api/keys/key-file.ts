@@ -65,7 +65,7 @@ const requireDistinct = (keys: readonly ApiKey[], field: 'id' | 'hash', path: st
   }
 };
 
-const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!;
+const firstLine = (error: unknown): string => (error as Error).message.split('\n', 1)[0]!;
 
 /** The document that the text holds, not yet judged. @throws KeyFileError */
 const parsed = (text: string, path: string): unknown => {
@@ -101,7 +101,7 @@ export const readText = (path: string): string => {
     const bytes = readFileSync(path);
     if (bytes.length <= MAX_BYTES) return bytes.toString('utf8');
   } catch (cause) {
-    throw new KeyFileError(`expected a file that can be read: ${firstLine(cause)}`, { cause });
+    throw new KeyFileError(`${path}: cannot be read: ${firstLine(cause)}`, { cause });
   }
   throw new KeyFileError(`${path}: is larger than ${MAX_BYTES} bytes`);
 };

@@ -2,23 +2,16 @@
  * Who calls, and whether they may: 401 without a key that is known, 403 when none of its roles may make the call. Judged
  * by route, so that no spelling of a path leads past it, and before anything of the request is read but what a rule asks.
  */
-import { setMaxListeners } from 'node:events';
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { Telemetry } from '../../telemetry.js';
 import { API_KEYS } from '../ports.js';
 import { Problem } from '../problem.js';
 import { RequestBody } from '../request-body.js';
-import { type Access, accessTo, EVERY_ROLE, OPEN } from './access.js';
+import { type Access, accessTo, OPEN } from './access.js';
 import type { ApiKeys } from './api-keys.js';
-import { ANONYMOUS, type Caller, setCaller } from './caller.js';
+import { type Caller, EVERYBODY, setCaller } from './caller.js';
 import type { Role } from './roles.js';
-
-/** Never taken away. */
-const ALWAYS = new AbortController().signal;
-setMaxListeners(0, ALWAYS);
-
-const EVERYBODY: Caller = { id: ANONYMOUS, roles: EVERY_ROLE, revoked: ALWAYS };
 
 const HEADER = 'authorization';
 const BEARER = /^bearer +(.+)$/i;
@@ -49,7 +42,10 @@ const secretOf = (request: FastifyRequest): string => {
 
 /** As the OpenAPI document names the route. */
 const routeOf = ({ method, routeOptions }: FastifyRequest): string => {
-  const path = (routeOptions.url ?? '').replaceAll('::', '\0').replace(/:(\w+)/g, '{$1}').replaceAll('\0', ':');
+  const path = (routeOptions.url ?? '')
+    .replaceAll('::', '\0')
+    .replace(/:(\w+)/g, '{$1}')
+    .replaceAll('\0', ':');
   return `${method === 'HEAD' ? 'GET' : method} ${path}`;
 };
 
