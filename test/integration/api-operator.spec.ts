@@ -133,7 +133,7 @@ describe.each(Object.keys(CELLS))('%s', (name) => {
 });
 
 describe('force-fail', () => {
-  it('ends a running job as ManualTimeout in one append, tells who and why, and fences its worker [P-17]', async () => {
+  it('ends a running job as ManualTimeout in one append, tells who and why, and fences its worker [P-17] [D-09]', async () => {
     const claimed = await held();
     const { id } = claimed.job;
     const forbidden = await call.post(`/v1/admin/jobs/${id}/force-fail`, {}, withKey('dispatcher'));
@@ -200,7 +200,7 @@ describe('force-fail', () => {
 });
 
 describe('emergency-stop', () => {
-  it('ends whatever is not ended as EmergencyStop, and finds nothing left to stop the second time', async () => {
+  it('ends whatever is not ended as EmergencyStop, and finds nothing left to stop the second time [B-29]', async () => {
     const id = await WAYS['scheduled']!();
     expect((await operate(id, 'emergency-stop', { reason: 'fire' })).body.events).toEqual(['JobFailed']);
     const stopped = await read(id);

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { ApiKeys } from '../../src/api/keys/api-keys.js';
 import { isRuled } from '../../src/api/keys/access.js';
 import { ROLES, type Role } from '../../src/api/keys/roles.js';
+import { ApiDescription } from '../support/api-description.js';
 import { Caller, type SendOptions, startApp, type TestApp } from '../support/app.js';
 import { KeyFile, keyOf, withKey } from '../support/key-file.js';
 
@@ -15,15 +16,17 @@ const silent = { changed: () => undefined, failed: () => undefined };
 let app: TestApp;
 let call: Caller;
 let file: KeyFile;
+let description: ApiDescription;
 let operations: readonly { readonly method: string; readonly path: string; readonly operation: any }[];
 beforeAll(async () => {
   file = new KeyFile(Object.fromEntries(ROLES.map((role) => [role, [role]])));
   app = await startApp({ keys: new ApiKeys(file.path, silent) });
   call = new Caller(app.url);
-  const { body } = await call.get('/openapi.json');
-  operations = Object.entries<any>(body.paths).flatMap(([path, item]) =>
-    Object.entries<any>(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
-  );
+  description = new ApiDescription((await call.get('/openapi.json')).body);
+  operations = description.operations.map(({ call: named, operation }) => {
+    const [method = '', path = ''] = named.split(' ');
+    return { method, path, operation };
+  });
 });
 afterAll(async () => {
   await app.close();
@@ -87,13 +90,19 @@ const OPEN = ['live', 'ready'];
 
 const pathOf = (path: string): string => path.replace('{name}', 'jobs').replaceAll(/\{\w+\}/g, randomUUID());
 
-/** A request that is wrong in what it asks, so that whoever gets in gets 400, and does nothing. */
-const ask = async (method: string, path: string, options?: SendOptions): Promise<readonly [number, string]> => {
+/**
+ * A request that is wrong in what it asks, so that whoever gets in gets 400, and does nothing. Its answer is to be as the
+ * document says.
+ */
+const ask = async (method: string, template: string, options?: SendOptions): Promise<readonly [number, string]> => {
+  const path = pathOf(template);
+  if (method === 'HEAD') return [(await call.send(method, `${path}?nonsense=1`, undefined, options)).status, ''];
   const answer =
     method === 'POST'
-      ? await call.post(pathOf(path), { nonsense: true }, options)
-      : await call.send(method, `${pathOf(path)}?nonsense=1`, undefined, options);
-  return [answer.status, method === 'HEAD' ? '' : answer.body.code];
+      ? await call.post(path, { nonsense: true }, options)
+      : await call.send(method, `${path}?nonsense=1`, undefined, options);
+  expect(description.defectsOf(method, path, answer)).toEqual([]);
+  return [answer.status, answer.body.code];
 };
 
 /** Each documented call, and HEAD wherever there is GET. */
@@ -128,7 +137,7 @@ describe('a call', () => {
     }
   });
 
-  it('without a key, or with a wrong one, is 401 before anything else is wrong with it', async () => {
+  it('without a key, or with a wrong one, is 401 before anything else is wrong with it [B-30]', async () => {
     for (const { method, path, id } of everyCall()) {
       const isOpen = OPEN.includes(id);
       const refused = isOpen ? expected(method, 400, 'validation_failed') : expected(method, 401, 'unauthenticated');
@@ -137,7 +146,7 @@ describe('a call', () => {
     }
   });
 
-  it.each(ROLES)('with a key for the role %s is answered or 403, as the table says', async (role: Role) => {
+  it.each(ROLES)('with a key for the role %s is answered or 403, as the table says [B-30]', async (role: Role) => {
     for (const { method, path, id } of everyCall()) {
       const may = OPEN.includes(id) || role === 'admin' || MAY[id]!.split(' ').includes(role);
       const answer = may ? expected(method, 400, 'validation_failed') : expected(method, 403, 'forbidden');
