@@ -16,6 +16,8 @@ const KEYS: RolesByKey = {
   adam: ['admin'],
 };
 
+const SILENT = { changed: () => undefined, failed: () => undefined };
+
 let app: TestApp;
 let file: KeyFile;
 let keys: ApiKeys;
@@ -188,6 +190,30 @@ describe('a key that is taken out of the file', () => {
     expect((await wait).body.status).toBe('queued');
     const { jobId: later } = await as('ann').create({ queue: 'revoked' });
     expect((await as('ann').get(`/v1/jobs/${later}`)).body.status).toBe('queued');
+  });
+});
+
+describe('a process without the API', () => {
+  it('needs a key for its metrics all the same', async () => {
+    const other = await startApp({
+      run: ['reaper'],
+      databaseUrl: app.databaseUrl,
+      keys: new ApiKeys(file.path, SILENT),
+    });
+    try {
+      const statuses = ['/metrics', '/health/live', '/v1/jobs'].map(async (path) =>
+        Promise.all(
+          [{}, withKey('wes'), withKey('olga')].map(async (init) => (await fetch(other.url + path, init)).status),
+        ),
+      );
+      expect(await Promise.all(statuses)).toEqual([
+        [401, 403, 200],
+        [200, 200, 200],
+        [404, 404, 404],
+      ]);
+    } finally {
+      await other.close();
+    }
   });
 });
 
