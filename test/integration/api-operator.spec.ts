@@ -268,6 +268,48 @@ describe('requeue', () => {
   });
 });
 
+describe('metrics', () => {
+  const metrics = async (position?: string): Promise<ReadonlyMap<string, number>> => {
+    if (position !== undefined) await call.get('/v1/counters', { headers: { 'x-min-position': position } });
+    const text = await (await fetch(`${app.url}/metrics`, withKey('olga'))).text();
+    const lines = text.split('\n').filter((line) => line.startsWith('jobledger_'));
+    return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
+  };
+
+  it('count what was done by hand, what was refused and what was in effect, exactly [B-31]', async () => {
+    const [running, stopped, dead] = [(await held()).job.id, (await held()).job.id, await WAYS['failed']!()];
+    const before = await metrics((await read(dead)).position);
+    await operate(running, 'force-fail');
+    await operate(running, 'force-fail');
+    await operate(stopped, 'emergency-stop');
+    await operate(stopped, 'emergency-stop');
+    const { body } = await operate(dead, 'requeue');
+    await call.post(`/v1/admin/jobs/${dead}/cancel`, {}, withKey('dispatcher'));
+    await fetch(`${app.url}/v1/admin/jobs/${dead}/cancel`, { method: 'POST' });
+    const after = await metrics(body.position);
+    const changed = [...after].filter(([name, now]) => now !== (before.get(name) ?? 0) && !/_seconds|_lag_/.test(name));
+    expect(Object.fromEntries(changed.map(([name, now]) => [name, now - (before.get(name) ?? 0)]))).toEqual({
+      'jobledger_commands_total{command="force-fail",outcome="done"}': 1,
+      'jobledger_commands_total{command="force-fail",outcome="refused"}': 1,
+      'jobledger_commands_total{command="emergency-stop",outcome="done"}': 1,
+      'jobledger_commands_total{command="emergency-stop",outcome="in_effect"}': 1,
+      'jobledger_commands_total{command="requeue",outcome="done"}': 1,
+      'jobledger_refused_total{code="already_terminal"}': 1,
+      'jobledger_refused_total{code="forbidden"}': 1,
+      'jobledger_refused_total{code="unauthenticated"}': 1,
+      'jobledger_events_total{type="JobFailed"}': 2,
+      'jobledger_events_total{type="JobRetried"}': 1,
+      'jobledger_events_total{type="JobQueued"}': 1,
+      'jobledger_events_total{type="CommandRefused"}': 1,
+      jobledger_jobs_failed_total: 2,
+      jobledger_jobs_retried_total: 1,
+      'jobledger_jobs{status="running"}': -2,
+      'jobledger_jobs{status="failed"}': 1,
+      'jobledger_jobs{status="queued"}': 1,
+    });
+  });
+});
+
 describe('hold', () => {
   it('keeps what nobody has from being claimed until it is resumed', async () => {
     const queue = `q-${randomUUID()}`;
