@@ -82,7 +82,7 @@ export const readValues = (command: Command, args: readonly string[]): Values =>
   const positionals: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
-    if (token.kind === 'option') take(given, options, token);
+    if (token.kind === 'option') take(given, options, token, command.hint);
   }
   if (!given.has('help')) checkPositionals(command, positionals);
   return new Values(given, positionals);
@@ -100,11 +100,14 @@ const take = (
   given: Map<string, string[]>,
   options: Readonly<Record<string, Option>>,
   { name, rawName, value, inlineValue }: OptionToken,
+  hint: string | undefined,
 ): void => {
   const option = Object.hasOwn(options, name) ? options[name] : undefined;
   if (option === undefined) {
     const known = Object.keys(options).map((one) => `--${one}`);
-    throw new UsageError(`no such option: ${rawName}${didYouMean(rawName, known)}`);
+    throw new UsageError(
+      `no such option: ${rawName}${didYouMean(rawName, known)}${hint === undefined ? '' : `; ${hint}`}`,
+    );
   }
   if (option.value === undefined && value !== undefined) throw new UsageError(`${rawName} takes no value`);
   const isMissing = value === undefined || (inlineValue === false && value.startsWith('--'));

@@ -25,6 +25,8 @@ export interface Command<Name extends string = string> {
   /** Whether it asks a service: it takes `--url` and `--key` then. */
   readonly asksService: boolean;
   readonly examples: readonly string[];
+  /** Said when an option is unknown: where what was meant may stand. */
+  readonly hint?: string;
   /** @returns the exit code. */
   readonly run: (call: Call<Name>) => Promise<number>;
 }

@@ -12,6 +12,7 @@ export const db = command({
   JOBLEDGER_DATABASE_URL=<the URL> jobledger start        (in other terminals, each with its JOBLEDGER_PORT)
 The URL stays the same over restarts. JOBLEDGER_DATA_DIR says where the data is kept. Ctrl-C or SIGTERM stops it.`,
   options: {},
+  hint: 'settings are environment variables, as JOBLEDGER_DATA_DIR=/data jobledger db',
   asksService: false,
   examples: ['npm run db'],
   run: async ({ terminal, env, cwd, signal }) => {

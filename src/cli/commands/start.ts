@@ -16,6 +16,7 @@ environment, which wins; \`jobledger config --local\` shows all of them. The one
   JOBLEDGER_PRESET                   protea, antenna or beacon: the default policy
   JOBLEDGER_LOG_LEVEL                trace, debug, info, warn, error, fatal, silent (info)`,
   options: {},
+  hint: 'settings are environment variables, as JOBLEDGER_PORT=8081 jobledger start',
   asksService: false,
   examples: ['npm start', 'JOBLEDGER_PORT=8081 jobledger start'],
   run: async () => {

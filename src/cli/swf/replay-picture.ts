@@ -8,7 +8,7 @@ export interface ReplaySeen {
   readonly view: ReplayView;
   /** In all. */
   readonly jobs: number;
-  readonly submitter: Pick<Submitter, 'created' | 'lateMs'>;
+  readonly submitter: Pick<Submitter, 'submitted' | 'lateMs'>;
   readonly elapsedMs: () => number;
   readonly workers: readonly { readonly id: string; readonly name: string; readonly isLost: () => boolean }[];
 }
@@ -34,7 +34,7 @@ const done = ({ view, jobs }: ReplaySeen): string => `${formatCount(view.ended)}
 
 export const replayPicture = (seen: ReplaySeen): Picture => {
   const { view, jobs, submitter, workers } = seen;
-  const waiting = (): number => Math.max(0, submitter.created - view.ended - view.running);
+  const waiting = (): number => Math.max(0, submitter.submitted - view.ended - view.running);
   const open = (): string => `${formatCount(waiting())} waiting, ${formatCount(view.running)} running`;
   return {
     lines: () => [

@@ -141,11 +141,11 @@ export class ReplayRun {
   }
 
   #room(): number {
-    const { created } = this.#submitter;
-    const open = this.args.speed === null ? MOST_OPEN - (created - this.view.ended) : Infinity;
+    const { submitted } = this.#submitter;
+    const open = this.args.speed === null ? MOST_OPEN - (submitted - this.view.ended) : Infinity;
     if (this.#kill === null || this.#killAfter === null || this.#kill.isSure) return open;
-    if (created >= this.#killAfter) this.#kill.ask();
-    return Math.min(open, this.#killAfter - created);
+    if (submitted >= this.#killAfter) this.#kill.ask();
+    return Math.min(open, this.#killAfter - submitted);
   }
 
   async #untilOver(signal: AbortSignal): Promise<void> {

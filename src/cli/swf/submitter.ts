@@ -27,7 +27,7 @@ interface DueCancel {
 }
 
 export class Submitter {
-  #created = 0;
+  #submitted = 0;
   /** Sorted by time. */
   readonly #later: DueCancel[] = [];
   readonly #cancels: string[] = [];
@@ -39,13 +39,13 @@ export class Submitter {
     private readonly options: SubmitterOptions,
   ) {}
 
-  get created(): number {
-    return this.#created;
+  get submitted(): number {
+    return this.#submitted;
   }
 
   /** How late the next job is, ms; 0 when it is not yet due, or all are submitted. */
   get lateMs(): number {
-    const next = this.jobs[this.#created];
+    const next = this.jobs[this.#submitted];
     return next === undefined ? 0 : Math.max(0, -this.options.clock.msUntil(next.submit));
   }
 
@@ -53,7 +53,7 @@ export class Submitter {
   get dueInMs(): number | null {
     const { clock } = this.options;
     if (this.#cancels.length > 0 || this.#cancelling > 0) return 0;
-    const times = [this.jobs[this.#created]?.submit, this.#later[0]?.at].filter((at) => at !== undefined);
+    const times = [this.jobs[this.#submitted]?.submit, this.#later[0]?.at].filter((at) => at !== undefined);
     return times.length === 0 ? null : Math.max(0, Math.min(...times.map((at) => clock.msUntil(at))));
   }
 
@@ -78,7 +78,7 @@ export class Submitter {
     const { client, queue, leaseMs, clock, room } = this.options;
     const most = Math.min(BATCH, room());
     const due: LoggedJob[] = [];
-    for (let at = this.#created; due.length < most && at < this.jobs.length; at += 1) {
+    for (let at = this.#submitted; due.length < most && at < this.jobs.length; at += 1) {
       const job = this.jobs[at]!;
       if (clock.msUntil(job.submit) > 0) break;
       due.push(job);
@@ -86,10 +86,10 @@ export class Submitter {
     if (due.length === 0) return false;
     const jobs = due.map((job) => createJob(job, queue, clock.msOf(job.wait), leaseMs));
     // A key that a run would make again; the client repeats it until it is answered.
-    const idempotencyKey = `${queue}/${this.#created}`;
+    const idempotencyKey = `${queue}/${this.#submitted}`;
     const { items } = await client.createJobs({ jobs }, { signal, idempotencyKey });
     for (const [at, job] of due.entries()) if (isCancelledBeforeItRan(job)) this.#cancelAt(job, items[at]!.jobId);
-    this.#created += due.length;
+    this.#submitted += due.length;
     return true;
   }
 

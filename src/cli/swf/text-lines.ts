@@ -20,10 +20,11 @@ const isGzip = async (path: string): Promise<boolean> => {
 
 /** Told by its first bytes, whatever it is called. */
 const openText = async (path: string): Promise<Readable> => {
+  const isZipped = await isGzip(path);
   const text = new PassThrough({ encoding: 'latin1' });
   const from = createReadStream(path);
   // An error of either ends the text with it.
-  const copying = (await isGzip(path)) ? pipeline(from, createGunzip(), text) : pipeline(from, text);
+  const copying = isZipped ? pipeline(from, createGunzip(), text) : pipeline(from, text);
   copying.catch(() => undefined);
   return text;
 };
