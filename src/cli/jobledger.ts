@@ -1,4 +1,5 @@
 /** `jobledger`: the program that people and scripts call. Finds the command, runs it, and says how it went. */
+import { readFileSync } from 'node:fs';
 import {
   JobledgerClient,
   OutcomeUnknownError,
@@ -95,7 +96,10 @@ const isMistakeOfOurs = (error: unknown): boolean =>
 
 const linesOf = (error: unknown): string[] => {
   if (error instanceof ValidationError) {
-    const fields = (error.problem.errors ?? []).map(({ path, message }) => `${path} ${message}`);
+    const fields = (error.problem.errors ?? []).map(({ path, message }) =>
+      // Some say the name of the field themselves.
+      message.startsWith(path) ? message : `${path} ${message}`,
+    );
     return fields.length > 0 ? fields : [error.detail];
   }
   if (error instanceof ProblemError) return [`${error.detail} (${error.code})`];
@@ -133,7 +137,17 @@ const runCommand = async (command: Command, args: readonly string[], terminal: T
   }
 };
 
-const run = async (args: readonly string[], terminal: Terminal): Promise<number> => {
+const versionOf = (): string => {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+};
+
+const run = async (given: readonly string[], terminal: Terminal): Promise<number> => {
+  const args = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
+  if (args[0] === '--version') {
+    await terminal.line(versionOf());
+    return EXIT.OK;
+  }
   try {
     const found = findCommand(COMMANDS, args);
     if (found.kind === 'command') return await runCommand(found.command, found.rest, terminal);

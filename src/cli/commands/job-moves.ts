@@ -3,6 +3,7 @@ import type { CommandAnswer, JobledgerClient, WithReason } from '../../client/cl
 import { ProblemError, UnavailableError } from '../../client/client.js';
 import { type Command, command, type Option } from '../command.js';
 import { EXIT } from '../exit-codes.js';
+import { jobIdsOf } from './job-ids.js';
 import { printJsonLine } from './pages.js';
 
 interface Move<Name extends string> {
@@ -35,7 +36,7 @@ const move = <Name extends string>({ name, summary, options, send }: Move<Name>)
     run: async ({ values, terminal, ledger }) => {
       const isJson = values.flag('json');
       let code: number = EXIT.OK;
-      for (const jobId of values.positionals) {
+      for (const jobId of jobIdsOf(values)) {
         try {
           const answer = await send(ledger, jobId, { reason: values.text('reason') }, (flag) => values.flag(flag));
           const what = answer.events.length === 0 ? 'already so' : answer.events.join(', ');

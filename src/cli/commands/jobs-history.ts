@@ -3,6 +3,7 @@ import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { renderTable } from '../table.js';
 import { eventColumns } from './event-columns.js';
+import { jobIdsOf } from './job-ids.js';
 import { LIST_OPTIONS, limitOf, noteMore, printJson, printLines, readList } from './pages.js';
 
 export const jobsHistory = command({
@@ -13,7 +14,7 @@ export const jobsHistory = command({
   asksService: true,
   examples: ['jobledger jobs history 019a2b3c-…', 'jobledger jobs history 019a2b3c-… --desc --limit 5'],
   run: async ({ values, terminal, ledger }) => {
-    const [jobId = ''] = values.positionals;
+    const [jobId = ''] = jobIdsOf(values);
     const order = values.flag('desc') ? 'desc' : 'asc';
     const listed = await readList(ledger, limitOf(values), (page) => ledger.jobEvents(jobId, { order, ...page }));
     if (values.flag('json')) await printJson(terminal, listed.items);

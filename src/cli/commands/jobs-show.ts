@@ -6,6 +6,7 @@ import { renderFields, renderTable } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { formatInstant } from '../text.js';
 import { formatError, formatProgress, statusStyle } from './job-columns.js';
+import { jobIdsOf } from './job-ids.js';
 import { printJson, printLines } from './pages.js';
 
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
@@ -83,7 +84,8 @@ export const jobsShow = command({
   examples: ['jobledger jobs show 019a2b3c-…', 'jobledger jobs show 019a2b3c-… --as-of 2026-01-31T12:00:00Z --json'],
   run: async ({ values, terminal, ledger }) => {
     const asOf = values.text('as-of');
-    const job = await ledger.getJob(values.positionals[0] ?? '', asOf === undefined ? {} : { asOf });
+    const [jobId = ''] = jobIdsOf(values);
+    const job = await ledger.getJob(jobId, asOf === undefined ? {} : { asOf });
     if (values.flag('json')) await printJson(terminal, job);
     else await printLines(terminal, linesOf(job, terminal));
     return EXIT.OK;

@@ -11,7 +11,8 @@ export const EVENTS_OF_REPLAY = [
 export class ReplayView {
   /** By where they ended. */
   readonly byStatus = new Map<JobStatus, number>();
-  ended = 0;
+  /** Where each ended last: somebody may have retried it. */
+  readonly #ended = new Map<string, JobStatus>();
   lostLeases = 0;
   /** Who holds what. */
   readonly #holders = new Map<string, string>();
@@ -27,11 +28,14 @@ export class ReplayView {
     const holder = this.#holders.get(jobId);
     if (to === null) return;
     if (isTerminal(to)) {
-      this.byStatus.set(to, (this.byStatus.get(to) ?? 0) + 1);
-      this.ended += 1;
+      this.#end(jobId, to);
       if (holder !== undefined) this.#finished.set(holder, (this.#finished.get(holder) ?? 0) + 1);
     }
     if (isTerminal(to) || type === 'LeaseExpired' || type === 'JobReleased') this.#holders.delete(jobId);
+  }
+
+  get ended(): number {
+    return this.#ended.size;
   }
 
   get running(): number {
@@ -44,5 +48,12 @@ export class ReplayView {
 
   finishedBy(workerId: string): number {
     return this.#finished.get(workerId) ?? 0;
+  }
+
+  #end(jobId: string, status: JobStatus): void {
+    const before = this.#ended.get(jobId);
+    if (before !== undefined) this.byStatus.set(before, this.byStatus.get(before)! - 1);
+    this.#ended.set(jobId, status);
+    this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + 1);
   }
 }
