@@ -45,4 +45,4 @@ export interface Call<Name extends string = string> {
 }
 
 /** Holds the names of options that a command reads against those that it has. */
-export const command = <Name extends string>(spec: Command<Name>): Command => spec as unknown as Command;
+export const command = <Name extends string>(spec: Command<Name>): Command => spec;

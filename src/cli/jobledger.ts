@@ -1,7 +1,7 @@
 /** `jobledger`: the program that people and scripts call. Finds the command, runs it, and says how it went. */
 import { readFileSync } from 'node:fs';
 import {
-  JobledgerClient,
+  type JobledgerClient,
   OutcomeUnknownError,
   ProblemError,
   UnavailableError,

@@ -86,9 +86,7 @@ export const renderTable = <Row>(
 };
 
 /** Cuts what has colours in it: without them. */
-const cutStyled = (text: string, width: number): string =>
-  // eslint-disable-next-line no-control-regex -- colours are control sequences.
-  cut(text.replaceAll(/\u001b\[[0-9;]*m/g, ''), width);
+const cutStyled = (text: string, width: number): string => cut(text.replaceAll(/\u001b\[[0-9;]*m/g, ''), width);
 
 /** Lines of `name  value`. */
 export const renderFields = (

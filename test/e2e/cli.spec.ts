@@ -62,14 +62,16 @@ describe('jobs', () => {
   });
 
   it('are listed up to a limit, which is said', async () => {
-    await client.createJobs({ jobs: Array.from({ length: 3 }, () => ({ type: 'report', queue: 'long' })) });
+    const jobs = Array.from({ length: 3 }, () => ({ type: 'report', queue: 'long' }));
+    const { items } = await client.createJobs({ jobs });
+    await client.counters({ minPosition: items.at(-1)!.position });
     const some = await run('jobs', 'list', '--queue', 'long', '--limit', '2');
     expect(some.stdout.split('\n')).toHaveLength(4);
     expect(some.stderr).toContain('the first 2');
     const all = await run('jobs', 'list', '--queue', 'long', '--all', '--json');
     expect([JSON.parse(all.stdout).length, all.stderr]).toEqual([3, '']);
     expect(await run('queues')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^long +3 /m) });
-    expect(await run('counters', '--by', 'queue')).toMatchObject({ stdout: expect.stringMatching(/^long +3 +3/m) });
+    expect(await run('counters', '--by', 'queue')).toMatchObject({ stdout: expect.stringMatching(/^long +3 +3 /m) });
   });
 
   it('are shown with their failures, and as they were', async () => {

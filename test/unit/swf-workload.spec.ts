@@ -54,7 +54,7 @@ describe('a line', () => {
     ],
     [lineOf({ job: -1 }), 'field 1 (job number): expected a whole number, not "-1"'],
     [lineOf({ status: 6 }), 'field 11 (status): expected one of -1, 0, 1, 2, 3, 4, 5, not "6"'],
-    [`${'1 '.repeat(LONGEST_LINE)}`, 'longer than 10000 characters'],
+    ['1 '.repeat(LONGEST_LINE), 'longer than 10000 characters'],
   ])('%j is malformed: %s', (line, reason) => {
     expect(malformed(line)).toBe(reason);
   });

@@ -1,5 +1,6 @@
 /** `jobledger counters` and `jobledger queues`: how many jobs stand where. */
-import type { Counters, JobStatus, Queue, StatusCounts } from '../../client/client.js';
+import type { Counters, Queue, StatusCounts } from '../../client/client.js';
+import { JOB_STATUSES } from '../../domain/job-chart.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { type Column, renderTable } from '../table.js';
@@ -15,17 +16,13 @@ interface Named {
 const totalOf = (counts: StatusCounts): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
 /** A column for each status that any row has. */
-const statusColumns = (rows: readonly Named[]): Column<Named>[] => {
-  const statuses = [...new Set(rows.flatMap(({ counts }) => Object.keys(counts)))] as JobStatus[];
-  return statuses
-    .filter((status) => rows.some(({ counts }) => (counts[status] ?? 0) > 0))
-    .map((status) => ({
-      title: status.toUpperCase(),
-      value: ({ counts }) => formatCount(counts[status] ?? 0),
-      align: 'right',
-      dispensable: 1,
-    }));
-};
+const statusColumns = (rows: readonly Named[]): Column<Named>[] =>
+  JOB_STATUSES.filter((status) => rows.some(({ counts }) => (counts[status] ?? 0) > 0)).map((status) => ({
+    title: status.toUpperCase(),
+    value: ({ counts }) => formatCount(counts[status] ?? 0),
+    align: 'right',
+    dispensable: 1,
+  }));
 
 const BY = ['status', 'queue', 'type'];
 

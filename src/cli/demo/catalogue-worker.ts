@@ -3,7 +3,7 @@ import { catalogueHandler } from './catalogue-handler.js';
 import { type CatalogueSetup, readSetup } from './messages.js';
 import { Gate, runWorkerProcess } from './worker-process.js';
 
-const setup = readSetup<CatalogueSetup>(process.env);
+const setup = readSetup(process.env) as CatalogueSetup;
 const gate = new Gate(setup.waitsInMidWork);
 
 const handler = catalogueHandler(async (at) => {

@@ -38,9 +38,9 @@ const VARIABLE = 'DEMO_WORKER';
 
 export const writeSetup = (setup: WorkerSetup): NodeJS.ProcessEnv => ({ [VARIABLE]: JSON.stringify(setup) });
 
-/** @throws Error when the process was not started by a demo. */
-export const readSetup = <Setup extends WorkerSetup>(env: NodeJS.ProcessEnv): Setup => {
+/** Each kind of worker knows what its demo wrote. @throws Error when the process was not started by a demo. */
+export const readSetup = (env: NodeJS.ProcessEnv): WorkerSetup => {
   const text = env[VARIABLE];
   if (text === undefined) throw new Error('this process is started by the demo');
-  return JSON.parse(text) as Setup;
+  return JSON.parse(text) as WorkerSetup;
 };

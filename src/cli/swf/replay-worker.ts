@@ -19,7 +19,7 @@ export interface WaitingWith {
 /** Node's timers take no more. */
 const LONGEST_TIMER_MS = 2_000_000_000;
 
-const setup = readSetup<ReplaySetup>(process.env);
+const setup = readSetup(process.env) as ReplaySetup;
 const gate = new Gate(false);
 
 const runFor = async (ms: number, signal: AbortSignal): Promise<void> => {

@@ -63,6 +63,7 @@ export const createJob = (job: LoggedJob, queue: string, waitMs: number, leaseMs
 
 /** Seconds that the ledger has recorded of a job: in its result, its error, or, cancelled, its progress. */
 export const runSecondsOf = ({ result, error, progress }: Job): number => {
-  const told = (result ?? error?.detail ?? null) as Partial<FailureDetail> | null;
-  return typeof told?.runSeconds === 'number' ? told.runSeconds : progress.processed;
+  const told: unknown = result ?? error?.detail;
+  const seconds = (told as Partial<FailureDetail> | null | undefined)?.runSeconds;
+  return typeof seconds === 'number' ? seconds : progress.processed;
 };
