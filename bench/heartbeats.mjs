@@ -22,7 +22,9 @@ const UPDATE = 'update counted set n = n + 1, at = clock_timestamp() where id = 
 const openRows = async (databaseUrl) => {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
-  await client.query('create table counted (id int primary key, n bigint not null, at timestamptz) with (fillfactor = 70)');
+  await client.query(
+    'create table counted (id int primary key, n bigint not null, at timestamptz) with (fillfactor = 70)',
+  );
   await client.query('insert into counted select n, 0 from generate_series(1, $1::int) n', [LEASES]);
   await client.query('vacuum analyze counted');
   await client.end();
@@ -86,11 +88,19 @@ await withServer(async (url) => {
   const { ledger, pool } = own.service;
   await pool.query('vacuum analyze jobledger.leases');
   const baseline = isOwn ? undefined : await openBaseline(await createDatabase(url, 'peer'));
-  const report = new Report(`heartbeats: renewals of ${LEASES} leases`, baseline === undefined ? [] : [baseline.settings]);
+  const report = new Report(
+    `heartbeats: renewals of ${LEASES} leases`,
+    baseline === undefined ? [] : [baseline.settings],
+  );
   let next = 0;
   const beat = async () => {
     const { jobId, token } = claimed[(next += 1) % claimed.length];
-    await ledger.heartbeat(jobId, { name: 'heartbeat', token, checkpoint: null, state: null }, bareCall('worker'), null);
+    await ledger.heartbeat(
+      jobId,
+      { name: 'heartbeat', token, checkpoint: null, state: null },
+      bareCall('worker'),
+      null,
+    );
     return 1;
   };
   for (const count of IN_FLIGHT) {

@@ -30,7 +30,9 @@ export const compareHeld = async (serverUrl, { title, unit, open, goal }) => {
   const urls = { [HELD]: await createDatabase(serverUrl, 'held'), [FREE]: await createDatabase(serverUrl, 'free') };
   const opened = { [HELD]: await open(urls[HELD]), [FREE]: await open(urls[FREE]) };
   const names = Object.keys(opened[FREE].sides);
-  const report = new Report(title, [`the snapshot is ${HOLD_SECONDS} s old when the rounds begin, under load all the time`]);
+  const report = new Report(title, [
+    `the snapshot is ${HOLD_SECONDS} s old when the rounds begin, under load all the time`,
+  ]);
   const letGo = await holdSnapshot(urls[HELD]);
   const until = performance.now() + HOLD_SECONDS * 1000;
   while (performance.now() < until) {
@@ -39,7 +41,13 @@ export const compareHeld = async (serverUrl, { title, unit, open, goal }) => {
   const kept = {};
   for (const name of names) {
     const values = await alternate({ [HELD]: opened[HELD].sides[name], [FREE]: opened[FREE].sides[name] });
-    report.row({ label: `${name} after ${HOLD_SECONDS} s`, unit, better: 'higher', values, ...(goal && { goals: { [FREE]: goal } }) });
+    report.row({
+      label: `${name} after ${HOLD_SECONDS} s`,
+      unit,
+      better: 'higher',
+      values,
+      ...(goal && { goals: { [FREE]: goal } }),
+    });
     kept[name] = values[HELD].map((value, round) => (100 * value) / values[FREE][round]);
   }
   if (names.length > 1) {

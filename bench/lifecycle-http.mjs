@@ -20,7 +20,9 @@ await withServer(async (url) => {
     });
     return true;
   };
-  const peer = isOwn ? undefined : await (await import('./peers/pg-boss.mjs')).openPgBoss(await createDatabase(url, 'peer'));
+  const peer = isOwn
+    ? undefined
+    : await (await import('./peers/pg-boss.mjs')).openPgBoss(await createDatabase(url, 'peer'));
   const report = new Report(
     'lifecycle-http: the same over HTTP, clients on the same cores; pg-boss in process',
     peer === undefined ? [] : [peer.settings],

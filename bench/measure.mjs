@@ -43,23 +43,31 @@ export const createDatabase = async (serverUrl, name) => {
 /** A PostgreSQL with the shipped settings (fsync and synchronous_commit on), in a folder that goes away. */
 export const withServer = async (run) => {
   const given = flag('server');
-  if (given !== undefined) return run(await createDatabase(given, `bench_${process.pid}`));
+  if (given !== undefined) {
+    await run(await createDatabase(given, `bench_${process.pid}`));
+    return;
+  }
   const folder = mkdtempSync(join(tmpdir(), 'jobledger-bench-'));
   chmodSync(folder, 0o755);
   const server = await startEmbeddedPostgres({
     dataDir: join(folder, 'data'),
     log: { info: () => undefined, warn: (message) => console.error(message) },
   });
+  const end = async () => {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  // Of a bench that is cut, or of Ctrl-C: the server outlives its starter otherwise.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void end().finally(() => process.exit(1)));
   try {
-    return await run(server.url);
+    await run(server.url);
   } catch (error) {
     console.error(error);
     process.exitCode = 1;
     // What was left open breaks when the server goes, and says nothing new.
     process.on('uncaughtException', () => undefined);
   } finally {
-    await server.stop();
-    rmSync(folder, { recursive: true, force: true });
+    await end();
   }
   // Nothing that a side left open keeps the process.
   process.exit();

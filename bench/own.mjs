@@ -50,10 +50,10 @@ export const openOwn = async (databaseUrl, { duties = true } = {}) => {
       call('client'),
     );
 
-  const claim = async (count = 1, { queue = 'bench', leaseMs = null } = {}) =>
+  const claim = async (count = 1, { queue = 'bench', leaseMs = null, waitMs = 1_000 } = {}) =>
     (
       await ledger.claim({
-        ...{ workerId: 'w', filter: { queues: [queue] }, max: count, waitMs: 1_000, leaseMs, start: true },
+        ...{ workerId: 'w', filter: { queues: [queue] }, max: count, waitMs, leaseMs, start: true },
         ...{ origin: origin('worker'), idempotency: idempotency(), signal: new AbortController().signal },
       })
     ).map(({ outcome: { jobId, run, attempt } }) => ({ jobId, token: { run, attempt } }));

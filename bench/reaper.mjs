@@ -24,7 +24,7 @@ const NO_INDEX = ['enable_indexscan', 'enable_indexonlyscan', 'enable_bitmapscan
 const fill = (pool, count) =>
   pool.query({
     text: `insert into jobledger.leases (job_id, run, attempt, worker_id, lease_ms, expires_at, last_beat_at, beats, deadline_at)
-      select gen_random_uuid(), 1, 1, 'w', 60000, clock_timestamp() + interval '1 hour', clock_timestamp(), n * 1000000,
+      select gen_random_uuid(), 1, 1, 'w', 60000, clock_timestamp() + interval '1 hour', clock_timestamp(), n::bigint * 1000000,
         clock_timestamp() + interval '1 hour' + n * interval '1 ms'
       from generate_series(1, $1::int) n`,
     values: [count],
@@ -41,7 +41,7 @@ const makeDue = async (own) => {
     ids.push(...claimed.map(({ jobId }) => jobId));
   }
   await own.service.pool.query(
-    `update jobledger.leases set deadline_at = clock_timestamp() - interval '1 s', expires_at = clock_timestamp() - interval '1 s'
+    `update jobledger.leases set deadline_at = jobledger.now_ms() - interval '1 s', expires_at = jobledger.now_ms() - interval '1 s'
       where job_id = any ($1)`,
     [ids],
   );
@@ -62,7 +62,9 @@ const findDue = async ({ service }) => {
 const scanDue = async ({ service }) => {
   const client = await service.pool.connect();
   try {
-    await client.query(`begin; set local enable_seqscan = on; ${NO_INDEX.map((name) => `set local ${name} = off`).join('; ')}`);
+    await client.query(
+      `begin; set local enable_seqscan = on; ${NO_INDEX.map((name) => `set local ${name} = off`).join('; ')}`,
+    );
     const upTo = service.clock.now();
     let [at, id] = ['epoch', '00000000-0000-0000-0000-000000000000'];
     let found = 0;
@@ -120,7 +122,8 @@ await withServer(async (url) => {
     'without the index': async () => {
       const ms = await timed(DUE, () => scanDue(own));
       const sweep = await reaper.sweep();
-      if (sweep.requeued + sweep.reaped !== DUE) throw new Error(`the sweep did ${JSON.stringify({ ...sweep, jobs: [] })}`);
+      if (sweep.requeued + sweep.reaped !== DUE)
+        throw new Error(`the sweep did ${JSON.stringify({ ...sweep, jobs: [] })}`);
       sweeps.push(sweep.durationMs);
       return ms;
     },

@@ -26,7 +26,9 @@ const ratiosOf = (row, peer) => {
 };
 
 const spread = (values, text) =>
-  values.length === 1 ? text(values[0]) : `${text(median(values))} (${text(Math.min(...values))}–${text(Math.max(...values))})`;
+  values.length === 1
+    ? text(values[0])
+    : `${text(median(values))} (${text(Math.min(...values))}–${text(Math.max(...values))})`;
 
 /** Every side of a row with its median and range, and how many times better ours is. */
 export const sidesOf = (row) =>
