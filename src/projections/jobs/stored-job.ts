@@ -48,7 +48,8 @@ export class UnreadableEvent extends Error {
     const { position, type, version } = this.event;
     const known = versionOf(type);
     const place = `event ${position} of the job is ${type} of version ${version}`;
-    if (known === 0) return `${place}, a type that this process does not know: when a newer jobledger wrote it, ${CURE}`;
+    if (known === 0)
+      return `${place}, a type that this process does not know: when a newer jobledger wrote it, ${CURE}`;
     return version > known
       ? `${place}, this process knows it up to version ${known}: a newer jobledger wrote it: ${CURE}`
       : undefined;
