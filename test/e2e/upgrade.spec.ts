@@ -101,6 +101,10 @@ it('[UP-01, UP-02] a newer release beside an older one: each does what it can, a
     roll: { queued: 1, completed: 1 },
     unseen: { queued: 1 },
   });
+  // Nothing was skipped, by nobody.
+  for (const name of ['jobs', 'counters']) {
+    expect((await before.get(`/v1/admin/projections/${name}`)).body).toMatchObject({ parked: 0, lastError: null });
+  }
   const { checks } = await ready(before);
   expect(checks.version).toMatchObject({ status: 'degraded', detail: expect.stringContaining('a newer jobledger') });
   expect((await ready(after)).checks.version).toBeUndefined();
