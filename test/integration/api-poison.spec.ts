@@ -120,6 +120,8 @@ it('a queued job whose history cannot be read is passed over: it starves nobody,
     status: 200,
     body: { jobs: [] },
   });
+  // A newer process, which may read it, finds it free.
+  expect((await owner.query('select from jobledger.reservations where job_id = $1', [jobId])).rowCount).toBe(0);
   const sound = [await api.create({ queue: 'shared' }), await api.create({ queue: 'shared' })];
   const both = await api.post('/v1/claims', { workerId: 'w', queues: ['shared'], max: 5, waitMs: 5_000 });
   expect(both.body.jobs.map(({ job }: { job: { id: string } }) => job.id)).toEqual(sound.map((made) => made.jobId));
