@@ -21,7 +21,7 @@ export const bareCall = (type) => ({ ...call(type), idempotency: null });
 const spec = (queue) => ({
   ...{ type: 'bench', queue, payload: { url: 'https://example.org/things/1', size: 12345 } },
   ...{ priority: 0, tags: [], autostart: true, availableAt: null, maxAttempts: null, total: null },
-  ...{ policy: null, preset: null, correlationId: randomUUID(), createdBy: 'anonymous' },
+  ...{ policy: null, preset: null, correlationId: randomUUID(), createdBy: 'bench' },
 });
 
 const unexpected = (error) => {
