@@ -13,7 +13,13 @@ const origin = (type) => ({
 /** Every call has a key of its own. */
 const idempotency = () => ({ key: randomBytes(32), fingerprint: randomBytes(32) });
 
-export const call = (type) => ({ origin: origin(type), idempotency: idempotency(), ifMatch: null, bytes: 300 });
+export const call = (type) => ({
+  origin: origin(type),
+  idempotency: idempotency(),
+  ifMatch: null,
+  onlyJobsOf: null,
+  bytes: 300,
+});
 
 /** Of one call that asks for nothing but a sign of life: it needs no key. */
 export const bareCall = (type) => ({ ...call(type), idempotency: null });
@@ -21,7 +27,7 @@ export const bareCall = (type) => ({ ...call(type), idempotency: null });
 const spec = (queue) => ({
   ...{ type: 'bench', queue, payload: { url: 'https://example.org/things/1', size: 12345 } },
   ...{ priority: 0, tags: [], autostart: true, availableAt: null, maxAttempts: null, total: null },
-  ...{ policy: null, preset: null, correlationId: randomUUID(), createdBy: 'bench' },
+  ...{ policy: null, preset: null, correlationId: randomUUID(), createdBy: 'anonymous' },
 });
 
 const unexpected = (error) => {
