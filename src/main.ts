@@ -8,11 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type * as wire from './api/contract.js';
+import { ApiKeys } from './api/keys/api-keys.js';
+import { KeyFileError } from './api/keys/key-file.js';
 import { Shutdown } from './api/shutdown.js';
 import { createApplication } from './application.js';
-import { type Config, describeConfig, loadConfig } from './config.js';
+import { type Config, ConfigError, describeConfig, loadConfig } from './config.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
-import { createLogger, type Logger, nestLogger, projectionLog, reaperLog } from './process-log.js';
+import { createLogger, keyLog, type Logger, nestLogger, projectionLog, reaperLog } from './process-log.js';
 
 const versionOf = (): string => {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
@@ -26,8 +28,19 @@ const openDatabase = async ({ databaseUrl, dataDir }: Config, log: Logger): Prom
   return startEmbeddedPostgres({ dataDir, log: serverLog });
 };
 
+/** @throws ConfigError when the file of keys is missing, unreadable, broken or without a key. */
+const openKeys = ({ apiKeys }: Config, log: Logger): ApiKeys | null => {
+  try {
+    return apiKeys === null ? null : new ApiKeys(apiKeys, keyLog(log));
+  } catch (error) {
+    if (error instanceof KeyFileError) throw new ConfigError(`JOBLEDGER_API_KEYS: ${error.message}`, { cause: error });
+    throw error;
+  }
+};
+
 const openApplication = (
   config: Config,
+  keys: ApiKeys | null,
   databaseUrl: string,
   shutdown: Shutdown,
   log: Logger,
@@ -47,6 +60,7 @@ const openApplication = (
     },
     run: config.run,
     shutdown,
+    keys,
     settings: describeConfig(config) as wire.ConfigView,
     version: versionOf(),
     logger: nestLogger(log, () => state.ready),
@@ -117,7 +131,8 @@ const serve = async (
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   const url = `http://${name}:${address.port}`;
   state.ready = true;
-  process.stdout.write(`Jobledger is ready at ${url} (no API keys: loopback only, every role granted)\n`);
+  const access = config.apiKeys === null ? 'no API keys: loopback only, every role granted' : 'API keys are needed';
+  process.stdout.write(`Jobledger is ready at ${url} (${access})\n`);
   log.info({ signal: await signalled }, 'stopping');
 };
 
@@ -125,11 +140,12 @@ const run = async (state: { ready: boolean }): Promise<void> => {
   const signalled = untilSignalled();
   const config = loadConfig(process.env, process.cwd());
   const log = createLogger(config.logLevel);
+  const keys = openKeys(config, log);
   const embedded = await openDatabase(config, log);
   try {
     const shutdown = new Shutdown();
     const databaseUrl = embedded?.url ?? config.databaseUrl ?? '';
-    const app = await openApplication(config, databaseUrl, shutdown, log, state).catch((error: unknown) => {
+    const app = await openApplication(config, keys, databaseUrl, shutdown, log, state).catch((error: unknown) => {
       throw namingTheSetting(config, error);
     });
     const stopping = signalled.finally(() => shutdown.begin());

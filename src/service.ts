@@ -171,9 +171,10 @@ const projectionsOf = (
   projections: readonly Projection[],
 ) => {
   const log = options.projectionLog ?? NO_LOG;
-  const projectionWatch = new ProjectionWatch(store, pool, projections);
+  const runner = new ProjectionRunner({ store, pool, projections: projections.filter(follows), instanceId, log });
+  const projectionWatch = new ProjectionWatch(store, pool, projections, (name) => runner.hurry(name));
   return {
-    projections: new ProjectionRunner({ store, pool, projections: projections.filter(follows), instanceId, log }),
+    projections: runner,
     projectionWatch,
     catalogue: new ProjectionCatalogue({ pool, projections, watch: projectionWatch }),
   };

@@ -244,6 +244,7 @@ export class Claims {
             command: { name: 'claim', workerId, leaseMs, start },
             origin,
             ifMatch: null,
+            onlyJobsOf: null,
             leaseMs: null,
             fenceBeats: null,
           })),
@@ -310,7 +311,8 @@ export class Claims {
     for (const { outcome } of claimed) {
       const token = { run: outcome.run, attempt: outcome.attempt };
       const command = { name: 'release', token, reason: 'claimer_gone' } as const;
-      const member = { jobId: outcome.jobId, command, origin, ifMatch: null, leaseMs: null, fenceBeats: null };
+      const place = { ifMatch: null, onlyJobsOf: null, leaseMs: null, fenceBeats: null };
+      const member = { jobId: outcome.jobId, command, origin, ...place };
       const deadline = performance.now() + APPEND_MS;
       const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true } as const;
       await this.pipeline.submit(group, 0);

@@ -176,6 +176,7 @@ describe('the reaper on PostgreSQL', () => {
         origin: { actor: { type: 'worker', id: 'w1' }, commandId: 'c', correlationId: null, traceparent: null },
         idempotency: null,
         ifMatch: null,
+        onlyJobsOf: null,
         bytes: 0,
       },
       null,
