@@ -25,4 +25,4 @@ export const runsOfAll = (isFull) =>
 const MINUTE_MS = 60_000;
 
 /** Longer than this hangs. */
-export const limitMs = (isFull) => (isFull ? 60 : 6) * MINUTE_MS;
+export const limitMs = (isFull) => (isFull ? 60 : 8) * MINUTE_MS;

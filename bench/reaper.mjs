@@ -1,5 +1,5 @@
 /** One sweep: 1,000 jobs due among 1,000,000 running ones, and none due; beside the same query without the index. */
-import { alternate, elapsed, volume, withServer } from './measure.mjs';
+import { alternate, elapsed, rounds, vacuum, volume, withServer } from './measure.mjs';
 import { openOwn } from './own.mjs';
 import { median, Report } from './report.mjs';
 
@@ -96,8 +96,8 @@ await withServer(async (url) => {
   const idle = await pool.connect();
   await idle.query('set statement_timeout = 0');
   await fill(idle, RUNNING);
-  await idle.query('vacuum analyze jobledger.leases');
   idle.release(true);
+  await vacuum(url);
   const report = new Report(`reaper: ${DUE} jobs due among ${RUNNING} running`, [
     'the running ones are rows of leases, written in one statement; the due ones are jobs that were created and claimed',
   ]);
@@ -131,7 +131,7 @@ await withServer(async (url) => {
   report.row({ label: `search, ${DUE} due`, unit: 'ms', better: 'lower', limit: '< 50 ms', values: searches });
   report.row({
     ...{ label: `sweep: ${DUE} found, judged, and requeued through the log`, unit: 'ms', better: 'lower' },
-    values: { jobledger: sweeps },
+    values: { jobledger: sweeps.slice(-rounds) },
   });
   report.end();
   await own.close();
