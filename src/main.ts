@@ -1,8 +1,11 @@
 /** The process: reads the configuration, starts what it says, and stops it in order. */
 import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type * as wire from './api/contract.js';
 import { ApiKeys } from './api/keys/api-keys.js';
@@ -101,8 +104,18 @@ const untilSignalled = (): Promise<NodeJS.Signals> =>
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
   });
 
-/** For so long after the signal whoever asks is told that this process is stopping, and goes elsewhere. */
+/** For so long after the signal, at least, whoever asks is told that this process is stopping, and goes elsewhere. */
 const FAREWELL_MS = 250;
+/** For so long at most while connections are open: each is closed by the answer that it gets meanwhile. */
+const LONGEST_FAREWELL_MS = 2_000;
+const CONNECTIONS_POLL_MS = 50;
+
+const farewell = async (server: Server): Promise<void> => {
+  const began = performance.now();
+  const connections = promisify(server.getConnections.bind(server));
+  await sleep(FAREWELL_MS);
+  while (performance.now() - began < LONGEST_FAREWELL_MS && (await connections()) > 0) await sleep(CONNECTIONS_POLL_MS);
+};
 
 const serve = async (
   app: NestFastifyApplication,
@@ -138,7 +151,7 @@ const run = async (state: { ready: boolean }): Promise<void> => {
     const stopping = signalled.finally(() => shutdown.begin());
     try {
       await serve(app, config, stopping, log, state);
-      await sleep(FAREWELL_MS);
+      await farewell(app.getHttpServer());
     } finally {
       await app.close();
     }

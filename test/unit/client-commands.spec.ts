@@ -65,7 +65,7 @@ describe('a command', () => {
     expect(new Set(keys()).size).toBe(2);
   });
 
-  it.each([
+  it.each<[unknown, string]>([
     ['', 'empty'],
     ['a\n', 'a line'],
     [' a', 'a space'],

@@ -50,6 +50,11 @@ describe('a configuration with nothing set', () => {
     });
   });
 
+  it('takes no notice of what is for those who call a service', () => {
+    const { settings } = describeConfig(load({ JOBLEDGER_URL: 'http://127.0.0.1:1', JOBLEDGER_API_KEY: 'a' }));
+    expect(settings).toEqual(describeConfig(load({})).settings);
+  });
+
   it('says that each value is a default', () => {
     const { settings } = describeConfig(load({}));
     expect(new Set(settings.map(({ source }) => source))).toEqual(new Set(['default']));
