@@ -53,7 +53,9 @@ describe('jobs', () => {
     expect(table).toMatchObject({ code: 0, stderr: '' });
     expect(table.stdout.split('\n')).toEqual([
       expect.stringMatching(/^ID +STATUS +SINCE +TYPE +QUEUE +ATTEMPT +PROGRESS +WORKER, WAIT OR ERROR$/),
-      expect.stringMatching(new RegExp(`^${jobId}  failed .* report  listed +1 +NoSuchPage: page 7 is missing$`)),
+      expect.stringMatching(
+        new RegExp(`^${jobId}  failed +[1-9]\\d*m?s .*report  listed +1 +NoSuchPage: page 7 is missing$`),
+      ),
       '',
     ]);
     const json = await run('jobs', 'list', '--queue', 'listed', '--json');
