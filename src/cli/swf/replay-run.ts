@@ -74,7 +74,7 @@ export class ReplayRun {
   }
 
   /** Null when nobody was to be killed. */
-  get kill(): Pick<WorkerKill, 'victim' | 'held' | 'recoveredMs'> | null {
+  get kill(): Pick<WorkerKill, 'recoveredMs'> | null {
     return this.#kill;
   }
 
@@ -184,10 +184,12 @@ export class ReplayRun {
   }
 
   #tellKill(step: KillStep): void {
-    const { victim, held, recoveredMs } = this.#kill!;
+    const { victim, lost, recoveredMs } = this.#kill!;
     const name = nameOf(victim ?? '');
-    const jobs = held === 1 ? '1 job' : `${formatCount(held)} jobs`;
-    if (step === 'struck') this.display.say(`killed ${name} (SIGKILL), which held ${jobs}`);
-    else this.display.say(`the ${jobs} of ${name} were taken over, ${formatSeconds(recoveredMs ?? 0)} after the kill`);
+    if (step === 'struck') this.display.say(`killed ${name} (SIGKILL) while it held work`);
+    else {
+      const what = lost === 1 ? '1 lease lapsed, its job was' : `${formatCount(lost)} leases lapsed, their jobs were`;
+      this.display.say(`of ${name} ${what} taken over, ${formatSeconds(recoveredMs ?? 0)} after the kill`);
+    }
   }
 }
