@@ -34,6 +34,8 @@ export interface Config {
   readonly policy: Policy;
   /** Of lease tokens; null: the installation's own, kept in the database. */
   readonly secret: string | null;
+  /** Path of the file of API keys; null: nobody needs one. */
+  readonly apiKeys: string | null;
   /** Commands that may wait before further ones are refused. */
   readonly maxPending: number;
   /** How long the answer of a command is kept for its repetition. */
@@ -87,7 +89,7 @@ const valuesOf = (written: WrittenSettings): Values => {
 
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
 
-const requireBuilt = (written: WrittenSettings, { HOST, EVENT_STORE }: Values): void => {
+const requireBuilt = (written: WrittenSettings, { EVENT_STORE }: Values): void => {
   for (const [key, { notBuilt }] of Object.entries<Setting<unknown>>(SETTINGS)) {
     const found = written.get(key);
     if (notBuilt === true && found !== undefined) throw new ConfigError(`${found.name}: is not built yet, unset it`);
@@ -95,11 +97,14 @@ const requireBuilt = (written: WrittenSettings, { HOST, EVENT_STORE }: Values): 
   if (EVENT_STORE !== 'postgres') {
     throw new ConfigError(`${PREFIX}EVENT_STORE: "${EVENT_STORE}" is not built yet, expected "postgres"`);
   }
-  if (!LOOPBACK.test(HOST)) {
-    throw new ConfigError(
-      `${PREFIX}HOST: expected a loopback address, not "${HOST}": without API keys, which are not built yet, anybody could do anything`,
-    );
-  }
+};
+
+/** Without keys every caller has every role. */
+const requireKeysBeyondLoopback = ({ HOST, API_KEYS }: Values): void => {
+  if (API_KEYS !== null || LOOPBACK.test(HOST)) return;
+  throw new ConfigError(
+    `${PREFIX}HOST: expected a loopback address, not "${HOST}": without API keys (${PREFIX}API_KEYS) anybody could do anything`,
+  );
 };
 
 const policyOverrides = (written: WrittenSettings): PolicyOverrides => {
@@ -146,7 +151,9 @@ export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
   requireKnownNames(written);
   const values = valuesOf(written);
   requireBuilt(written, values);
+  requireKeysBeyondLoopback(values);
   const policy = mergePolicy(PRESETS[values.PRESET], policyOverrides(written));
+  const apiKeys = values.API_KEYS === null ? null : resolve(cwd, values.API_KEYS);
   const dataDir = values.DATA_DIR === null ? defaultDataDir(env) : resolve(cwd, values.DATA_DIR);
   return {
     host: values.HOST,
@@ -160,10 +167,11 @@ export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
     preset: values.PRESET,
     policy,
     secret: values.SECRET,
+    apiKeys,
     maxPending: values.MAX_PENDING,
     idempotencyMs: values.IDEMPOTENCY_MS,
     logLevel: values.LOG_LEVEL,
-    described: [file, ...describe(written, { ...values, DATA_DIR: dataDir }, policy)],
+    described: [file, ...describe(written, { ...values, DATA_DIR: dataDir, API_KEYS: apiKeys }, policy)],
   };
 };
 

@@ -132,6 +132,11 @@ export class JobledgerClient {
     return this.#jobCommand(jobId, 'retry', body, options);
   }
 
+  /** Nobody gets the job until `resume`; a worker that has it is told with its next heartbeat, and gives it back. */
+  hold(jobId: Id, body: wire.HoldJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.#jobCommand(jobId, 'hold', body, options);
+  }
+
   /** What the job waited for has come. */
   resume(jobId: Id, body: wire.ResumeJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
     return this.#jobCommand(jobId, 'resume', body, options);
@@ -266,6 +271,21 @@ export class JobledgerClient {
     return this.#command('/v1/admin/reaper/sweep', request, options);
   }
 
+  /** Ends a job that somebody works on or waits for as failed, `ManualTimeout`. */
+  forceFail(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.#command(operatorPath(jobId, 'force-fail'), body, options);
+  }
+
+  /** Takes a job away from its worker, in the same run; gives a dead letter a new run. */
+  requeue(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.#command(operatorPath(jobId, 'requeue'), body, options);
+  }
+
+  /** Ends whatever is not ended as failed, `EmergencyStop`; no events when it has ended already. */
+  emergencyStop(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.#command(operatorPath(jobId, 'emergency-stop'), body, options);
+  }
+
   /** The end of the log: keep it elsewhere, and give it to `verifyLog` later. */
   logHead(options?: ReadOptions): Promise<wire.LogHead> {
     return this.#get('/v1/log/head', {}, options);
@@ -385,6 +405,8 @@ export class JobledgerClient {
 }
 
 const jobPath = (jobId: Id): string => `/v1/jobs/${encodeURIComponent(jobId)}`;
+
+const operatorPath = (jobId: Id, name: string): string => `/v1/admin/jobs/${encodeURIComponent(jobId)}/${name}`;
 
 const commandHeaders = ({ ifMatch }: CommandOptions): Readonly<Record<string, string | undefined>> => ({
   'if-match': ifMatch?.toString(),

@@ -47,7 +47,8 @@ export const SETTINGS = {
   RUN: setting(subset(...DUTIES), DUTIES),
   REAPER_INTERVAL_MS: setting(milliseconds(100, DAY_MS), 60_000),
   PRESET: setting(choice<PresetName>('protea', 'antenna', 'beacon'), 'protea'),
-  API_KEYS: setting(text('the path of a file'), null, { notBuilt: true }),
+  /** Unset: nobody needs a key, and it listens on loopback only. */
+  API_KEYS: setting(text('the path of a file'), null),
   SECRET: setting(text('at least 16 characters', 16), null, { redact: () => HIDDEN }),
   MAX_PENDING: setting(whole(1, 1_000_000), 10_000),
   IDEMPOTENCY_MS: setting(milliseconds(DAY_MS, MAX_DURATION_MS), DAY_MS),
