@@ -6,7 +6,7 @@ import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@ne
 import type { FastifyRequest } from 'fastify';
 import { Telemetry } from '../../telemetry.js';
 import { API_KEYS } from '../ports.js';
-import { Problem } from '../problem.js';
+import { Problem, unauthenticated } from '../problem.js';
 import { RequestBody } from '../request-body.js';
 import { type Access, accessTo, OPEN } from './access.js';
 import type { ApiKeys } from './api-keys.js';
@@ -15,9 +15,6 @@ import type { Role } from './roles.js';
 
 const HEADER = 'authorization';
 const BEARER = /^bearer +(.+)$/i;
-
-const unauthenticated = (detail: string): Problem =>
-  new Problem('unauthenticated', detail, { headers: { 'www-authenticate': 'Bearer' } });
 
 /** Names follow values in it. */
 const isRepeated = ({ rawHeaders }: FastifyRequest['raw']): boolean => {
