@@ -24,8 +24,8 @@ const NO_INDEX = ['enable_indexscan', 'enable_indexonlyscan', 'enable_bitmapscan
 const fill = (pool, count) =>
   pool.query({
     text: `insert into jobledger.leases (job_id, run, attempt, worker_id, lease_ms, expires_at, last_beat_at, beats, deadline_at)
-      select gen_random_uuid(), 1, 1, 'w', 60000, clock_timestamp() + interval '1 hour', clock_timestamp(), n::bigint * 1000000,
-        clock_timestamp() + interval '1 hour' + n * interval '1 ms'
+      select gen_random_uuid(), 1, 1, 'w', 60000, now() + interval '2 hours', now(), n::bigint * 1000000,
+        now() + interval '1 hour' + n * interval '1 ms'
       from generate_series(1, $1::int) n`,
     values: [count],
     query_timeout: 300_000,
@@ -41,7 +41,9 @@ const makeDue = async (own) => {
     ids.push(...claimed.map(({ jobId }) => jobId));
   }
   await own.service.pool.query(
-    `update jobledger.leases set deadline_at = jobledger.now_ms() - interval '1 s', expires_at = jobledger.now_ms() - interval '1 s'
+    `update jobledger.leases set
+        deadline_at = date_trunc('milliseconds', now()) - interval '1 s',
+        expires_at = date_trunc('milliseconds', now()) - interval '1 s'
       where job_id = any ($1)`,
     [ids],
   );
