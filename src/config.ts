@@ -25,6 +25,8 @@ export interface Config {
   /** Most connections of this process to the database. */
   readonly databasePoolSize: number;
   readonly statementTimeoutMs: number;
+  /** Connection string of the EventStoreDB or KurrentDB that keeps the log; null: the database keeps it. */
+  readonly eventStoreDbUrl: string | null;
   /** Of the embedded PostgreSQL. */
   readonly dataDir: string;
   readonly run: readonly Duty[];
@@ -87,17 +89,28 @@ const valuesOf = (written: WrittenSettings): Values => {
 
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
 
-const requireBuilt = (written: WrittenSettings, { HOST, EVENT_STORE }: Values): void => {
+const requireBuilt = (written: WrittenSettings, { HOST }: Values): void => {
   for (const [key, { notBuilt }] of Object.entries<Setting<unknown>>(SETTINGS)) {
     const found = written.get(key);
     if (notBuilt === true && found !== undefined) throw new ConfigError(`${found.name}: is not built yet, unset it`);
   }
-  if (EVENT_STORE !== 'postgres') {
-    throw new ConfigError(`${PREFIX}EVENT_STORE: "${EVENT_STORE}" is not built yet, expected "postgres"`);
-  }
   if (!LOOPBACK.test(HOST)) {
     throw new ConfigError(
       `${PREFIX}HOST: expected a loopback address, not "${HOST}": without API keys, which are not built yet, anybody could do anything`,
+    );
+  }
+};
+
+/** A log is never chosen by one setting and named by another: half a change would go on with another log. */
+const requireOneLog = ({ EVENT_STORE, EVENTSTOREDB_URL }: Values): void => {
+  if (EVENT_STORE === 'eventstoredb' && EVENTSTOREDB_URL === null) {
+    throw new ConfigError(
+      `${PREFIX}EVENTSTOREDB_URL: expected ${SETTINGS.EVENTSTOREDB_URL.expected}, since ${PREFIX}EVENT_STORE is "eventstoredb"`,
+    );
+  }
+  if (EVENT_STORE === 'postgres' && EVENTSTOREDB_URL !== null) {
+    throw new ConfigError(
+      `${PREFIX}EVENTSTOREDB_URL: is set, and ${PREFIX}EVENT_STORE is "postgres": unset one, or set the other to "eventstoredb"`,
     );
   }
 };
@@ -146,6 +159,7 @@ export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
   requireKnownNames(written);
   const values = valuesOf(written);
   requireBuilt(written, values);
+  requireOneLog(values);
   const policy = mergePolicy(PRESETS[values.PRESET], policyOverrides(written));
   const dataDir = values.DATA_DIR === null ? defaultDataDir(env) : resolve(cwd, values.DATA_DIR);
   return {
@@ -154,6 +168,7 @@ export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
     databaseUrl: values.DATABASE_URL,
     databasePoolSize: values.DATABASE_POOL_SIZE,
     statementTimeoutMs: values.STATEMENT_TIMEOUT_MS,
+    eventStoreDbUrl: values.EVENTSTOREDB_URL,
     dataDir,
     run: values.RUN,
     reaperIntervalMs: values.REAPER_INTERVAL_MS,

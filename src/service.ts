@@ -24,6 +24,7 @@ import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
 import { EventStoreDbEventStore } from './event-store/eventstoredb/eventstoredb-event-store.js';
 import { openDriver } from './event-store/eventstoredb/open-driver.js';
+import { bindLog, type PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
 import { installationSecret } from './leases/installation.js';
@@ -144,7 +145,7 @@ export interface Service {
   readonly close: () => Promise<void>;
 }
 
-const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): 'here' | 'elsewhere' =>
+const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): PlaceOfLog =>
   eventStoreDbUrl === undefined ? 'here' : 'elsewhere';
 
 const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, contexts: Contexts) => {
@@ -273,6 +274,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
   const pool = createLedgerPool({ connectionString, poolSize: poolSize - readers, statementTimeoutMs });
   const readPool = createLedgerPool({ connectionString, poolSize: readers, statementTimeoutMs });
+  await bindLog(pool, placeOfLog(options));
   const clock = new DatabaseClock(pool);
   await clock.start();
   const { store, reading, duties } = await openLog(options, pool, readPool, clock);
