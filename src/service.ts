@@ -200,7 +200,7 @@ const projectionsOf = (
 /** Whether a projection has to be run; appends write the others. */
 const follows = ({ inline }: Projection): boolean => inline !== true;
 
-/** On connections of its own. Beside a log elsewhere nothing is made anew: no lock keeps appends from its last page. */
+/** On connections of its own. */
 const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, projections: readonly Projection[]) => {
   const pool = createLedgerPool({
     connectionString: options.databaseUrl,
