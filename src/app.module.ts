@@ -19,6 +19,7 @@ import { JobCommandsController } from './api/controllers/job-commands.controller
 import { JobHistoryController } from './api/controllers/job-history.controller.js';
 import { JobsController } from './api/controllers/jobs.controller.js';
 import { MetricsController } from './api/controllers/metrics.controller.js';
+import { OperatorCommandsController } from './api/controllers/operator-commands.controller.js';
 import { OperationsController } from './api/controllers/operations.controller.js';
 import { StreamsController } from './api/controllers/streams.controller.js';
 import { UpkeepController } from './api/controllers/upkeep.controller.js';
@@ -28,8 +29,10 @@ import { EndOfRun } from './api/end-of-run.js';
 import { Freshness } from './api/freshness.js';
 import { JobList } from './api/job-list.js';
 import { JobReader } from './api/job-reader.js';
+import type { ApiKeys } from './api/keys/api-keys.js';
+import { KeyGuard } from './api/keys/key.guard.js';
 import { LedgerMetrics } from './api/ledger-metrics.js';
-import { CLOCK, EVENT_STORE, JOB_ROWS, LEASES, SETTINGS } from './api/ports.js';
+import { API_KEYS, CLOCK, EVENT_STORE, JOB_ROWS, LEASES, SETTINGS } from './api/ports.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { QueryGuard } from './api/query.guard.js';
 import { Readiness } from './api/readiness.js';
@@ -66,6 +69,7 @@ const API_CONTROLLERS = [
   CreateController,
   JobsController,
   JobCommandsController,
+  OperatorCommandsController,
   WorkerCallsController,
   ClaimsController,
   JobHistoryController,
@@ -110,6 +114,8 @@ export interface AppOptions {
   readonly shutdown: Shutdown;
   /** As `GET /v1/config` shows them. */
   readonly settings: wire.ConfigView;
+  /** Null: nobody needs a key. */
+  readonly keys: ApiKeys | null;
 }
 
 @Module({})
@@ -117,6 +123,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
   constructor(
     @Inject(SERVICE) private readonly service: Service,
     @Inject(RUN) private readonly run: readonly Duty[],
+    @Inject(API_KEYS) private readonly keys: ApiKeys | null,
     private readonly shutdown: Shutdown,
     streams: SseStreams,
   ) {
@@ -127,7 +134,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
     });
   }
 
-  static for({ service, run, shutdown, settings }: AppOptions): DynamicModule {
+  static for({ service, run, shutdown, settings, keys }: AppOptions): DynamicModule {
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
@@ -145,11 +152,14 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
         { provide: RUN, useValue: run },
         { provide: Shutdown, useValue: shutdown },
         { provide: SETTINGS, useValue: settings },
+        { provide: API_KEYS, useValue: keys },
         ...PARTS.map(([provide, part]) => ({ provide, inject: [SERVICE], useFactory: part })),
         ...[...COMMAND_HANDLERS, ReapJobHandler, CommandMeter],
         ...[EndOfRun, Freshness, JobList, JobReader, LedgerMetrics, Readiness, Telemetry],
         ...[CounterStream, JobStreams, LogStreams],
         { provide: SseStreams, useFactory: () => new SseStreams() },
+        // In this order: who calls is judged before what they ask.
+        { provide: APP_GUARD, useClass: KeyGuard },
         { provide: APP_GUARD, useClass: QueryGuard },
         { provide: APP_PIPE, useClass: RequestPipe },
         { provide: APP_FILTER, useClass: ProblemFilter },
@@ -158,6 +168,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
   }
 
   onApplicationBootstrap(): void {
+    this.keys?.start();
     if (this.run.includes('projections')) {
       this.service.projections.start();
       this.service.upkeep.start();
@@ -167,6 +178,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
 
   /** Before the server closes. */
   onModuleDestroy(): void {
+    this.keys?.stop();
     this.shutdown.begin();
   }
 

@@ -36,6 +36,8 @@ export interface Config {
   readonly policy: Policy;
   /** Of lease tokens; null: the installation's own, kept in the database. */
   readonly secret: string | null;
+  /** Path of the file of API keys; null: nobody needs one. */
+  readonly apiKeys: string | null;
   /** Commands that may wait before further ones are refused. */
   readonly maxPending: number;
   /** How long the answer of a command is kept for its repetition. */
@@ -89,16 +91,12 @@ const valuesOf = (written: WrittenSettings): Values => {
 
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
 
-const requireBuilt = (written: WrittenSettings, { HOST }: Values): void => {
-  for (const [key, { notBuilt }] of Object.entries<Setting<unknown>>(SETTINGS)) {
-    const found = written.get(key);
-    if (notBuilt === true && found !== undefined) throw new ConfigError(`${found.name}: is not built yet, unset it`);
-  }
-  if (!LOOPBACK.test(HOST)) {
-    throw new ConfigError(
-      `${PREFIX}HOST: expected a loopback address, not "${HOST}": without API keys, which are not built yet, anybody could do anything`,
-    );
-  }
+/** Without keys every caller has every role. */
+const requireKeysBeyondLoopback = ({ HOST, API_KEYS }: Values): void => {
+  if (API_KEYS !== null || LOOPBACK.test(HOST)) return;
+  throw new ConfigError(
+    `${PREFIX}HOST: expected a loopback address, not "${HOST}": without API keys (${PREFIX}API_KEYS) anybody could do anything`,
+  );
 };
 
 /** A log is never chosen by one setting and named by another: half a change would go on with another log. */
@@ -152,15 +150,16 @@ const describe = (
 /**
  * @param env the environment; names in it are case-insensitive, an empty value is unset.
  * @param cwd where `jobledger.yaml` is looked for, and what paths are relative to.
- * @throws ConfigError naming the setting that is unknown, out of range, or not built yet.
+ * @throws ConfigError naming the setting that is unknown, out of range, or at odds with another.
  */
 export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
   const { file, settings: written } = readSettings(env, cwd);
   requireKnownNames(written);
   const values = valuesOf(written);
-  requireBuilt(written, values);
   requireOneLog(values);
+  requireKeysBeyondLoopback(values);
   const policy = mergePolicy(PRESETS[values.PRESET], policyOverrides(written));
+  const apiKeys = values.API_KEYS === null ? null : resolve(cwd, values.API_KEYS);
   const dataDir = values.DATA_DIR === null ? defaultDataDir(env) : resolve(cwd, values.DATA_DIR);
   return {
     host: values.HOST,
@@ -175,10 +174,11 @@ export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
     preset: values.PRESET,
     policy,
     secret: values.SECRET,
+    apiKeys,
     maxPending: values.MAX_PENDING,
     idempotencyMs: values.IDEMPOTENCY_MS,
     logLevel: values.LOG_LEVEL,
-    described: [file, ...describe(written, { ...values, DATA_DIR: dataDir }, policy)],
+    described: [file, ...describe(written, { ...values, DATA_DIR: dataDir, API_KEYS: apiKeys }, policy)],
   };
 };
 

@@ -7,11 +7,10 @@ import { v7 } from '../commands/uuid.js';
 import type { ActorType } from '../domain/streams.js';
 import { canonicalJson } from '../event-store/canonical-json.js';
 import type * as wire from './contract.js';
+import { onlyJobsOf } from './keys/access.js';
+import { callerOf } from './keys/caller.js';
 import { idempotencyKey, ifMatch, traceparent } from './requests/headers.js';
 import { RequestBody } from './request-body.js';
-
-/** Who asks when nobody needs a key: then all callers share one scope of idempotency keys. */
-export const ANONYMOUS = 'anonymous';
 
 /** Stands for the worker until the job says who holds the lease. */
 const UNKNOWN_WORKER = 'unknown';
@@ -22,12 +21,15 @@ const bodyOf = ({ body }: FastifyRequest): RequestBody | undefined => (body inst
 
 const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] ?? '';
 
-/** Bodies are compared as JSON values: neither spaces nor the order of names make another request. */
+/**
+ * A key is its caller's own: two API keys that send the same one are two calls. Bodies are compared as JSON values: neither
+ * spaces nor the order of names make another request.
+ */
 const idempotencyOf = (request: FastifyRequest): Idempotency | null => {
   const key = idempotencyKey(request.headers);
   if (key === undefined) return null;
   const body = canonicalJson(bodyOf(request)?.value ?? {});
-  return { key: sha256(ANONYMOUS, key), fingerprint: sha256(request.method, pathOf(request), body) };
+  return { key: sha256(callerOf(request).id, key), fingerprint: sha256(request.method, pathOf(request), body) };
 };
 
 /** Free text that any command may give. */
@@ -37,7 +39,7 @@ const reasonOf = (request: FastifyRequest): string | null => {
 };
 
 const originOf = (request: FastifyRequest, type: ActorType): Origin => ({
-  actor: { type, id: type === 'worker' ? UNKNOWN_WORKER : ANONYMOUS },
+  actor: { type, id: type === 'worker' ? UNKNOWN_WORKER : callerOf(request).id },
   commandId: idempotencyKey(request.headers) ?? v7(),
   correlationId: null,
   traceparent: traceparent(request.headers),
@@ -49,6 +51,7 @@ export const callOf = (request: FastifyRequest, type: ActorType = 'client'): Cal
   origin: originOf(request, type),
   idempotency: idempotencyOf(request),
   ifMatch: ifMatch(request.headers) ?? null,
+  onlyJobsOf: type === 'client' ? onlyJobsOf(callerOf(request)) : null,
   bytes: bodyOf(request)?.bytes.length ?? 0,
 });
 

@@ -323,7 +323,12 @@ export interface RetryJob extends WithReason {
   readonly payload?: Json;
 }
 
+export type HoldJob = WithReason;
+
 export type ResumeJob = WithReason;
+
+/** Of an operator: `force-fail`, `requeue`, `emergency-stop`. */
+export type OperateJob = WithReason;
 
 /** One of `availableAt` and `delayMs`. */
 export interface RescheduleJob extends WithReason, WithAvailability {}

@@ -4,6 +4,7 @@ import {
   DeadlineExceeded,
   IdempotencyKeyReused,
   JobNotFound,
+  NotOwner,
   Overloaded,
   PreconditionFailed,
 } from '../commands/errors.js';
@@ -70,6 +71,7 @@ const ofCommand = (error: Error): Problem | undefined => {
     return new Problem(code, error.message, { members: { ...asked, jobStatus: from } });
   }
   if (error instanceof JobNotFound) return notFound(error.message);
+  if (error instanceof NotOwner) return new Problem('forbidden', error.message);
   if (error instanceof PreconditionFailed) {
     return new Problem('precondition_failed', error.message, { members: { revision: error.actual } });
   }

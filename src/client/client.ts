@@ -86,6 +86,8 @@ export interface StreamQuery extends wire.JobFilter {
 
 type Id = string;
 
+const UPKEEP_WAIT_MS = 30_000;
+
 export class JobledgerClient {
   readonly #transport: Transport;
 
@@ -128,6 +130,11 @@ export class JobledgerClient {
   /** A new run of a job that failed or was cancelled. */
   retry(jobId: Id, body: wire.RetryJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
     return this.#jobCommand(jobId, 'retry', body, options);
+  }
+
+  /** Nobody gets the job until `resume`; a worker that has it is told with its next heartbeat, and gives it back. */
+  hold(jobId: Id, body: wire.HoldJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.#jobCommand(jobId, 'hold', body, options);
   }
 
   /** What the job waited for has come. */
@@ -264,6 +271,55 @@ export class JobledgerClient {
     return this.#command('/v1/admin/reaper/sweep', request, options);
   }
 
+  /** Ends a job that somebody works on or waits for as failed, `ManualTimeout`. */
+  forceFail(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.#command(operatorPath(jobId, 'force-fail'), body, options);
+  }
+
+  /** Takes a job away from its worker, in the same run; gives a dead letter a new run. */
+  requeue(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.#command(operatorPath(jobId, 'requeue'), body, options);
+  }
+
+  /** Ends whatever is not ended as failed, `EmergencyStop`; no events when it has ended already. */
+  emergencyStop(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.#command(operatorPath(jobId, 'emergency-stop'), body, options);
+  }
+
+  /** The end of the log: keep it elsewhere, and give it to `verifyLog` later. */
+  logHead(options?: ReadOptions): Promise<wire.LogHead> {
+    return this.#get('/v1/log/head', {}, options);
+  }
+
+  /** Read models, each with how far behind it is and what was done to it last. */
+  projections(options?: ReadOptions): Promise<{ readonly items: readonly wire.Projection[] }> {
+    return this.#get('/v1/admin/projections', {}, options);
+  }
+
+  /** Makes a read model anew. Answers when done or after `waitMs`; then `upkeep` tells how it goes. */
+  rebuild(name: string, request: wire.RebuildRequest = {}, options?: CommandOptions): Promise<wire.Upkeep> {
+    return this.#upkeep(`projections/${encodeURIComponent(name)}/rebuild`, request, options);
+  }
+
+  /** Compares a read model with the log. Answers as `rebuild` does. */
+  verifyProjection(
+    name: string,
+    request: wire.VerifyProjectionRequest = {},
+    options?: CommandOptions,
+  ): Promise<wire.Upkeep> {
+    return this.#upkeep(`projections/${encodeURIComponent(name)}/verify`, request, options);
+  }
+
+  /** Checks the log against its chain of hashes, and a head that was kept. Answers as `rebuild` does. */
+  verifyLog(request: wire.VerifyLogRequest = {}, options?: CommandOptions): Promise<wire.Upkeep> {
+    return this.#upkeep('log/verify', request, options);
+  }
+
+  /** @param query.waitMs answer when the run has ended, or after this: 0–60,000. */
+  upkeep(id: Id, { waitMs }: { waitMs?: number } = {}, options?: ReadOptions): Promise<wire.Upkeep> {
+    return this.#get(`/v1/admin/upkeep/${encodeURIComponent(id)}`, { waitMs }, options, waitMs);
+  }
+
   config(options?: ReadOptions): Promise<wire.ConfigView> {
     return this.#get('/v1/config', {}, options);
   }
@@ -318,6 +374,11 @@ export class JobledgerClient {
     return this.#command(`${jobPath(jobId)}/${name}`, body, options);
   }
 
+  #upkeep(path: string, request: { readonly waitMs?: number | undefined }, options?: CommandOptions) {
+    const { waitMs = UPKEEP_WAIT_MS } = request;
+    return this.#command<wire.Upkeep>(`/v1/admin/${path}`, { ...request, waitMs }, options, waitMs);
+  }
+
   async #command<T>(path: string, body: object, options: CommandOptions = {}, waitMs = 0): Promise<T> {
     const idempotencyKey = options.idempotencyKey ?? crypto.randomUUID();
     const headers = commandHeaders(options);
@@ -344,6 +405,8 @@ export class JobledgerClient {
 }
 
 const jobPath = (jobId: Id): string => `/v1/jobs/${encodeURIComponent(jobId)}`;
+
+const operatorPath = (jobId: Id, name: string): string => `/v1/admin/jobs/${encodeURIComponent(jobId)}/${name}`;
 
 const commandHeaders = ({ ifMatch }: CommandOptions): Readonly<Record<string, string | undefined>> => ({
   'if-match': ifMatch?.toString(),

@@ -17,8 +17,6 @@ export interface Setting<Value, Fallback extends Value | null = Value | null> ex
   readonly fallback: Fallback;
   /** How a secret may be shown; anything else is shown as it is. */
   readonly redact?: (value: string) => string;
-  /** Part of the contract, and not built: setting it stops the start. */
-  readonly notBuilt?: boolean;
 }
 
 const DAY_MS = 86_400_000;
@@ -42,7 +40,7 @@ export const withoutCredentials = (text: string): string =>
 const setting = <Value, Fallback extends Value | null>(
   rule: ValueRule<Value>,
   fallback: Fallback,
-  more: Pick<Setting<Value>, 'redact' | 'notBuilt'> = {},
+  more: Pick<Setting<Value>, 'redact'> = {},
 ): Setting<Value, Fallback> => ({ ...rule, fallback, ...more });
 
 /** What a process may run; each serves `/health/*` and `/metrics`. */
@@ -64,7 +62,8 @@ export const SETTINGS = {
   RUN: setting(subset(...DUTIES), DUTIES),
   REAPER_INTERVAL_MS: setting(milliseconds(100, DAY_MS), 60_000),
   PRESET: setting(choice<PresetName>('protea', 'antenna', 'beacon'), 'protea'),
-  API_KEYS: setting(text('the path of a file'), null, { notBuilt: true }),
+  /** Unset: nobody needs a key, and it listens on loopback only. */
+  API_KEYS: setting(text('the path of a file'), null),
   SECRET: setting(text('at least 16 characters', 16), null, { redact: () => HIDDEN }),
   MAX_PENDING: setting(whole(1, 1_000_000), 10_000),
   IDEMPOTENCY_MS: setting(milliseconds(DAY_MS, MAX_DURATION_MS), DAY_MS),

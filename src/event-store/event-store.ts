@@ -239,6 +239,8 @@ export interface Page {
   readonly events: readonly RecordedEvent[];
   /** Everything up to here was looked at: pass it as the next `after`. The end is reached when it does not move. */
   readonly next: Position;
+  /** Size of their data as text, where the log knows it: for readers that hold many pages at once. */
+  readonly characters?: number;
 }
 
 export interface Head {

@@ -55,6 +55,21 @@ describe('a service with all that it takes in waiting', () => {
     expect((await sweep)?.jobs).toEqual([{ jobId, rule: 'lease_expired', verdict: 'requeued' }]);
   });
 
+  it('claims, however long its turn takes: candidates that it held for too long are searched for again', async () => {
+    const { jobId } = await create(service, { queue: 'late' });
+    let claiming: ReturnType<typeof claim> = Promise.resolve([]);
+    let creating: Promise<unknown> = Promise.resolve();
+    await whileLocked('select jobledger.lock_log()', async () => {
+      creating = create(service, { queue: 'flood' });
+      claiming = claim(service, { filter: { queues: ['late'] } });
+      await waitFor('both to be under way', () => service.pipeline.load === 2);
+      const held = `select from jobledger.reservations where job_id = '${jobId}' and expires_at < clock_timestamp()`;
+      await waitFor('the candidate to be held no more', async () => (await service.pool.query(held)).rowCount === 1);
+    });
+    await creating;
+    expect((await claiming).map(({ outcome }) => outcome.jobId)).toEqual([jobId]);
+  });
+
   it('appends, beats and reaps while its readers wait', async () => {
     const { jobId } = await create(service, { queue: 'unread' });
     const [held] = await claim(service, { filter: { queues: ['unread'] } });

@@ -6,6 +6,7 @@ import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import { createHttpAdapter } from '../../src/api/http-server.js';
 import { caughtUpFrame, COMMENT_FRAME, eventFrame, type Frame, gapFrame, joinFrames } from '../../src/api/sse-frame.js';
 import { COMMENT_EVERY_MS, SseStreams } from '../../src/api/sse-streams.js';
+import { EVERYBODY, setCaller } from '../../src/api/keys/caller.js';
 import { SseStream } from '../../src/api/sse.js';
 
 /** A response whose reader takes what it has been sent when the test says so. */
@@ -196,6 +197,7 @@ let adapter: FastifyAdapter | undefined;
 const serve = async (streams: SseStreams, opened: (stream: SseStream) => void): Promise<number> => {
   adapter = createHttpAdapter();
   adapter.getInstance().get('/stream', (request, reply) => {
+    setCaller(request, EVERYBODY);
     void reply.header('x-position', '5');
     opened(streams.open(request, reply, { after: '5' }));
   });
@@ -291,7 +293,9 @@ describe('open streams', () => {
     const open = (response: FakeResponse): SseStream => {
       const raw = Object.assign(response, { writeHead: () => undefined, flushHeaders: () => undefined });
       const reply = { hijack: () => undefined, getHeaders: () => ({}), raw };
-      return streams.open({ method: 'GET' } as never, reply as never);
+      const request = { method: 'GET' } as never;
+      setCaller(request, EVERYBODY);
+      return streams.open(request, reply as never);
     };
     const quick = new FakeResponse(1e6);
     const slow = new FakeResponse(1);

@@ -8,6 +8,7 @@ import { v7 } from '../../commands/uuid.js';
 import type { Clock } from '../../leases/clock.js';
 import { answer, answerOf, callOf, markReplayed } from '../call.js';
 import type * as wire from '../contract.js';
+import { callerOf } from '../keys/caller.js';
 import { newJob } from '../new-job.js';
 import { CLOCK } from '../ports.js';
 import { createJob, type CreateJobBody, createJobs, type CreateJobsBody } from '../requests/create.js';
@@ -27,7 +28,7 @@ export class CreateController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
-    const job = newJob(body, this.clock.now(), v7());
+    const job = newJob(body, this.clock.now(), v7(), callerOf(request).id);
     return answer(reply, await this.commands.execute(new CreateJob(job, callOf(request))));
   }
 
@@ -40,7 +41,8 @@ export class CreateController {
   ): Promise<wire.CreateJobsAnswer> {
     const now = this.clock.now();
     const correlationId = v7();
-    const made = jobs.map((body) => newJob({ ...body, reason: body.reason ?? reason ?? null }, now, correlationId));
+    const { id } = callerOf(request);
+    const made = jobs.map((body) => newJob({ ...body, reason: body.reason ?? reason ?? null }, now, correlationId, id));
     const outcomes = await this.meter.measure(
       'create',
       () => this.ledger.create(made, callOf(request)),

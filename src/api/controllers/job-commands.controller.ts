@@ -59,6 +59,18 @@ export class JobCommandsController {
     return this.send(id, { name: 'retry', ...given, reason }, request, reply);
   }
 
+  /** A worker that holds the job is told with its next heartbeat, and its next `release` or `wait` honours it. */
+  @Post('hold')
+  @HttpCode(200)
+  hold(
+    @Param('id', { schema: jobId }) id: string,
+    @Body({ schema: bodies.holdJob }) { reason }: bodies.HoldJobBody,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<wire.CommandAnswer> {
+    return this.send(id, { name: 'hold', reason }, request, reply);
+  }
+
   @Post('resume')
   @HttpCode(200)
   resume(

@@ -68,6 +68,7 @@ export const rowFollower = (store: EventStore, rows: JobRows, now: () => number)
   name: JOB_ROWS,
   version: 1,
   tables: [],
+  gapMs: 20,
   apply: async (events, tx) => {
     const places = placesOf(events);
     if (places.size === 0) return;
