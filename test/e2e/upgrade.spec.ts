@@ -1,16 +1,18 @@
 /** A rolling upgrade: two releases on one log, of which the newer writes what the older cannot read. */
 /* eslint-disable @typescript-eslint/no-unsafe-return,
-   @typescript-eslint/no-unsafe-call -- a test looks into answers by name. */
+   @typescript-eslint/no-unsafe-argument -- a test looks into answers by name. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Caller } from '../support/app.js';
 import { buildService } from '../support/e2e/build.js';
 import { type ClusterDatabase, sharedServerDatabase } from '../support/e2e/database.js';
 import { makeNextRelease, type NextRelease } from '../support/e2e/next-release.js';
 import { ServiceProcess } from '../support/e2e/service-process.js';
+import { SseReader } from '../support/e2e/sse.js';
 import { waitFor } from '../support/e2e/wait.js';
 
-let database: ClusterDatabase;
-let next: NextRelease;
+let database: ClusterDatabase | undefined;
+let next: NextRelease | undefined;
+const started: ServiceProcess[] = [];
 let old: ServiceProcess;
 let young: ServiceProcess;
 let rolled: ServiceProcess;
@@ -23,10 +25,11 @@ beforeAll(async () => {
   old = await ServiceProcess.create('old', settings);
   young = await ServiceProcess.create('young', settings, next.main);
   rolled = await ServiceProcess.create('rolled', settings, next.main);
+  started.push(old, young, rolled);
   await old.start();
 }, 240_000);
 afterAll(async () => {
-  for (const process of [old, young, rolled]) await process?.kill();
+  for (const process of started) await process.kill();
   await database?.remove();
   await next?.remove();
 });
@@ -82,6 +85,12 @@ it('[UP-01, UP-02] a newer release beside an older one: each does what it can, a
   expect((await after.get(`/v1/jobs/${first.jobId}/events?order=desc&limit=1`)).body.items).toMatchObject([
     { type: 'PriorityChanged', version: 1, data: { priority: 1 } },
   ]);
+  const changes = '/v1/events?types=PriorityChanged';
+  expect((await before.get(changes)).body.items).toEqual((await after.get(changes)).body.items);
+  const stream = await SseReader.open(old, '/v1/streams/events?after=0&types=PriorityChanged');
+  const shown = await waitFor('the changes', () => stream.events.length === 3 && stream.events);
+  expect(shown).toMatchObject([{ data: { version: 1 } }, { data: { version: 2 } }, { data: { version: 2 } }]);
+  stream.close();
   expect((await before.get('/v1/jobs?queue=unseen')).body.items).toMatchObject([{ id: unseen.jobId, priority: 5 }]);
 
   // Everything else goes on in both: its claims pass over what it cannot read, and hold nothing back from the newer one.

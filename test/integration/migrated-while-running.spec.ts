@@ -1,6 +1,4 @@
 /** A newer program migrates the database of an older one that runs: what is only added disturbs nobody. */
-/* eslint-disable @typescript-eslint/no-unsafe-return,
-   @typescript-eslint/no-unsafe-call -- a test looks into answers by name. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
