@@ -36,7 +36,7 @@ import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS } from './projections/jobs/jobs.js';
 import { isSound, JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { rowFollower } from './projections/jobs/row-follower.js';
-import { repairRow } from './projections/jobs/repair-row.js';
+import { remadeJob } from './projections/jobs/repair-row.js';
 import { Formats } from './projections/formats.js';
 import { LogTail } from './projections/log-tail.js';
 import type { Projection } from './projections/projection.js';
@@ -215,7 +215,7 @@ const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Rea
     rows,
     leases: new PostgresLeases(pool),
     logs: new JobLogs(pool),
-    jobs: new JobQueries(pool, (jobId) => repairRow(store, rows, jobId)),
+    jobs: new JobQueries(pool, (jobId) => remadeJob(store, rows, jobId)),
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
     formats: new Formats(pool),

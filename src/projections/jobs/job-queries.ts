@@ -106,10 +106,10 @@ const conditionsOf = (filter: JobFilter): Conditions => {
 export const keyOf = ({ job }: StoredJob, { by }: JobOrder): JobKey => ({ value: job[by], id: job.id });
 
 export class JobQueries {
-  /** @param repair writes the row that the log says in place of one that may not be served. */
+  /** @param remade writes the row that the log says in place of one that may not be served, and tells the job. */
   constructor(
     private readonly pool: Pool,
-    private readonly repair: (jobId: string) => Promise<unknown>,
+    private readonly remade: (jobId: string) => Promise<StoredJob | null>,
   ) {}
 
   list({ filter, order, limit, after }: JobList): Promise<readonly StoredJob[]> {
@@ -131,18 +131,19 @@ export class JobQueries {
     return this.read(conditions, 'order by j.position');
   }
 
-  /** A row that may not be served is written anew, and may then pass the filter no more. */
+  /**
+   * A row that may not be served is written anew, and may then pass the filter no more. One that cannot be, since an event
+   * of its job cannot be read, is told as far as the job can be: it must not take the list with it.
+   */
   private async read(conditions: Conditions, sorted: string): Promise<readonly StoredJob[]> {
     const ask = async (): Promise<readonly WitnessedRecord[]> => {
       const text = `select ${JOB_COLUMNS} from jobledger.jobs j where ${conditions.text} ${sorted}`;
       return (await this.pool.query<WitnessedRecord>(text, conditions.values)).rows;
     };
-    let rows = await ask();
+    const rows = await ask();
     const wrong = rows.filter((row) => !isSound(row));
-    if (wrong.length > 0) {
-      await Promise.all(wrong.map(({ id }) => this.repair(id)));
-      rows = await ask();
-    }
-    return rows.filter(isSound).map(toStoredJob);
+    if (wrong.length === 0) return rows.map(toStoredJob);
+    const remade = new Map(await Promise.all(wrong.map(async ({ id }) => [id, await this.remade(id)] as const)));
+    return (await ask()).flatMap((row) => (isSound(row) ? toStoredJob(row) : (remade.get(row.id) ?? [])));
   }
 }
