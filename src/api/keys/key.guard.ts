@@ -11,6 +11,7 @@ import { RequestBody } from '../request-body.js';
 import { type Access, accessTo, OPEN } from './access.js';
 import type { ApiKeys } from './api-keys.js';
 import { type Caller, EVERYBODY, setCaller } from './caller.js';
+import { requireLocal } from './keyless.js';
 import type { Role } from './roles.js';
 
 const HEADER = 'authorization';
@@ -84,6 +85,7 @@ export class KeyGuard implements CanActivate {
 
   private judge(request: FastifyRequest, handler: object): void {
     if (this.keys === null) {
+      if (this.accessTo(request, handler) !== OPEN) requireLocal(request);
       setCaller(request, EVERYBODY);
       return;
     }
