@@ -13,7 +13,13 @@ const origin = (type) => ({
 /** Every call has a key of its own. */
 const idempotency = () => ({ key: randomBytes(32), fingerprint: randomBytes(32) });
 
-export const call = (type) => ({ origin: origin(type), idempotency: idempotency(), ifMatch: null, bytes: 300 });
+export const call = (type) => ({
+  origin: origin(type),
+  idempotency: idempotency(),
+  ifMatch: null,
+  onlyJobsOf: null,
+  bytes: 300,
+});
 
 /** Of one call that asks for nothing but a sign of life: it needs no key. */
 export const bareCall = (type) => ({ ...call(type), idempotency: null });

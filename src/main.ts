@@ -13,6 +13,7 @@ import { KeyFileError } from './api/keys/key-file.js';
 import { Shutdown } from './api/shutdown.js';
 import { createApplication } from './application.js';
 import { type Config, ConfigError, describeConfig, loadConfig } from './config.js';
+import { Unsupported } from './event-store/event-store.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
 import { createLogger, keyLog, type Logger, nestLogger, projectionLog, reaperLog } from './process-log.js';
 
@@ -51,6 +52,7 @@ const openApplication = (
       databaseUrl,
       poolSize: config.databasePoolSize,
       statementTimeoutMs: config.statementTimeoutMs,
+      ...(config.eventStoreDbUrl !== null && { eventStoreDbUrl: config.eventStoreDbUrl }),
       policy: config.policy,
       maxPending: config.maxPending,
       idempotencyMs: config.idempotencyMs,
@@ -69,8 +71,9 @@ const openApplication = (
 const UNREACHABLE =
   /^(E(CONNREFUSED|NOTFOUND|TIMEDOUT|HOSTUNREACH|NETUNREACH|CONNRESET|AI_AGAIN)|28\w{3}|3D000|57P03)$/;
 
-/** A configured database that cannot be reached is the setting's fault: the line names it, never its password. */
+/** What is wrong with a connection string, with the setting that has it; never the string, which may hold a password. */
 const namingTheSetting = ({ databaseUrl }: Config, error: unknown): unknown => {
+  if (error instanceof Unsupported) return new Error(`JOBLEDGER_EVENTSTOREDB_URL: ${error.message}`, { cause: error });
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (databaseUrl === null || typeof code !== 'string' || !UNREACHABLE.test(code)) return error;
   const reason = typeof message === 'string' && message !== '' ? message : code;

@@ -22,6 +22,7 @@ import type { EventStore } from './event-store/event-store.js';
 import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
+import { bindLog, type PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
 import { installationSecret } from './leases/installation.js';
@@ -127,7 +128,7 @@ export interface Service {
   readonly close: () => Promise<void>;
 }
 
-const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): 'here' | 'elsewhere' =>
+const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): PlaceOfLog =>
   eventStoreDbUrl === undefined ? 'here' : 'elsewhere';
 
 const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, contexts: Contexts) => {
@@ -183,7 +184,7 @@ const projectionsOf = (
 /** Whether a projection has to be run; appends write the others. */
 const follows = ({ inline }: Projection): boolean => inline !== true;
 
-/** On connections of its own. Beside a log elsewhere nothing is made anew: no lock keeps appends from its last page. */
+/** On connections of its own. */
 const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, projections: readonly Projection[]) => {
   const pool = createLedgerPool({
     connectionString: options.databaseUrl,
@@ -226,6 +227,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
   const pool = createLedgerPool({ connectionString, poolSize: poolSize - readers, statementTimeoutMs });
   const readPool = createLedgerPool({ connectionString, poolSize: readers, statementTimeoutMs });
+  await bindLog(pool, placeOfLog(options));
   const clock = new DatabaseClock(pool);
   await clock.start();
   const { store, reading, duties } = await openLog({

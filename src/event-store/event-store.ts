@@ -205,6 +205,9 @@ export class Unavailable extends Error {}
 /** The adapter cannot do what was asked (for example a position of another log). */
 export class Unsupported extends Error {}
 
+/** The position is none of this log: of another one, or made up. */
+export class ForeignPosition extends Unsupported {}
+
 export interface ReadStreamOptions {
   /** First revision to read, inclusive; default the start (the end, backwards). */
   readonly from?: number;

@@ -8,7 +8,7 @@ import type {
   ReadStreamOptions,
   RecordedEvent,
 } from '../event-store.js';
-import { isPosition, START, Unsupported } from '../event-store.js';
+import { ForeignPosition, isPosition, START } from '../event-store.js';
 import type { TailPage } from '../subscription.js';
 import { asText, execute } from './connection.js';
 import { rfc3339 } from './timestamps.js';
@@ -40,10 +40,10 @@ const recorded = (row: readonly string[]): RecordedEvent => ({
   metadata: JSON.parse(row[8]!) as JsonObject,
 });
 
-/** @throws Unsupported when it is no position of this log */
+/** @throws ForeignPosition when it is no position of this log */
 const checked = (position: Position): Position => {
   if (!isPosition(position) || BigInt(position) > BigInt(MAX_POSITION)) {
-    throw new Unsupported(`${position} is no position of this log`);
+    throw new ForeignPosition(`${position} is no position of this log`);
   }
   return position;
 };
