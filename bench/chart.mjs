@@ -1,9 +1,9 @@
 /** Ratios as bars, on a logarithmic scale, as SVG: it follows the light or dark scheme of who looks at it. */
 import { sidesOf } from './report.mjs';
 
-const WIDTH = 860;
-const LABEL = 400;
-const RIGHT = 70;
+const WIDTH = 900;
+const LABEL = 430;
+const RIGHT = 74;
 const BAR = 16;
 const STEP = 26;
 const HEAD = 64;
@@ -52,7 +52,7 @@ const bar = ({ label, name, ratio, goal }, index) => {
     `<text x="${LABEL - 10}" y="${middle}" text-anchor="end">${escape(label)} <tspan class="quiet">beside ${escape(name)}</tspan></text>`,
     `<rect class="${shade}" x="${LABEL}" y="${top}" width="${place(Math.max(1, x(ratio) - LABEL))}" height="${BAR}" rx="2"/>`,
     `<line class="goal" x1="${place(x(goal))}" x2="${place(x(goal))}" y1="${top - 3}" y2="${top + BAR + 3}"/>`,
-    `<text x="${place(Math.max(x(ratio), x(goal)) + 6)}" y="${middle}">×${ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(2)}</text>`,
+    `<text x="${WIDTH - RIGHT + 20}" y="${middle}">×${ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(2)}</text>`,
   ].join('\n');
 };
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import pg from 'pg';
-import { alternate, createDatabase, flag, isOwn, seconds, throughput, volume, withServer } from './measure.mjs';
+import { alternate, createDatabase, flag, isOwn, seconds, throughput, vacuum, volume, withServer } from './measure.mjs';
 import { bareCall, openOwn } from './own.mjs';
 import { Report } from './report.mjs';
 
@@ -85,8 +85,8 @@ const claimAll = async (own) => {
 await withServer(async (url) => {
   const own = await openOwn(url);
   const claimed = await claimAll(own);
-  const { ledger, pool } = own.service;
-  await pool.query('vacuum analyze jobledger.leases');
+  const { ledger } = own.service;
+  await vacuum(url);
   const baseline = isOwn ? undefined : await openBaseline(await createDatabase(url, 'peer'));
   const report = new Report(
     `heartbeats: renewals of ${LEASES} leases`,

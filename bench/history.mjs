@@ -1,7 +1,7 @@
 /** The history of a job of 1,000 events over HTTP, and what the job was once; beside the same rows by plain SQL. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { alternate, elapsed, isOwn, withServer } from './measure.mjs';
+import { alternate, elapsed, isOwn, vacuum, withServer } from './measure.mjs';
 import { Report } from './report.mjs';
 import { startService } from './service-process.mjs';
 
@@ -70,7 +70,7 @@ await withServer(async (url) => {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   const jobId = await makeJob(service);
-  await client.query('vacuum analyze jobledger.events');
+  await vacuum(url);
   const last = JSON.parse(await service.get(`/v1/jobs/${jobId}/events?order=desc&limit=1`)).items[0].position;
   const report = new Report(`history: a job of ${EVENTS} events`, [
     `pages of ${PAGE}, answers parsed; over HTTP from another process, and by statements from this one`,

@@ -1,5 +1,5 @@
 /** One sweep: 1,000 jobs due among 1,000,000 running ones, and none due; beside the same query without the index. */
-import { alternate, elapsed, volume, withServer } from './measure.mjs';
+import { alternate, elapsed, rounds, vacuum, volume, withServer } from './measure.mjs';
 import { openOwn } from './own.mjs';
 import { median, Report } from './report.mjs';
 
@@ -24,8 +24,8 @@ const NO_INDEX = ['enable_indexscan', 'enable_indexonlyscan', 'enable_bitmapscan
 const fill = (pool, count) =>
   pool.query({
     text: `insert into jobledger.leases (job_id, run, attempt, worker_id, lease_ms, expires_at, last_beat_at, beats, deadline_at)
-      select gen_random_uuid(), 1, 1, 'w', 60000, clock_timestamp() + interval '1 hour', clock_timestamp(), n::bigint * 1000000,
-        clock_timestamp() + interval '1 hour' + n * interval '1 ms'
+      select gen_random_uuid(), 1, 1, 'w', 60000, now() + interval '2 hours', now(), n::bigint * 1000000,
+        now() + interval '1 hour' + n * interval '1 ms'
       from generate_series(1, $1::int) n`,
     values: [count],
     query_timeout: 300_000,
@@ -41,7 +41,9 @@ const makeDue = async (own) => {
     ids.push(...claimed.map(({ jobId }) => jobId));
   }
   await own.service.pool.query(
-    `update jobledger.leases set deadline_at = jobledger.now_ms() - interval '1 s', expires_at = jobledger.now_ms() - interval '1 s'
+    `update jobledger.leases set
+        deadline_at = date_trunc('milliseconds', now()) - interval '1 s',
+        expires_at = date_trunc('milliseconds', now()) - interval '1 s'
       where job_id = any ($1)`,
     [ids],
   );
@@ -96,8 +98,8 @@ await withServer(async (url) => {
   const idle = await pool.connect();
   await idle.query('set statement_timeout = 0');
   await fill(idle, RUNNING);
-  await idle.query('vacuum analyze jobledger.leases');
   idle.release(true);
+  await vacuum(url);
   const report = new Report(`reaper: ${DUE} jobs due among ${RUNNING} running`, [
     'the running ones are rows of leases, written in one statement; the due ones are jobs that were created and claimed',
   ]);
@@ -131,7 +133,7 @@ await withServer(async (url) => {
   report.row({ label: `search, ${DUE} due`, unit: 'ms', better: 'lower', limit: '< 50 ms', values: searches });
   report.row({
     ...{ label: `sweep: ${DUE} found, judged, and requeued through the log`, unit: 'ms', better: 'lower' },
-    values: { jobledger: sweeps },
+    values: { jobledger: sweeps.slice(-rounds) },
   });
   report.end();
   await own.close();

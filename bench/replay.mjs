@@ -1,6 +1,6 @@
 /** Events through the `jobs` projection from zero, as a rebuild does it; beside it the same rows read and thrown away. */
 import { PostgresEventStore } from '../dist/event-store/postgres/postgres-event-store.js';
-import { alternate, elapsed, volume, withServer } from './measure.mjs';
+import { alternate, elapsed, vacuum, volume, withServer } from './measure.mjs';
 import { openOwn, seedCompleted } from './own.mjs';
 import { Report } from './report.mjs';
 import { runUpkeep } from './upkeep.mjs';
@@ -23,7 +23,7 @@ await withServer(async (url) => {
   const own = await openOwn(url);
   await seedCompleted(own, JOBS);
   const { pool, store } = own.service;
-  await pool.query('vacuum analyze');
+  await vacuum(url);
   const events = Number((await store.head()).position);
   const perSecond = (ms) => (events * 1000) / ms;
   const report = new Report(`replay: ${events} events of ${JOBS} jobs, five a job, from zero`, [

@@ -50,7 +50,7 @@ export class Report {
   constructor(title, settings = []) {
     const conditions = [
       `Node ${process.versions.node}, ${cpus().length} cores, load ${load()}`,
-      `${rounds} rounds, ${seconds} s a side where time is given`,
+      `${rounds} rounds after one that does not count, ${seconds} s a side where a rate is measured`,
       'fsync and synchronous_commit on',
       ...settings,
     ];

@@ -8,32 +8,9 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { BENCHES, limitMs, runsOfAll } from './benches.mjs';
+import { BENCHES, HELP, limitMs, runsOfAll } from './benches.mjs';
 import { runBench } from './run-bench.mjs';
 import { writeDocs } from './write-docs.mjs';
-
-const HELP = `npm run bench [-- <name> … | all] [options]
-
-Measures against baselines in the same run, interleaved, and prints medians, ranges and ratios. Without a name: every
-bench, one after the other. It fails when something could not be measured, not when a ratio falls short.
-
-${Object.entries(BENCHES)
-  .map(([name, { about }]) => `  ${name.padEnd(16)} ${about}`)
-  .join('\n')}
-
-  all               every bench, then docs/performance.md, .json and .svg; what is there already is kept when a bench fails
-
-  --rounds=N        of each side (5)
-  --seconds=N       of a side in a round (3; all: 2)
-  --lanes=A,B       in flight (1,8,32,256)
-  --full            larger volumes (replay, scale), and with all the runs under a held snapshot; about two hours
-  --held            append and lifecycle: under a repeatable read snapshot that is held open
-  --hold=SECONDS    how old it is when the rounds begin (120)
-  --resume          all: goes on with the benches that the last run has no result of
-  --own             our side alone, one short round, no peers
-
-bulk needs a redis-server for BullMQ (Debian: apt-get install redis-server; REDIS_SERVER says where it is), heartbeats
-takes pgbench where it is there (PGBENCH says where it is).`;
 
 const here = import.meta.dirname;
 const args = process.argv.slice(2);

@@ -1,7 +1,7 @@
 /** The same work on logs of different sizes, turn by turn on one server: does it slow down as the log grows. */
 import { readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
-import { alternate, createDatabase, elapsed, isOwn, throughput, volume, withServer } from './measure.mjs';
+import { alternate, createDatabase, elapsed, isOwn, throughput, vacuum, volume, withServer } from './measure.mjs';
 import { openOwn, seedCompleted } from './own.mjs';
 import { Report } from './report.mjs';
 import { startService } from './service-process.mjs';
@@ -20,7 +20,7 @@ const openSize = async (serverUrl, size) => {
   const url = await createDatabase(serverUrl, `size_${size}`);
   const own = await openOwn(url);
   await seedCompleted(own, size);
-  await own.service.pool.query({ text: 'vacuum analyze', query_timeout: 600_000 });
+  await vacuum(url);
   return { url, own };
 };
 

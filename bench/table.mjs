@@ -49,5 +49,7 @@ export const tableOf = ({ command, at, results }) =>
     `Made by \`${command}\` on ${at.slice(0, 10)}: ${machine()}. Median and range over the rounds. A ratio above ×1 says that`,
     'ours is better: more a second, or less time. The sides of a row were measured in turn in one run on one machine.',
     '',
+    '![How many times as fast as the baselines](performance.svg)',
+    '',
     ...results.flatMap(section),
   ].join('\n');

@@ -1,13 +1,12 @@
 /** Commands of those who work on the project: `npm test`, `npm run bench`. What users call is `jobledger.mjs`. */
+import { HELP } from '../bench/benches.mjs';
 import { launch } from './launch.mjs';
 
 const COMMANDS = {
   bench: {
     file: 'bench/run.mjs',
     packages: 'bench',
-    help: `npm run bench [-- <name> …]
-
-Measures against baselines in the same run and prints the ratios. Without a name: every bench.`,
+    help: HELP,
   },
   test: {
     file: 'scripts/test.mjs',

@@ -64,5 +64,8 @@ export const projectionLog = (log: Logger): NonNullable<ServiceOptions['projecti
 export const keyLog = (log: Logger): KeyLog => ({
   changed: (keys) => log.info({ keys }, `The API keys have changed: ${keys.length} in force.`),
   failed: (error) =>
-    log.error({ reason: error.message }, 'The file of API keys cannot be used: those of the last good one are in force.'),
+    log.error(
+      { reason: error.message },
+      'The file of API keys cannot be used: those of the last good one are in force.',
+    ),
 });

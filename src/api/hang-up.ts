@@ -6,6 +6,7 @@ export const hangUpOf = (reply: FastifyReply): AbortSignal => {
   const hangUp = new AbortController();
   const { revoked } = callerOf(reply.request);
   const onRevoked = (): void => hangUp.abort();
+  if (revoked.aborted) hangUp.abort();
   revoked.addEventListener('abort', onRevoked);
   reply.raw.once('close', () => {
     revoked.removeEventListener('abort', onRevoked);

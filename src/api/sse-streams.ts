@@ -6,7 +6,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { Injectable, type OnModuleDestroy, Optional } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerOf } from './keys/caller.js';
-import { unavailable } from './problem.js';
+import { unauthenticated, unavailable } from './problem.js';
 import { SseStream } from './sse.js';
 
 /** Between comments. */
@@ -43,12 +43,14 @@ export class SseStreams implements OnModuleDestroy {
 
   /**
    * Takes the response over and sends the headers. To a HEAD request that is all: the stream is closed at once.
-   * @throws Problem `unavailable` after `closeAll`.
+   * @throws Problem `unavailable` after `closeAll`, `unauthenticated` when the caller's key is gone.
    */
   open(request: FastifyRequest, reply: FastifyReply, options: OpenOptions = {}): SseStream {
     if (this.stopped) throw unavailable('this process is stopping');
     const { after = '0', onDrained } = options;
     const { revoked } = callerOf(request);
+    // It was taken away while the request waited for what it asked.
+    if (revoked.aborted) throw unauthenticated('this API key is not known any more');
     reply.hijack();
     reply.raw.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...HEADERS });
     const stream = new SseStream(reply.raw, {

@@ -19,6 +19,7 @@ import { jobMoves } from './commands/job-moves.js';
 import { jobsHistory } from './commands/jobs-history.js';
 import { deadLetters, jobsList } from './commands/jobs-list.js';
 import { jobsShow } from './commands/jobs-show.js';
+import { keys } from './commands/keys.js';
 import { counters, queues } from './commands/numbers.js';
 import { reaperStatus, reaperSweep } from './commands/reaper.js';
 import { start } from './commands/start.js';
@@ -35,7 +36,7 @@ const COMMANDS: readonly Command[] = [
   ...[start, db],
   ...[jobsList, jobsShow, jobsHistory, jobsTail, ...jobMoves],
   ...[eventsTail, queues, counters, deadLetters],
-  ...[reaperStatus, reaperSweep, rebuild, verify, config, demo],
+  ...[reaperStatus, reaperSweep, rebuild, verify, config, ...keys, demo],
 ];
 
 /** Ctrl-C and SIGTERM: once somebody listens, they no longer end the process by themselves. */

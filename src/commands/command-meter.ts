@@ -2,7 +2,14 @@
 import { Injectable } from '@nestjs/common';
 import { Telemetry } from '../telemetry.js';
 import { Refused, type Outcome } from './envelope.js';
-import { DeadlineExceeded, IdempotencyKeyReused, JobNotFound, NotOwner, Overloaded, PreconditionFailed } from './errors.js';
+import {
+  DeadlineExceeded,
+  IdempotencyKeyReused,
+  JobNotFound,
+  NotOwner,
+  Overloaded,
+  PreconditionFailed,
+} from './errors.js';
 
 /** Events were appended; it was in effect already; its key had an answer; there was nothing to do it to. */
 type Success = 'done' | 'in_effect' | 'replayed' | 'empty';

@@ -17,6 +17,7 @@ const STEP_MS = 1_000;
  */
 export class ClockOffset {
   private readings: readonly ClockReading[] = [];
+  private bestMs: number | undefined;
   private lastMs = Number.NEGATIVE_INFINITY;
 
   /** Takes one more reading, and forgets those that it disproves: the database's clock was set back since. */
@@ -24,12 +25,13 @@ export class ClockOffset {
     const highest = reading.databaseMs - reading.before;
     if (this.readings.some((known) => lowest(known) - highest > STEP_MS)) this.lastMs = Number.NEGATIVE_INFINITY;
     this.readings = [...this.readings.filter((known) => lowest(known) <= highest), reading].slice(-KEPT);
+    this.bestMs = Math.max(...this.readings.map(lowest));
   }
 
   /** Whole epoch ms at an instant of the monotonic clock; it does not fall, but for a step back. Throws before a reading. */
   at(monotonicMs: number): number {
-    if (this.readings.length === 0) throw new Error('the clock was asked before it was started');
-    this.lastMs = Math.max(this.lastMs, Math.floor(monotonicMs + Math.max(...this.readings.map(lowest))));
+    if (this.bestMs === undefined) throw new Error('the clock was asked before it was started');
+    this.lastMs = Math.max(this.lastMs, Math.floor(monotonicMs + this.bestMs));
     return this.lastMs;
   }
 }

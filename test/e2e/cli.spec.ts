@@ -1,5 +1,8 @@
 /** `jobledger` against a service: what it prints, what it does, and what its exit code says. */
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
@@ -53,7 +56,9 @@ describe('jobs', () => {
     expect(table).toMatchObject({ code: 0, stderr: '' });
     expect(table.stdout.split('\n')).toEqual([
       expect.stringMatching(/^ID +STATUS +SINCE +TYPE +QUEUE +ATTEMPT +PROGRESS +WORKER, WAIT OR ERROR$/),
-      expect.stringMatching(new RegExp(`^${jobId}  failed .* report  listed +1 +NoSuchPage: page 7 is missing$`)),
+      expect.stringMatching(
+        new RegExp(`^${jobId}  failed +[1-9]\\d*m?s .*report  listed +1 +NoSuchPage: page 7 is missing$`),
+      ),
       '',
     ]);
     const json = await run('jobs', 'list', '--queue', 'listed', '--json');
@@ -210,6 +215,43 @@ describe('the exit code', () => {
     [0, ['help'], /^$/],
   ])('is %d for %j', async (code, args, message) => {
     const ran = await runCli(args, { JOBLEDGER_URL: service.url, JOBLEDGER_PRT: args[0] === 'config' ? '1' : '' });
+    expect([ran.code, ran.stderr]).toEqual([code, expect.stringMatching(message)]);
+  });
+});
+
+describe('keys', () => {
+  it('are made, taken by a service, listed and revoked', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'jobledger-keys-test-'));
+    const file = join(place, 'keys.yaml');
+    const guarded = await ServiceProcess.create('keys', {
+      ...{ JOBLEDGER_DATABASE_URL: database.url, JOBLEDGER_RUN: 'api', JOBLEDGER_API_KEYS: file },
+    });
+    try {
+      const made = await run('keys', 'create', 'ann', '--role', 'operator', '--file', file);
+      const bob = await run('keys', 'create', 'bob', '--role', 'auditor', '--file', file, '--json');
+      expect([made.code, bob.code, JSON.parse(bob.stdout)]).toMatchObject([0, 0, { id: 'bob', roles: ['auditor'] }]);
+      await guarded.start();
+      const key = made.stdout.trim();
+      const list = (environment: Record<string, string>) =>
+        runCli(['jobs', 'list', '--limit', '1'], { JOBLEDGER_URL: guarded.url, ...environment });
+      expect((await list({ JOBLEDGER_API_KEY: key })).code).toBe(0);
+      expect(await list({})).toMatchObject({ code: 1, stderr: expect.stringContaining('(unauthenticated)') });
+      expect((await run('keys', 'list', '--file', file)).stdout).toBe('ID   ROLES\nann  operator\nbob  auditor\n');
+      expect((await run('keys', 'revoke', 'ann', '--file', file)).code).toBe(0);
+      expect(await list({ JOBLEDGER_API_KEY: key })).toMatchObject({ code: 1 });
+    } finally {
+      await guarded.kill();
+      rmSync(place, { recursive: true, force: true });
+    }
+  });
+
+  it.each([
+    [2, ['keys', 'create', 'x', '--role', 'oprator', '--file', 'f'], /did you mean operator\?/],
+    [2, ['keys', 'create', 'x', '--file', 'f'], /Give --role/],
+    [2, ['keys', 'list'], /Give --file, or set JOBLEDGER_API_KEYS/],
+    [1, ['keys', 'list', '--file', '/none'], /\/none: cannot be read/],
+  ])('are refused with %d as %j', async (code, args, message) => {
+    const ran = await run(...args);
     expect([ran.code, ran.stderr]).toEqual([code, expect.stringMatching(message)]);
   });
 });

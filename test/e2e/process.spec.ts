@@ -110,16 +110,31 @@ describe('a process', () => {
     agent.destroy();
   });
 
-  it('brings its own database when none is configured, and finds it again', async () => {
+  it('brings its own database when none is configured, and finds it again, with the answers to its keys [R-16]', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'jobledger-process-'));
     try {
       const settings = { JOBLEDGER_DATABASE_URL: '', JOBLEDGER_DATA_DIR: folder };
       const first = start(settings);
-      const { jobId } = await new Caller(await first.url()).create();
+      const key = (value: string) => ({ headers: { 'idempotency-key': value } });
+      const job = { type: 'report', queue: 'kept' };
+      const claim = { workerId: 'w', queues: ['kept'] };
+      const call = new Caller(await first.url());
+      const created = await call.post('/v1/jobs', job, key('create'));
+      const claimed = await call.post('/v1/claims', claim, key('claim'));
       first.signal('SIGTERM');
       expect(await first.ended).toBe(0);
       const second = start(settings);
-      expect((await new Caller(await second.url()).get(`/v1/jobs/${jobId}`)).status).toBe(200);
+      const again = new Caller(await second.url());
+      const [repeated, repeatedClaim] = [
+        await again.post('/v1/jobs', job, key('create')),
+        await again.post('/v1/claims', claim, key('claim')),
+      ];
+      expect([repeated.status, repeated.body]).toEqual([201, created.body]);
+      expect(repeated.headers.get('idempotent-replayed')).toBe('true');
+      expect(claimed.body.jobs).toHaveLength(1);
+      expect(repeatedClaim.body).toEqual(claimed.body);
+      const { job: held, leaseToken } = repeatedClaim.body.jobs[0];
+      expect((await again.post(`/v1/jobs/${held.id}/complete`, { leaseToken })).status).toBe(200);
       second.signal('SIGINT');
       expect(await second.ended).toBe(0);
     } finally {

@@ -287,6 +287,22 @@ describe('open streams', () => {
     expect(missed).toHaveLength(10);
   });
 
+  it('are not opened for a key that was taken away meanwhile, and end with it when it is later', () => {
+    const streams = new SseStreams();
+    const revoking = new AbortController();
+    const open = (): SseStream => {
+      const raw = Object.assign(new FakeResponse(1e6), { writeHead: () => undefined, flushHeaders: () => undefined });
+      const request = { method: 'GET' } as never;
+      setCaller(request, { id: 'ann', roles: new Set(), revoked: revoking.signal });
+      return streams.open(request, { hijack: () => undefined, getHeaders: () => ({}), raw } as never);
+    };
+    const stream = open();
+    revoking.abort();
+    expect([stream.closed, streams.size]).toEqual([true, 0]);
+    expect(open).toThrow(expect.objectContaining({ code: 'unauthenticated' }));
+    expect(streams.size).toBe(0);
+  });
+
   it('get a comment every fifteen seconds, and are cut when they take nothing for a minute', () => {
     jest.useFakeTimers();
     const streams = new SseStreams(10);

@@ -25,7 +25,7 @@ describe('the command line of the demo', () => {
   });
 
   it('plays a log as fast as it goes, all of it, unless told otherwise', () => {
-    expect(read(['--swf', 'x'])).toMatchObject({ speed: null, limit: Infinity, leaseMs: 5_000 });
+    expect(read(['--swf', 'x'])).toMatchObject({ speed: null, limit: Infinity, leaseMs: 10_000 });
     expect(read(['--swf', 'x', '--speed', '2.5', '--limit', '7'])).toMatchObject({ speed: 2.5, limit: 7 });
     expect(read(['--swf', 'x', '--speed', '1e5'])).toMatchObject({ speed: 100_000 });
   });

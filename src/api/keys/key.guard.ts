@@ -6,18 +6,16 @@ import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@ne
 import type { FastifyRequest } from 'fastify';
 import { Telemetry } from '../../telemetry.js';
 import { API_KEYS } from '../ports.js';
-import { Problem } from '../problem.js';
+import { Problem, unauthenticated } from '../problem.js';
 import { RequestBody } from '../request-body.js';
 import { type Access, accessTo, OPEN } from './access.js';
 import type { ApiKeys } from './api-keys.js';
 import { type Caller, EVERYBODY, setCaller } from './caller.js';
+import { requireLocal } from './keyless.js';
 import type { Role } from './roles.js';
 
 const HEADER = 'authorization';
 const BEARER = /^bearer +(.+)$/i;
-
-const unauthenticated = (detail: string): Problem =>
-  new Problem('unauthenticated', detail, { headers: { 'www-authenticate': 'Bearer' } });
 
 /** Names follow values in it. */
 const isRepeated = ({ rawHeaders }: FastifyRequest['raw']): boolean => {
@@ -87,6 +85,7 @@ export class KeyGuard implements CanActivate {
 
   private judge(request: FastifyRequest, handler: object): void {
     if (this.keys === null) {
+      if (this.accessTo(request, handler) !== OPEN) requireLocal(request);
       setCaller(request, EVERYBODY);
       return;
     }

@@ -1,4 +1,4 @@
-/** Commands on jobs that an operator gives by hand: `cancel`, `retry`, `resume`. */
+/** Commands on jobs that an operator gives by hand: `cancel`, `retry`, `requeue` and such. */
 import type { CommandAnswer, JobledgerClient, WithReason } from '../../client/client.js';
 import { ProblemError, UnavailableError } from '../../client/client.js';
 import { type Command, command, type Option } from '../command.js';
@@ -71,5 +71,29 @@ export const jobMoves: readonly Command[] = [
     summary: 'what these jobs waited for has come',
     options: {},
     send: (ledger, jobId, body) => ledger.resume(jobId, body),
+  }),
+  move({
+    name: 'hold',
+    summary: 'let nobody have these jobs until they are resumed',
+    options: {},
+    send: (ledger, jobId, body) => ledger.hold(jobId, body),
+  }),
+  move({
+    name: 'requeue',
+    summary: 'take jobs away from their workers; give dead letters a new run',
+    options: {},
+    send: (ledger, jobId, body) => ledger.requeue(jobId, body),
+  }),
+  move({
+    name: 'force-fail',
+    summary: 'end jobs that somebody works on or waits for as failed',
+    options: {},
+    send: (ledger, jobId, body) => ledger.forceFail(jobId, body),
+  }),
+  move({
+    name: 'emergency-stop',
+    summary: 'end whatever has not ended as failed, at once',
+    options: {},
+    send: (ledger, jobId, body) => ledger.emergencyStop(jobId, body),
   }),
 ];

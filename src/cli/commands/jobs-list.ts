@@ -44,7 +44,7 @@ export const jobsList = command({
       sort: values.text('sort') as JobSort | undefined,
     };
     const listed = await readList(ledger, limitOf(values), (page) => ledger.listJobs({ ...filter, ...page }));
-    return print(call, listed, jobColumns(ledger.clock.now()));
+    return print(call, listed, jobColumns(Date.now()));
   },
 });
 

@@ -10,7 +10,7 @@ export const DEMO_OPTIONS = {
   speed: { value: 'X', help: 'of a replay: seconds of the log in a second, or max: as fast as it goes (max)' },
   limit: { value: 'N', help: 'of a replay: the first N jobs of the file' },
   workers: { value: 'N', help: 'worker processes, 1–64 (4); with faults at least 3' },
-  'lease-ms': { value: 'N', help: 'how long a silent worker keeps its job, 500–60000 (2000; of a replay 5000)' },
+  'lease-ms': { value: 'N', help: 'how long a silent worker keeps its job, 500–60000 (2000; of a replay 10000)' },
   'no-faults': { help: 'kill and freeze nobody' },
   own: { help: 'start a service for the demo even when another answers' },
 } as const satisfies Record<string, Option>;
@@ -79,7 +79,7 @@ export const readArguments = (
   if (file !== undefined) {
     const limit = values.whole('limit', 1, Number.MAX_SAFE_INTEGER) ?? Infinity;
     const speed = readSpeed(values.text('speed') ?? 'max');
-    return { kind: 'replay', ...common, leaseMs: leaseMs ?? 5_000, file: resolve(cwd, file), speed, limit };
+    return { kind: 'replay', ...common, leaseMs: leaseMs ?? 10_000, file: resolve(cwd, file), speed, limit };
   }
   requireNone(values, 'speed', 'limit');
   const absolute = folder === undefined ? PROJECT_PACKAGES : resolve(cwd, folder);

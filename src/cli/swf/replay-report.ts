@@ -117,7 +117,7 @@ export const malformedLines = ({ malformed: { count, first } }: Workload): strin
 export const runLines = (
   ledger: LedgerTotals,
   workedMs: number,
-  kill: Pick<WorkerKill, 'victim' | 'held' | 'recoveredMs'> | null,
+  kill: Pick<WorkerKill, 'recoveredMs'> | null,
 ): string[] =>
   columns([
     ['jobs/s', workedMs === 0 ? '' : ((ledger.jobs * 1_000) / workedMs).toFixed(0)],

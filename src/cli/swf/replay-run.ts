@@ -45,6 +45,8 @@ export class ReplayRun {
   readonly clock: ReplayClock;
   readonly #submitter: Submitter;
   readonly #killAfter: number | null;
+  /** From a submit to an end, in seconds of the log: for so long nothing may have to happen. */
+  readonly #longest: number;
   readonly #over = new AbortController();
   #pool: WorkerPool | null = null;
   #kill: WorkerKill | null = null;
@@ -62,6 +64,7 @@ export class ReplayRun {
   ) {
     this.clock = new ReplayClock(jobs[0]?.submit ?? 0, args.speed, () => performance.now());
     this.#killAfter = args.faults ? killAfter(jobs) : null;
+    this.#longest = jobs.reduce((most, { run, wait }) => Math.max(most, run + wait), 0);
     const room = (): number => this.#room();
     this.#submitter = new Submitter(jobs, { ...args, client, queue: this.queue, clock: this.clock, room });
   }
@@ -71,7 +74,7 @@ export class ReplayRun {
   }
 
   /** Null when nobody was to be killed. */
-  get kill(): Pick<WorkerKill, 'victim' | 'held' | 'recoveredMs'> | null {
+  get kill(): Pick<WorkerKill, 'recoveredMs'> | null {
     return this.#kill;
   }
 
@@ -153,18 +156,13 @@ export class ReplayRun {
       signal.throwIfAborted();
       // Until something is due nothing has to happen.
       if ((this.#submitter.dueInMs ?? 0) > 0) this.#lastEventAt = performance.now();
-      const runningMs = this.view.running === 0 ? 0 : this.clock.msOf(this.#longest);
+      const runningMs = this.clock.msOf(this.#longest);
       if (performance.now() - this.#lastEventAt > IDLE_LIMIT_MS + runningMs) {
         throw await nothingHappens(this.client, IDLE_LIMIT_MS, this.#pool?.complaints ?? '');
       }
       if (this.#pool?.isAlive === false) throw new RunFailed(`no worker is left\n${this.#pool.complaints}`);
       await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
     }
-  }
-
-  /** Seconds of the log. */
-  get #longest(): number {
-    return this.jobs.reduce((most, { run, wait }) => Math.max(most, run + wait), 0);
   }
 
   #onEvent(event: LedgerEvent): void {
@@ -186,10 +184,12 @@ export class ReplayRun {
   }
 
   #tellKill(step: KillStep): void {
-    const { victim, held, recoveredMs } = this.#kill!;
+    const { victim, lost, recoveredMs } = this.#kill!;
     const name = nameOf(victim ?? '');
-    const jobs = held === 1 ? '1 job' : `${formatCount(held)} jobs`;
-    if (step === 'struck') this.display.say(`killed ${name} (SIGKILL), which held ${jobs}`);
-    else this.display.say(`the ${jobs} of ${name} were taken over, ${formatSeconds(recoveredMs ?? 0)} after the kill`);
+    if (step === 'struck') this.display.say(`killed ${name} (SIGKILL) while it held work`);
+    else {
+      const what = lost === 1 ? '1 lease lapsed, its job was' : `${formatCount(lost)} leases lapsed, their jobs were`;
+      this.display.say(`of ${name} ${what} taken over, ${formatSeconds(recoveredMs ?? 0)} after the kill`);
+    }
   }
 }

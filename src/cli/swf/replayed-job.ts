@@ -56,7 +56,11 @@ export const createJob = (job: LoggedJob, queue: string, waitMs: number, leaseMs
     runSeconds: job.run,
     finish: FINISH[job.ending],
   } satisfies ReplayPayload,
-  ...(isCancelledBeforeItRan(job) ? { delayMs: NEVER_MS } : waitMs > 0 ? { delayMs: Math.round(waitMs) } : {}),
+  ...(isCancelledBeforeItRan(job)
+    ? { delayMs: NEVER_MS }
+    : waitMs > 0
+      ? { delayMs: Math.min(Math.round(waitMs), NEVER_MS) }
+      : {}),
   // A busy machine may be late with a heartbeat, and a service may be away: the run is to end all the same.
   policy: { leaseMs, maxLostLeases: 100, stallMs: PATIENCE_MS },
 });

@@ -15,8 +15,8 @@ export class WorkerKill {
   readonly #waiting = new Set<WorkerProcess>();
   #isAsked = false;
   victim: string | null = null;
-  /** Jobs that it held, as far as was seen. */
-  held = 0;
+  /** Leases of it that lapsed: the others of its jobs had ended before it was killed. */
+  lost = 0;
   /** From the kill until the last of them was taken over or ended, ms. */
   recoveredMs: number | null = null;
   #struckAt = 0;
@@ -48,26 +48,21 @@ export class WorkerKill {
     worker.tell('go-on');
   }
 
-  onEvent({ type, jobId, actor, to }: LedgerEvent): void {
+  onEvent({ type, jobId, actor, to, data }: LedgerEvent): void {
     if (this.victim === null || jobId === null) return;
-    if (type === 'JobClaimed' && actor.id === this.victim) this.#orphan(jobId);
+    if (type === 'LeaseExpired' && data['workerId'] === this.victim) this.lost += 1;
+    if (type === 'JobClaimed' && actor.id === this.victim) this.#orphans.add(jobId);
     else if (type === 'JobClaimed' || (to !== null && isTerminal(to))) this.#orphans.delete(jobId);
     if (this.#orphans.size > 0 || this.recoveredMs !== null) return;
     this.recoveredMs = performance.now() - this.#struckAt;
     this.onStep('recovered');
   }
 
-  #orphan(jobId: string): void {
-    if (this.#orphans.has(jobId)) return;
-    this.#orphans.add(jobId);
-    this.held += 1;
-  }
-
   #strike(worker: WorkerProcess, jobId: string): void {
     this.victim = worker.id;
     this.#struckAt = performance.now();
     void worker.kill();
-    for (const held of [...this.view.heldBy(worker.id), jobId]) this.#orphan(held);
+    for (const held of [...this.view.heldBy(worker.id), jobId]) this.#orphans.add(held);
     this.pool.tellAll('go-on');
     this.onStep('struck');
   }
