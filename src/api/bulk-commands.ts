@@ -14,6 +14,7 @@ import { NOT_BUILT } from './not-built.js';
 import { notImplemented } from './problem.js';
 import { toldProblem } from './problem.filter.js';
 import { entryHead, type EntryHead, type SendCommandsBody } from './requests/commands.js';
+import { isObject } from './requests/fields.js';
 import { idempotencyKey } from './requests/headers.js';
 import { RequestBody } from './request-body.js';
 import { validatedTogether } from './validation.js';
@@ -45,9 +46,6 @@ const NOT_BUILT_COMMANDS: ReadonlyMap<string, string> = new Map(
     return command !== undefined && methods.includes('POST') ? [[command, part] as const] : [];
   }),
 );
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The reason of the request is that of a command which gives none. */
 const withReason = (sent: unknown, reason: string | null): unknown =>

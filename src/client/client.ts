@@ -8,11 +8,14 @@
  */
 import type * as wire from '../api/contract.js';
 import type { Clock } from './clock.js';
+import type { CommandOptions, EventQuery, JobEventQuery, JobQuery, PageQuery, ReadOptions, StreamQuery } from './call-options.js';
+import { CommandCalls, jobPath } from './command-calls.js';
 import { streamFrames, type StreamFrame, type StreamOptions } from './event-stream.js';
 import { Transport, type CallOptions, type ClientOptions, type QueryValues } from './transport.js';
 
 export type * from '../api/contract.js';
 export type { AttemptContext, ProgressUpdate } from './attempt-context.js';
+export type { CommandOptions, EventQuery, JobEventQuery, JobQuery, PageQuery, ReadOptions, StreamQuery } from './call-options.js';
 export type { Handler } from './attempt.js';
 export type { Clock } from './clock.js';
 export {
@@ -27,6 +30,7 @@ export {
   UnreachableError,
   ValidationError,
 } from './errors.js';
+export type { BatchOptions } from './command-batches.js';
 export type { StreamFrame, StreamOptions } from './event-stream.js';
 export {
   AttemptAbortedError,
@@ -41,154 +45,22 @@ export type { HeldJob, WorkerListeners } from './worker-listeners.js';
 export { Worker } from './worker.js';
 export type { WorkerOptions } from './worker-options.js';
 
-/** What a command takes. */
-export interface CommandOptions extends CallOptions {
-  /** The same key with the same body gives the first answer, for at least 24 h. Default a new UUID. */
-  readonly idempotencyKey?: string;
-  /** Refuse with `precondition_failed` when the job is at another revision. */
-  readonly ifMatch?: number;
-}
-
-/** What a question takes. */
-export interface ReadOptions extends CallOptions {
-  /** Answer only when at least as fresh as this position, as a command's answer names it. */
-  readonly minPosition?: wire.Position;
-}
-
-/** What lists take: 1–200 a page, default 50. */
-export interface PageQuery {
-  readonly limit?: number | undefined;
-  /** `nextCursor` of the page before, with the same filter and sort. */
-  readonly cursor?: string | undefined;
-}
-
-export interface JobQuery extends wire.JobFilter, PageQuery {
-  readonly sort?: wire.JobSort | undefined;
-}
-
-export interface EventQuery extends PageQuery {
-  /** Begin behind this position. Default `0`. */
-  readonly after?: wire.Position | undefined;
-  /** Event types. Default all. */
-  readonly types?: readonly string[] | undefined;
-}
-
-export interface JobEventQuery extends PageQuery {
-  /** By position. Default `asc`. */
-  readonly order?: 'asc' | 'desc' | undefined;
-}
-
-/** Where a stream begins, and what it leaves out. */
-export interface StreamQuery extends wire.JobFilter {
-  /** Default: from now. `0` is the start of the log. */
-  readonly after?: wire.Position | undefined;
-}
-
 type Id = string;
 
-export class JobledgerClient {
-  readonly #transport: Transport;
-
+export class JobledgerClient extends CommandCalls {
   /** @throws RangeError that names the option that is wrong, what it takes, and what it was given. */
   constructor(options: ClientOptions) {
-    this.#transport = new Transport(options);
+    super(new Transport(options));
   }
 
   /** Where the ledger is, without a slash at its end. */
   get baseUrl(): string {
-    return this.#transport.baseUrl;
+    return this.transport.baseUrl;
   }
 
   /** Shared with workers. */
   get clock(): Clock {
-    return this.#transport.clock;
-  }
-
-  // ------------------------------------------------------------------------------------------- dispatching
-
-  createJob(job: wire.CreateJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#command('/v1/jobs', job, options);
-  }
-
-  /** All or none. */
-  createJobs(jobs: wire.CreateJobs, options?: CommandOptions): Promise<wire.CreateJobsAnswer> {
-    return this.#command('/v1/jobs/batch', jobs, options);
-  }
-
-  /** Moves a draft on; with the token, starts what was claimed with `start: false`. */
-  start(jobId: Id, body: wire.StartJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'start', body, options);
-  }
-
-  /** A worker that holds the job is told with its next heartbeat; `force` does not wait for it. */
-  cancel(jobId: Id, body: wire.CancelJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'cancel', body, options);
-  }
-
-  /** A new run of a job that failed or was cancelled. */
-  retry(jobId: Id, body: wire.RetryJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'retry', body, options);
-  }
-
-  /** What the job waited for has come. */
-  resume(jobId: Id, body: wire.ResumeJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'resume', body, options);
-  }
-
-  reschedule(jobId: Id, body: wire.RescheduleJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'reschedule', body, options);
-  }
-
-  setPriority(jobId: Id, body: wire.SetPriority, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'priority', body, options);
-  }
-
-  // ------------------------------------------------------------------------------------------- worker calls
-
-  /** Leases up to `max` jobs. Repeated with the same key it gives the same leases. `Worker` does this for you. */
-  claim(request: wire.ClaimRequest, options?: CommandOptions): Promise<wire.ClaimAnswer> {
-    return this.#command('/v1/claims', request, options, request.waitMs);
-  }
-
-  /** Carries no idempotency key unless given one: a repeat has to renew the lease, not to hear of an old renewal. */
-  heartbeat(jobId: Id, body: wire.Heartbeat, options: CommandOptions = {}): Promise<wire.HeartbeatAnswer> {
-    const { idempotencyKey } = options;
-    const call = {
-      method: 'POST',
-      path: `${jobPath(jobId)}/heartbeat`,
-      headers: commandHeaders(options),
-      body,
-    } as const;
-    return this.#transport.send(idempotencyKey === undefined ? call : { ...call, idempotencyKey }, options);
-  }
-
-  progress(jobId: Id, body: wire.RecordProgress, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'progress', body, options);
-  }
-
-  complete(jobId: Id, body: wire.CompleteJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'complete', body, options);
-  }
-
-  fail(jobId: Id, body: wire.FailJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'fail', body, options);
-  }
-
-  throttle(jobId: Id, body: wire.ThrottleJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'throttle', body, options);
-  }
-
-  wait(jobId: Id, body: wire.WaitJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'wait', body, options);
-  }
-
-  release(jobId: Id, body: wire.ReleaseJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'release', body, options);
-  }
-
-  /** Writes lines of the attempt's log; does not renew the lease. */
-  log(jobId: Id, body: wire.WriteLogs, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'logs', body, options);
+    return this.transport.clock;
   }
 
   // ------------------------------------------------------------------------------------------- questions
@@ -261,7 +133,7 @@ export class JobledgerClient {
 
   /** Handles all that is due now, and says what it did. */
   sweep(request: wire.SweepRequest = {}, options?: CommandOptions): Promise<wire.SweepReport> {
-    return this.#command('/v1/admin/reaper/sweep', request, options);
+    return this.command('/v1/admin/reaper/sweep', request, options);
   }
 
   config(options?: ReadOptions): Promise<wire.ConfigView> {
@@ -270,7 +142,7 @@ export class JobledgerClient {
 
   /** Answers `unavailable` too, instead of throwing it. */
   ready(options?: CallOptions): Promise<wire.Ready> {
-    return this.#transport.send({ method: 'GET', path: '/health/ready', alsoAnswers: [503] }, options);
+    return this.transport.send({ method: 'GET', path: '/health/ready', alsoAnswers: [503] }, options);
   }
 
   // ------------------------------------------------------------------------------------------- streams
@@ -314,19 +186,9 @@ export class JobledgerClient {
 
   // ------------------------------------------------------------------------------------------- how
 
-  #jobCommand(jobId: Id, name: string, body: object, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#command(`${jobPath(jobId)}/${name}`, body, options);
-  }
-
-  async #command<T>(path: string, body: object, options: CommandOptions = {}, waitMs = 0): Promise<T> {
-    const idempotencyKey = options.idempotencyKey ?? crypto.randomUUID();
-    const headers = commandHeaders(options);
-    return this.#transport.send({ method: 'POST', path, body, headers, idempotencyKey, waitMs }, options);
-  }
-
   async #get<T>(path: string, query: QueryValues, options: ReadOptions = {}, waitMs = 0): Promise<T> {
     const headers = { 'x-min-position': options.minPosition };
-    return this.#transport.send({ method: 'GET', path, query, headers, waitMs }, options);
+    return this.transport.send({ method: 'GET', path, query, headers, waitMs }, options);
   }
 
   #stream<T>(
@@ -337,14 +199,8 @@ export class JobledgerClient {
   ): AsyncGenerator<StreamFrame<T>, void, undefined> {
     const connect = (after: wire.Position | null, signal: AbortSignal): Promise<Response> => {
       const headers = { accept: 'text/event-stream', 'last-event-id': after ?? undefined };
-      return this.#transport.open({ method: 'GET', path, query, headers }, signal);
+      return this.transport.open({ method: 'GET', path, query, headers }, signal);
     };
     return streamFrames<T>({ clock: this.clock, connect, resumable: true, ...source }, options);
   }
 }
-
-const jobPath = (jobId: Id): string => `/v1/jobs/${encodeURIComponent(jobId)}`;
-
-const commandHeaders = ({ ifMatch }: CommandOptions): Readonly<Record<string, string | undefined>> => ({
-  'if-match': ifMatch?.toString(),
-});

@@ -66,7 +66,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
     ...byClient(
       'createJobs',
       'Create many jobs',
-      'Up to 1,000 jobs, all or none. An error names its entry: `jobs[3].type`.',
+      'Up to 1,000 jobs, all or none: a list, or a `template` with every combination of the values in `grid`, each merged into its `payload`; the last parameter varies fastest. Jobs that name no `correlationId` share one. An error names its entry: `jobs[3].type`.',
       {
         jobs: [{ type: 'report', payload: { pages: ['a'] } }],
       },
