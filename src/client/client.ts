@@ -8,14 +8,30 @@
  */
 import type * as wire from '../api/contract.js';
 import type { Clock } from './clock.js';
-import type { CommandOptions, EventQuery, JobEventQuery, JobQuery, PageQuery, ReadOptions, StreamQuery } from './call-options.js';
+import type {
+  CommandOptions,
+  EventQuery,
+  JobEventQuery,
+  JobQuery,
+  PageQuery,
+  ReadOptions,
+  StreamQuery,
+} from './call-options.js';
 import { CommandCalls, jobPath } from './command-calls.js';
 import { streamFrames, type StreamFrame, type StreamOptions } from './event-stream.js';
 import { Transport, type CallOptions, type ClientOptions, type QueryValues } from './transport.js';
 
 export type * from '../api/contract.js';
 export type { AttemptContext, ProgressUpdate } from './attempt-context.js';
-export type { CommandOptions, EventQuery, JobEventQuery, JobQuery, PageQuery, ReadOptions, StreamQuery } from './call-options.js';
+export type {
+  CommandOptions,
+  EventQuery,
+  JobEventQuery,
+  JobQuery,
+  PageQuery,
+  ReadOptions,
+  StreamQuery,
+} from './call-options.js';
 export type { Handler } from './attempt.js';
 export type { Clock } from './clock.js';
 export {

@@ -162,7 +162,8 @@ export class CommandBatches {
     }
     for (const { signal } of batch) signal.removeEventListener('abort', onAbort);
     if (answer.kind === 'refused' && !(answer.error instanceof UnavailableError)) return byThemselves(batch);
-    const results = answer.kind === 'answered' ? (answer.body as Partial<SendCommandsAnswer> | null)?.results : undefined;
+    const results =
+      answer.kind === 'answered' ? (answer.body as Partial<SendCommandsAnswer> | null)?.results : undefined;
     if (answer.kind === 'answered' && results?.length !== batch.length) {
       answer = { kind: 'lost', cause: new Error('not one result for each command'), retryAfterMs: 0 };
     }

@@ -7,7 +7,13 @@
  */
 import { readAnswer, readRefusal, type Answer } from './answer.js';
 import { backoffMs, sleep, systemClock, type Clock } from './clock.js';
-import { CommandBatches, checkBatchOptions, isBatchable, type BatchedCommand, type BatchOptions } from './command-batches.js';
+import {
+  CommandBatches,
+  checkBatchOptions,
+  isBatchable,
+  type BatchedCommand,
+  type BatchOptions,
+} from './command-batches.js';
 import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
 import { reasonOf, wasNeverSent } from './reason.js';
 import { refuse, requireKnown, requireWhole } from './require.js';
@@ -155,7 +161,15 @@ export class Transport {
   }
 
   /** Built before the first try, so that what can never be sent is thrown instead of repeated. */
-  #request({ method, path, query, headers, body, text = body === undefined ? undefined : JSON.stringify(body), idempotencyKey }: Call): [string, RequestInit] {
+  #request({
+    method,
+    path,
+    query,
+    headers,
+    body,
+    text = body === undefined ? undefined : JSON.stringify(body),
+    idempotencyKey,
+  }: Call): [string, RequestInit] {
     const sent = new Headers({ accept: 'application/json' });
     if (this.#apiKey !== undefined) sent.set('authorization', `Bearer ${this.#apiKey}`);
     if (idempotencyKey !== undefined) sent.set('idempotency-key', idempotencyKey);

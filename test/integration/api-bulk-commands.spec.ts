@@ -309,7 +309,10 @@ describe('a grid', () => {
 
 it('a claim of a thousand leases each job once, and gives the same again', async () => {
   const queue = randomUUID();
-  await call.post('/v1/jobs/batch', { template: { type: 't', queue }, grid: { n: Array.from({ length: 1_000 }, (_, n) => n) } });
+  await call.post('/v1/jobs/batch', {
+    template: { type: 't', queue },
+    grid: { n: Array.from({ length: 1_000 }, (_, n) => n) },
+  });
   const body = { workerId: 'w', queues: [queue], max: 1_000 };
   const options = { headers: { 'idempotency-key': randomUUID() } };
   const first = (await call.post('/v1/claims', body, options)).body.jobs;

@@ -83,7 +83,8 @@ export const createJobs = exactlyOne(BATCH)(
   .superRefine(({ template, grid: axes }, context) => {
     if ((template === null) === (axes === null)) return;
     const path = [template === null ? 'template' : 'grid'];
-    const message = template === null ? 'is required: the job that a grid varies' : 'is required: what the template varies by';
+    const message =
+      template === null ? 'is required: the job that a grid varies' : 'is required: what the template varies by';
     context.addIssue({ code: 'custom', message, path });
   })
   .superRefine(({ template, grid: axes }, context) => {

@@ -113,7 +113,8 @@ export const isObject = (value: unknown): value is Readonly<Record<string, unkno
 export const jsonObject = z
   .custom<Members>()
   .superRefine((value, context) => {
-    if (!isObject(value)) context.addIssue({ code: 'custom', message: 'must be an object', input: value, continue: false });
+    if (!isObject(value))
+      context.addIssue({ code: 'custom', message: 'must be an object', input: value, continue: false });
     else if (exceedsJsonBytes(value, MAX_VALUE_BYTES))
       context.addIssue(issueOf('payload_too_large', `must be ${VALUE_TEXT}`, undefined));
   })

@@ -29,7 +29,8 @@ export const grid = z
     const axes = Object.entries(value);
     if (axes.length === 0) return issue('must have at least 1 parameter');
     const wrong = axes.filter(([name, values]) => name === '' || name.length > MAX_PARAMETER || !isList(values));
-    for (const [name] of wrong) issue(`must be a list of at least 1 value, named with 1–${MAX_PARAMETER} characters`, [name]);
+    for (const [name] of wrong)
+      issue(`must be a list of at least 1 value, named with 1–${MAX_PARAMETER} characters`, [name]);
     if (wrong.length > 0) return undefined;
     const size = sizeOf(axes.map(([, values]) => values as readonly unknown[]));
     if (size > MAX_BATCH_JOBS) issue(`must make at most ${MAX_BATCH_JOBS} jobs: its values make ${size}`);
