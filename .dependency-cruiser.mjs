@@ -45,7 +45,10 @@ export default {
       comment:
         'Depend on the EventStore port; only the composition roots name an adapter. The format of array parameters is none.',
       severity: 'error',
-      from: { path: '^src/', pathNot: ['^src/event-store/', '^src/cli/', rootFile('service', 'app.module', 'main')] },
+      from: {
+        path: '^src/',
+        pathNot: ['^src/event-store/', '^src/cli/', rootFile('service', 'open-log', 'app.module', 'main')],
+      },
       to: {
         path: '^src/event-store/',
         pathNot: '^src/event-store/(event-store|event-filter|canonical-json|postgres/binary-array)[.]ts$',

@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 const jsc = {
   target: 'es2022',
   parser: { syntax: 'typescript', decorators: true },
@@ -25,6 +27,8 @@ export default {
   setupFiles: ['reflect-metadata', '<rootDir>/test/support/seeds.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
+  // Most tests wait for a process or a database; Jest's own choice on two cores is one file at a time.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
   workerIdleMemoryLimit: '400MB',
   testTimeout: 60_000,
 };

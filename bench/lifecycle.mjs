@@ -1,58 +1,50 @@
 /** create → claim → complete through the shipped write path, with every safety on: keys, leases, answers, hash chain. */
-import { randomBytes, randomUUID } from 'node:crypto';
-import { openService } from '../dist/service.js';
-import { PRESETS } from '../dist/domain/policy.js';
-import { compare, isOwn, withServer } from './measure.mjs';
+import { compareHeld, isHeld } from './held.mjs';
+import { alternate, createDatabase, isOwn, lanes, throughput, withServer } from './measure.mjs';
+import { openOwn } from './own.mjs';
+import { Report } from './report.mjs';
 
-const idempotency = () => ({ key: randomBytes(32), fingerprint: randomBytes(32) });
-const origin = (type) => ({
-  actor: { type, id: 'bench' },
-  commandId: randomUUID(),
-  correlationId: null,
-  traceparent: null,
-});
-const call = (type) => ({ origin: origin(type), idempotency: idempotency(), ifMatch: null, bytes: 300 });
+const GOALS = { 1: 1, 32: 5, 256: 8 };
 
-const spec = () => ({
-  ...{ type: 'bench', queue: 'bench', payload: { url: 'https://example.org/things/1', size: 12345 } },
-  ...{ priority: 0, tags: [], autostart: true, availableAt: null, maxAttempts: null, total: null },
-  ...{ policy: null, preset: null, correlationId: randomUUID(), createdBy: 'anonymous' },
-});
-
-export const openOwn = async (databaseUrl) => {
-  const failed = (error) => {
-    throw error;
+const open = async (ownUrl, peerUrl) => {
+  const own = await openOwn(ownUrl);
+  const peer = isOwn ? undefined : await (await import('./peers/pg-boss.mjs')).openPgBoss(peerUrl);
+  const close = async () => {
+    await peer?.close();
+    await own.close();
   };
-  const service = await openService({
-    ...{ databaseUrl, poolSize: 10, statementTimeoutMs: 10_000, policy: PRESETS.protea, maxPending: 10_000 },
-    ...{ idempotencyMs: 86_400_000, secret: null },
-    reaper: { intervalMs: 60_000, log: { swept: () => undefined, failed, jobFailed: (_id, error) => failed(error) } },
-  });
-  service.reaper.start();
-  service.projections.start();
-  const { ledger } = service;
-  const step = async () => {
-    await ledger.create([{ spec: spec(), reason: null }], call('client'));
-    const [claimed] = await ledger.claim({
-      ...{ workerId: 'w', filter: { queues: ['bench'] }, max: 1, waitMs: 1_000, leaseMs: null, start: true },
-      ...{ origin: origin('worker'), idempotency: idempotency(), signal: new AbortController().signal },
-    });
-    if (claimed === undefined) return false;
-    const { jobId, run, attempt } = claimed.outcome;
-    const complete = { name: 'complete', token: { run, attempt }, result: { ok: true } };
-    await ledger.execute(jobId, complete, call('worker'));
-    return true;
-  };
-  return { step, close: () => service.close() };
+  return { steps: { jobledger: own.step, ...(peer && { [peer.name]: peer.step }) }, peer, close };
 };
 
-await withServer(async (url) => {
-  const own = await openOwn(url);
-  const peer = isOwn ? undefined : await (await import('./pg-boss.mjs')).openPgBoss(url);
-  await compare('lifecycle: create → claim → complete, one command a call, each with a key, in process', {
-    jobledger: own.step,
-    ...(peer === undefined ? {} : { 'pg-boss': peer.step }),
+const free = async (url) => {
+  const { steps, peer, close } = await open(url, isOwn ? url : await createDatabase(url, 'peer'));
+  const report = new Report(
+    'lifecycle: create → claim → complete, one command a call, each with a key, in process',
+    peer === undefined ? [] : [peer.settings],
+  );
+  for (const count of lanes) {
+    const sides = Object.entries(steps).map(([name, step]) => [name, () => throughput(count, step)]);
+    report.row({
+      ...{ label: `lifecycle, ${count} in flight`, unit: 'jobs/s', better: 'higher' },
+      values: await alternate(Object.fromEntries(sides)),
+      ...(peer !== undefined && GOALS[count] !== undefined && { goals: { [peer.name]: GOALS[count] } }),
+    });
+  }
+  report.end();
+  await close();
+};
+
+const IN_FLIGHT = 32;
+
+const held = (url) =>
+  compareHeld(url, {
+    title: `lifecycle, ${IN_FLIGHT} in flight, while a repeatable read snapshot is held open`,
+    unit: 'jobs/s',
+    open: async (databaseUrl) => {
+      const { steps, close } = await open(databaseUrl, databaseUrl);
+      const sides = Object.entries(steps).map(([name, step]) => [name, () => throughput(IN_FLIGHT, step)]);
+      return { sides: Object.fromEntries(sides), close };
+    },
   });
-  await peer?.close();
-  await own.close();
-});
+
+await withServer(isHeld ? held : free);

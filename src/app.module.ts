@@ -21,6 +21,7 @@ import { JobCommandsController } from './api/controllers/job-commands.controller
 import { JobHistoryController } from './api/controllers/job-history.controller.js';
 import { JobsController } from './api/controllers/jobs.controller.js';
 import { MetricsController } from './api/controllers/metrics.controller.js';
+import { OperatorCommandsController } from './api/controllers/operator-commands.controller.js';
 import { OperationsController } from './api/controllers/operations.controller.js';
 import { StreamsController } from './api/controllers/streams.controller.js';
 import { UpkeepController } from './api/controllers/upkeep.controller.js';
@@ -31,8 +32,10 @@ import { Freshness } from './api/freshness.js';
 import { JobList } from './api/job-list.js';
 import { JobCalls } from './api/job-calls.js';
 import { JobReader } from './api/job-reader.js';
+import type { ApiKeys } from './api/keys/api-keys.js';
+import { KeyGuard } from './api/keys/key.guard.js';
 import { LedgerMetrics } from './api/ledger-metrics.js';
-import { CLOCK, EVENT_STORE, JOB_ROWS, LEASES, SETTINGS } from './api/ports.js';
+import { API_KEYS, CLOCK, EVENT_STORE, JOB_ROWS, LEASES, SETTINGS } from './api/ports.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { QueryGuard } from './api/query.guard.js';
 import { Readiness } from './api/readiness.js';
@@ -69,6 +72,7 @@ const API_CONTROLLERS = [
   CreateController,
   JobsController,
   JobCommandsController,
+  OperatorCommandsController,
   WorkerCallsController,
   CommandsController,
   ClaimsController,
@@ -114,6 +118,8 @@ export interface AppOptions {
   readonly shutdown: Shutdown;
   /** As `GET /v1/config` shows them. */
   readonly settings: wire.ConfigView;
+  /** Null: nobody needs a key. */
+  readonly keys: ApiKeys | null;
 }
 
 @Module({})
@@ -121,6 +127,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
   constructor(
     @Inject(SERVICE) private readonly service: Service,
     @Inject(RUN) private readonly run: readonly Duty[],
+    @Inject(API_KEYS) private readonly keys: ApiKeys | null,
     private readonly shutdown: Shutdown,
     streams: SseStreams,
   ) {
@@ -131,7 +138,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
     });
   }
 
-  static for({ service, run, shutdown, settings }: AppOptions): DynamicModule {
+  static for({ service, run, shutdown, settings, keys }: AppOptions): DynamicModule {
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
@@ -149,6 +156,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
         { provide: RUN, useValue: run },
         { provide: Shutdown, useValue: shutdown },
         { provide: SETTINGS, useValue: settings },
+        { provide: API_KEYS, useValue: keys },
         ...PARTS.map(([provide, part]) => ({ provide, inject: [SERVICE], useFactory: part })),
         ...[...COMMAND_HANDLERS, ReapJobHandler, CommandMeter],
         ...[EndOfRun, Freshness, JobList, JobReader, LedgerMetrics, Readiness, Telemetry],
@@ -156,6 +164,8 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
         JobCalls,
         BulkCommands,
         { provide: SseStreams, useFactory: () => new SseStreams() },
+        // In this order: who calls is judged before what they ask.
+        { provide: APP_GUARD, useClass: KeyGuard },
         { provide: APP_GUARD, useClass: QueryGuard },
         { provide: APP_PIPE, useClass: RequestPipe },
         { provide: APP_FILTER, useClass: ProblemFilter },
@@ -164,6 +174,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
   }
 
   onApplicationBootstrap(): void {
+    this.keys?.start();
     if (this.run.includes('projections')) {
       this.service.projections.start();
       this.service.upkeep.start();
@@ -173,6 +184,7 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
 
   /** Before the server closes. */
   onModuleDestroy(): void {
+    this.keys?.stop();
     this.shutdown.begin();
   }
 

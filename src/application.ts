@@ -25,7 +25,6 @@ export const createApplication = async (options: ApplicationOptions): Promise<Ne
     // Another process of the installation has the paths, so nothing is planned here.
     notBuilt: servesApi ? NOT_BUILT : [],
   });
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its options as a class.
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.for(options), adapter, {
     abortOnError: false,
     logger,

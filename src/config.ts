@@ -25,6 +25,8 @@ export interface Config {
   /** Most connections of this process to the database. */
   readonly databasePoolSize: number;
   readonly statementTimeoutMs: number;
+  /** Connection string of the EventStoreDB or KurrentDB that keeps the log; null: the database keeps it. */
+  readonly eventStoreDbUrl: string | null;
   /** Of the embedded PostgreSQL. */
   readonly dataDir: string;
   readonly run: readonly Duty[];
@@ -34,6 +36,8 @@ export interface Config {
   readonly policy: Policy;
   /** Of lease tokens; null: the installation's own, kept in the database. */
   readonly secret: string | null;
+  /** Path of the file of API keys; null: nobody needs one. */
+  readonly apiKeys: string | null;
   /** Commands that may wait before further ones are refused. */
   readonly maxPending: number;
   /** How long the answer of a command is kept for its repetition. */
@@ -87,17 +91,24 @@ const valuesOf = (written: WrittenSettings): Values => {
 
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
 
-const requireBuilt = (written: WrittenSettings, { HOST, EVENT_STORE }: Values): void => {
-  for (const [key, { notBuilt }] of Object.entries<Setting<unknown>>(SETTINGS)) {
-    const found = written.get(key);
-    if (notBuilt === true && found !== undefined) throw new ConfigError(`${found.name}: is not built yet, unset it`);
-  }
-  if (EVENT_STORE !== 'postgres') {
-    throw new ConfigError(`${PREFIX}EVENT_STORE: "${EVENT_STORE}" is not built yet, expected "postgres"`);
-  }
-  if (!LOOPBACK.test(HOST)) {
+/** Without keys every caller has every role. */
+const requireKeysBeyondLoopback = ({ HOST, API_KEYS }: Values): void => {
+  if (API_KEYS !== null || LOOPBACK.test(HOST)) return;
+  throw new ConfigError(
+    `${PREFIX}HOST: expected a loopback address, not "${HOST}": without API keys (${PREFIX}API_KEYS) anybody could do anything`,
+  );
+};
+
+/** A log is never chosen by one setting and named by another: half a change would go on with another log. */
+const requireOneLog = ({ EVENT_STORE, EVENTSTOREDB_URL }: Values): void => {
+  if (EVENT_STORE === 'eventstoredb' && EVENTSTOREDB_URL === null) {
     throw new ConfigError(
-      `${PREFIX}HOST: expected a loopback address, not "${HOST}": without API keys, which are not built yet, anybody could do anything`,
+      `${PREFIX}EVENTSTOREDB_URL: expected ${SETTINGS.EVENTSTOREDB_URL.expected}, since ${PREFIX}EVENT_STORE is "eventstoredb"`,
+    );
+  }
+  if (EVENT_STORE === 'postgres' && EVENTSTOREDB_URL !== null) {
+    throw new ConfigError(
+      `${PREFIX}EVENTSTOREDB_URL: is set, and ${PREFIX}EVENT_STORE is "postgres": unset one, or set the other to "eventstoredb"`,
     );
   }
 };
@@ -139,14 +150,16 @@ const describe = (
 /**
  * @param env the environment; names in it are case-insensitive, an empty value is unset.
  * @param cwd where `jobledger.yaml` is looked for, and what paths are relative to.
- * @throws ConfigError naming the setting that is unknown, out of range, or not built yet.
+ * @throws ConfigError naming the setting that is unknown, out of range, or at odds with another.
  */
 export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
   const { file, settings: written } = readSettings(env, cwd);
   requireKnownNames(written);
   const values = valuesOf(written);
-  requireBuilt(written, values);
+  requireOneLog(values);
+  requireKeysBeyondLoopback(values);
   const policy = mergePolicy(PRESETS[values.PRESET], policyOverrides(written));
+  const apiKeys = values.API_KEYS === null ? null : resolve(cwd, values.API_KEYS);
   const dataDir = values.DATA_DIR === null ? defaultDataDir(env) : resolve(cwd, values.DATA_DIR);
   return {
     host: values.HOST,
@@ -154,16 +167,18 @@ export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
     databaseUrl: values.DATABASE_URL,
     databasePoolSize: values.DATABASE_POOL_SIZE,
     statementTimeoutMs: values.STATEMENT_TIMEOUT_MS,
+    eventStoreDbUrl: values.EVENTSTOREDB_URL,
     dataDir,
     run: values.RUN,
     reaperIntervalMs: values.REAPER_INTERVAL_MS,
     preset: values.PRESET,
     policy,
     secret: values.SECRET,
+    apiKeys,
     maxPending: values.MAX_PENDING,
     idempotencyMs: values.IDEMPOTENCY_MS,
     logLevel: values.LOG_LEVEL,
-    described: [file, ...describe(written, { ...values, DATA_DIR: dataDir }, policy)],
+    described: [file, ...describe(written, { ...values, DATA_DIR: dataDir, API_KEYS: apiKeys }, policy)],
   };
 };
 

@@ -1,15 +1,21 @@
 /** The process: reads the configuration, starts what it says, and stops it in order. */
 import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type * as wire from './api/contract.js';
+import { ApiKeys } from './api/keys/api-keys.js';
+import { KeyFileError } from './api/keys/key-file.js';
 import { Shutdown } from './api/shutdown.js';
 import { createApplication } from './application.js';
-import { type Config, describeConfig, loadConfig } from './config.js';
+import { type Config, ConfigError, describeConfig, loadConfig } from './config.js';
+import { Unsupported } from './event-store/event-store.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
-import { createLogger, type Logger, nestLogger, projectionLog, reaperLog } from './process-log.js';
+import { createLogger, keyLog, type Logger, nestLogger, projectionLog, reaperLog } from './process-log.js';
 
 const versionOf = (): string => {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
@@ -23,8 +29,19 @@ const openDatabase = async ({ databaseUrl, dataDir }: Config, log: Logger): Prom
   return startEmbeddedPostgres({ dataDir, log: serverLog });
 };
 
+/** @throws ConfigError when the file of keys is missing, unreadable, broken or without a key. */
+const openKeys = ({ apiKeys }: Config, log: Logger): ApiKeys | null => {
+  try {
+    return apiKeys === null ? null : new ApiKeys(apiKeys, keyLog(log));
+  } catch (error) {
+    if (error instanceof KeyFileError) throw new ConfigError(`JOBLEDGER_API_KEYS: ${error.message}`, { cause: error });
+    throw error;
+  }
+};
+
 const openApplication = (
   config: Config,
+  keys: ApiKeys | null,
   databaseUrl: string,
   shutdown: Shutdown,
   log: Logger,
@@ -35,6 +52,7 @@ const openApplication = (
       databaseUrl,
       poolSize: config.databasePoolSize,
       statementTimeoutMs: config.statementTimeoutMs,
+      ...(config.eventStoreDbUrl !== null && { eventStoreDbUrl: config.eventStoreDbUrl }),
       policy: config.policy,
       maxPending: config.maxPending,
       idempotencyMs: config.idempotencyMs,
@@ -44,6 +62,7 @@ const openApplication = (
     },
     run: config.run,
     shutdown,
+    keys,
     settings: describeConfig(config) as wire.ConfigView,
     version: versionOf(),
     logger: nestLogger(log, () => state.ready),
@@ -52,8 +71,9 @@ const openApplication = (
 const UNREACHABLE =
   /^(E(CONNREFUSED|NOTFOUND|TIMEDOUT|HOSTUNREACH|NETUNREACH|CONNRESET|AI_AGAIN)|28\w{3}|3D000|57P03)$/;
 
-/** A configured database that cannot be reached is the setting's fault: the line names it, never its password. */
+/** What is wrong with a connection string, with the setting that has it; never the string, which may hold a password. */
 const namingTheSetting = ({ databaseUrl }: Config, error: unknown): unknown => {
+  if (error instanceof Unsupported) return new Error(`JOBLEDGER_EVENTSTOREDB_URL: ${error.message}`, { cause: error });
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (databaseUrl === null || typeof code !== 'string' || !UNREACHABLE.test(code)) return error;
   const reason = typeof message === 'string' && message !== '' ? message : code;
@@ -87,8 +107,18 @@ const untilSignalled = (): Promise<NodeJS.Signals> =>
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
   });
 
-/** For so long after the signal whoever asks is told that this process is stopping, and goes elsewhere. */
+/** For so long after the signal, at least, whoever asks is told that this process is stopping, and goes elsewhere. */
 const FAREWELL_MS = 250;
+/** For so long at most while connections are open: each is closed by the answer that it gets meanwhile. */
+const LONGEST_FAREWELL_MS = 2_000;
+const CONNECTIONS_POLL_MS = 50;
+
+const farewell = async (server: Server): Promise<void> => {
+  const began = performance.now();
+  const connections = promisify(server.getConnections.bind(server));
+  await sleep(FAREWELL_MS);
+  while (performance.now() - began < LONGEST_FAREWELL_MS && (await connections()) > 0) await sleep(CONNECTIONS_POLL_MS);
+};
 
 const serve = async (
   app: NestFastifyApplication,
@@ -104,7 +134,8 @@ const serve = async (
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   const url = `http://${name}:${address.port}`;
   state.ready = true;
-  process.stdout.write(`Jobledger is ready at ${url} (no API keys: loopback only, every role granted)\n`);
+  const access = config.apiKeys === null ? 'no API keys: loopback only, every role granted' : 'API keys are needed';
+  process.stdout.write(`Jobledger is ready at ${url} (${access})\n`);
   log.info({ signal: await signalled }, 'stopping');
 };
 
@@ -112,17 +143,18 @@ const run = async (state: { ready: boolean }): Promise<void> => {
   const signalled = untilSignalled();
   const config = loadConfig(process.env, process.cwd());
   const log = createLogger(config.logLevel);
+  const keys = openKeys(config, log);
   const embedded = await openDatabase(config, log);
   try {
     const shutdown = new Shutdown();
     const databaseUrl = embedded?.url ?? config.databaseUrl ?? '';
-    const app = await openApplication(config, databaseUrl, shutdown, log, state).catch((error: unknown) => {
+    const app = await openApplication(config, keys, databaseUrl, shutdown, log, state).catch((error: unknown) => {
       throw namingTheSetting(config, error);
     });
     const stopping = signalled.finally(() => shutdown.begin());
     try {
       await serve(app, config, stopping, log, state);
-      await sleep(FAREWELL_MS);
+      await farewell(app.getHttpServer());
     } finally {
       await app.close();
     }

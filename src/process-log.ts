@@ -1,6 +1,7 @@
 /** What the process says of itself: JSON lines on stderr, so that stdout holds the one line with the address. */
 import type { LoggerService } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
+import type { KeyLog } from './api/keys/api-keys.js';
 import type { UpkeepLog } from './projections/upkeep/upkeep.js';
 import type { ReaperLog } from './reaper/reaper.js';
 import type { ServiceOptions } from './service.js';
@@ -57,4 +58,14 @@ export const projectionLog = (log: Logger): NonNullable<ServiceOptions['projecti
   parked: (projection, { stream, position, error }) =>
     log.error({ projection, stream, position, error }, 'A projection skips a stream that it cannot read.'),
   tailFailed: (error) => log.warn({ err: asError(error) }, 'The end of the log cannot be read.'),
+});
+
+/** Which keys there are, never what they are. */
+export const keyLog = (log: Logger): KeyLog => ({
+  changed: (keys) => log.info({ keys }, `The API keys have changed: ${keys.length} in force.`),
+  failed: (error) =>
+    log.error(
+      { reason: error.message },
+      'The file of API keys cannot be used: those of the last good one are in force.',
+    ),
 });

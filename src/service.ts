@@ -3,7 +3,7 @@
  * HTTP on top (`app.module.ts`); benches and tests use it as it is.
  */
 import type pg from 'pg';
-import { PostgresAnswers, ANSWERS } from './commands/answers.js';
+import { PostgresAnswers } from './commands/answers.js';
 import { BatchSteps } from './commands/batch.js';
 import { Claims } from './commands/claims.js';
 import { Contexts } from './commands/contexts.js';
@@ -18,16 +18,14 @@ import { Pipeline } from './commands/pipeline.js';
 import { Refusals } from './commands/refusals.js';
 import { Verification } from './commands/verification.js';
 import type { Policy } from './domain/policy.js';
-import type { BesideTable, EventStore } from './event-store/event-store.js';
+import type { EventStore } from './event-store/event-store.js';
 import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
-import { EventStoreDbEventStore } from './event-store/eventstoredb/eventstoredb-event-store.js';
-import { openDriver } from './event-store/eventstoredb/open-driver.js';
+import { bindLog, type PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
 import { installationSecret } from './leases/installation.js';
-import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW } from './leases/lease-rows.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
 import { CounterQueries } from './projections/counters/counter-queries.js';
@@ -36,9 +34,7 @@ import { QueueQueries } from './projections/counters/queue-queries.js';
 import { Damage } from './projections/jobs/damage.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS } from './projections/jobs/jobs.js';
-import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
 import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
-import { repairListed } from './projections/jobs/listed-repairs.js';
 import { rowFollower } from './projections/jobs/row-follower.js';
 import { repairRow } from './projections/jobs/repair-row.js';
 import { LogTail } from './projections/log-tail.js';
@@ -53,7 +49,7 @@ import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
 import { Sweeps } from './reaper/sweeps.js';
-import { Repeated } from './repeated.js';
+import { openLog } from './open-log.js';
 
 export interface ServiceOptions {
   readonly databaseUrl: string;
@@ -80,18 +76,6 @@ export interface ServiceOptions {
     readonly upkeep: UpkeepLog;
   };
 }
-
-/** Order of the tables beside the log: the order in which an append locks their rows. */
-const BESIDE_TABLES = [
-  ANSWERS,
-  JOBS_INSERT,
-  JOBS_UPDATE,
-  JOBS_FACTS,
-  LEASES_PUT,
-  LEASES_RENEW,
-  LEASES_DIRECT,
-  LEASES_END,
-] as BesideTable[];
 
 /** A command that is not appended after this long is refused, and was not done. */
 const COMMAND_TIMEOUT_MS = 10_000;
@@ -144,7 +128,7 @@ export interface Service {
   readonly close: () => Promise<void>;
 }
 
-const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): 'here' | 'elsewhere' =>
+const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): PlaceOfLog =>
   eventStoreDbUrl === undefined ? 'here' : 'elsewhere';
 
 const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, contexts: Contexts) => {
@@ -188,9 +172,10 @@ const projectionsOf = (
   projections: readonly Projection[],
 ) => {
   const log = options.projectionLog ?? NO_LOG;
-  const projectionWatch = new ProjectionWatch(store, pool, projections);
+  const runner = new ProjectionRunner({ store, pool, projections: projections.filter(follows), instanceId, log });
+  const projectionWatch = new ProjectionWatch(store, pool, projections, (name) => runner.hurry(name));
   return {
-    projections: new ProjectionRunner({ store, pool, projections: projections.filter(follows), instanceId, log }),
+    projections: runner,
     projectionWatch,
     catalogue: new ProjectionCatalogue({ pool, projections, watch: projectionWatch }),
   };
@@ -199,7 +184,7 @@ const projectionsOf = (
 /** Whether a projection has to be run; appends write the others. */
 const follows = ({ inline }: Projection): boolean => inline !== true;
 
-/** On connections of its own. Beside a log elsewhere nothing is made anew: no lock keeps appends from its last page. */
+/** On connections of its own. */
 const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, projections: readonly Projection[]) => {
   const pool = createLedgerPool({
     connectionString: options.databaseUrl,
@@ -235,37 +220,6 @@ const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Rea
   };
 };
 
-/** The log, once more for those who only read, and what has to be done beside it from time to time. */
-interface Log {
-  readonly store: EventStore;
-  readonly reading: EventStore;
-  readonly duties: readonly Repeated[];
-}
-
-/** An append that nobody finished for so long was left by a process that died, or that lost the log. */
-const LEFT_AFTER_MS = 10_000;
-const RECOVERY_MS = 1_000;
-const REPAIRS_MS = 250;
-
-const openLog = async (
-  { eventStoreDbUrl, reaper }: ServiceOptions,
-  pool: pg.Pool,
-  readPool: pg.Pool,
-  clock: DatabaseClock,
-): Promise<Log> => {
-  if (eventStoreDbUrl === undefined) {
-    const store = new PostgresEventStore({ pool, besideTables: BESIDE_TABLES });
-    return { store, reading: new PostgresEventStore({ pool: readPool, wokenBy: store }), duties: [] };
-  }
-  const driver = await openDriver(eventStoreDbUrl);
-  const store = new EventStoreDbEventStore({ driver, pool, clock: () => clock.now(), besideTables: BESIDE_TABLES });
-  const rows = new PostgresJobRows(pool, 'elsewhere');
-  const failed = (error: unknown): void => reaper.log.failed(error, 1);
-  const recovery = new Repeated(() => store.recover(LEFT_AFTER_MS), RECOVERY_MS, failed);
-  const repairs = new Repeated(() => repairListed(pool, store, rows), REPAIRS_MS, failed);
-  return { store, reading: store, duties: [recovery, repairs] };
-};
-
 /** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock. */
 export const openService = async (options: ServiceOptions): Promise<Service> => {
   const { databaseUrl: connectionString, poolSize, statementTimeoutMs } = options;
@@ -273,9 +227,13 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
   const pool = createLedgerPool({ connectionString, poolSize: poolSize - readers, statementTimeoutMs });
   const readPool = createLedgerPool({ connectionString, poolSize: readers, statementTimeoutMs });
+  await bindLog(pool, placeOfLog(options));
   const clock = new DatabaseClock(pool);
   await clock.start();
-  const { store, reading, duties } = await openLog(options, pool, readPool, clock);
+  const { store, reading, duties } = await openLog({
+    ...{ eventStoreDbUrl: options.eventStoreDbUrl, pool, readPool, now: () => clock.now() },
+    onDutyFailed: (error) => options.reaper.log.failed(error, 1),
+  });
   const tokens = new LeaseTokens(options.secret ?? (await installationSecret(pool)));
   const contexts = new Contexts(clock, options.policy, Math.random);
   const { reservations, answers, ...commands } = commandsOf(options, pool, store, contexts);

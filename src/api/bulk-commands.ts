@@ -10,6 +10,9 @@ import type { Call } from '../commands/ledger.js';
 import { callOf } from './call.js';
 import type * as wire from './contract.js';
 import { actorOf, bodySchemaOf, isJobCallName, JobCalls, type JobCallName } from './job-calls.js';
+import { accessTo, OPEN } from './keys/access.js';
+import { callerOf } from './keys/caller.js';
+import { requireAccess } from './keys/require-access.js';
 import { NOT_BUILT } from './not-built.js';
 import { notImplemented } from './problem.js';
 import { toldProblem } from './problem.filter.js';
@@ -51,6 +54,12 @@ const NOT_BUILT_COMMANDS: ReadonlyMap<string, string> = new Map(
 const withReason = (sent: unknown, reason: string | null): unknown =>
   reason !== null && isObject(sent) && sent['reason'] === undefined ? { ...sent, reason } : sent;
 
+/** By the rule of the command's own call. */
+const mayGive = (name: JobCallName, body: Readonly<Record<string, unknown>>, request: FastifyRequest): void => {
+  const access = accessTo(`POST /v1/jobs/{id}/${name}`);
+  if (access !== OPEN) requireAccess(callerOf(request), access, body);
+};
+
 /** @throws Problem with paths as `commands[3].leaseToken`. */
 const ready = ({ index, sent, bytes, key }: Entry, request: FastifyRequest): Ready => {
   const within = ['commands', index];
@@ -62,6 +71,7 @@ const ready = ({ index, sent, bytes, key }: Entry, request: FastifyRequest): Rea
       { path, message: `${path} is not built yet: ${part}` },
     ]);
   }
+  if (isJobCallName(asked)) mayGive(asked, rest, request);
   const bodySchema = isJobCallName(asked) ? bodySchemaOf(asked) : z.unknown();
   const [head, body] = validatedTogether(
     [

@@ -7,11 +7,10 @@ import { v7 } from '../commands/uuid.js';
 import type { ActorType } from '../domain/streams.js';
 import { canonicalJson } from '../event-store/canonical-json.js';
 import type * as wire from './contract.js';
+import { onlyJobsOf } from './keys/access.js';
+import { callerOf } from './keys/caller.js';
 import { idempotencyKey, ifMatch, traceparent } from './requests/headers.js';
 import { RequestBody } from './request-body.js';
-
-/** Who asks when nobody needs a key: then all callers share one scope of idempotency keys. */
-export const ANONYMOUS = 'anonymous';
 
 /** Stands for the worker until the job says who holds the lease. */
 const UNKNOWN_WORKER = 'unknown';
@@ -45,9 +44,12 @@ const askingOf = (request: FastifyRequest): Asking => {
   };
 };
 
-/** Bodies are compared as JSON values: neither spaces nor the order of names make another request. */
-const idempotencyOf = ({ key, method, path, body }: Asking): Idempotency | null =>
-  key === undefined ? null : { key: sha256(ANONYMOUS, key), fingerprint: sha256(method, path, canonicalJson(body)) };
+/**
+ * A key is its caller's own: two API keys that send the same one are two calls. Bodies are compared as JSON values: neither
+ * spaces nor the order of names make another request.
+ */
+const idempotencyOf = (callerId: string, { key, method, path, body }: Asking): Idempotency | null =>
+  key === undefined ? null : { key: sha256(callerId, key), fingerprint: sha256(method, path, canonicalJson(body)) };
 
 /** Free text that any command may give. */
 const reasonOf = ({ body }: Asking): string | null => {
@@ -56,7 +58,7 @@ const reasonOf = ({ body }: Asking): string | null => {
 };
 
 const originOf = (request: FastifyRequest, type: ActorType, asking: Asking): Origin => ({
-  actor: { type, id: type === 'worker' ? UNKNOWN_WORKER : ANONYMOUS },
+  actor: { type, id: type === 'worker' ? UNKNOWN_WORKER : callerOf(request).id },
   commandId: asking.key ?? v7(),
   correlationId: null,
   traceparent: traceparent(request.headers),
@@ -70,8 +72,9 @@ export const callOf = (
   asking: Asking = askingOf(request),
 ): Call => ({
   origin: originOf(request, type, asking),
-  idempotency: idempotencyOf(asking),
+  idempotency: idempotencyOf(callerOf(request).id, asking),
   ifMatch: asking.ifMatch,
+  onlyJobsOf: type === 'client' ? onlyJobsOf(callerOf(request)) : null,
   bytes: asking.bytes,
 });
 

@@ -323,7 +323,12 @@ export interface RetryJob extends WithReason {
   readonly payload?: Json;
 }
 
+export type HoldJob = WithReason;
+
 export type ResumeJob = WithReason;
+
+/** Of an operator: `force-fail`, `requeue`, `emergency-stop`. */
+export type OperateJob = WithReason;
 
 /** One of `availableAt` and `delayMs`. */
 export interface RescheduleJob extends WithReason, WithAvailability {}
@@ -464,7 +469,8 @@ export type JobCommand =
   | Named<'start', StartJob>
   | Named<'cancel', CancelJob>
   | Named<'retry', RetryJob>
-  | Named<'resume', WithReason>
+  | Named<'hold', HoldJob>
+  | Named<'resume', ResumeJob>
   | Named<'reschedule', RescheduleJob>
   | Named<'priority', SetPriority>
   | Named<'heartbeat', Heartbeat>

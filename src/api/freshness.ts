@@ -4,10 +4,13 @@
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { toInstant, type Instant } from '../domain/job-events.js';
+
 import { comparePositions, type EventStore, type Position } from '../event-store/event-store.js';
+import type { Clock } from '../leases/clock.js';
 import { JOB_ROWS } from '../projections/jobs/row-follower.js';
 import { ProjectionWatch } from '../projections/projection-watch.js';
-import { EVENT_STORE } from './ports.js';
+import { CLOCK, EVENT_STORE } from './ports.js';
 import { Problem, validationFailed } from './problem.js';
 import { minPosition } from './requests/headers.js';
 
@@ -25,6 +28,7 @@ export class Freshness {
 
   constructor(
     @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(CLOCK) private readonly clock: Clock,
     private readonly projections: ProjectionWatch,
   ) {}
 
@@ -71,6 +75,17 @@ export class Freshness {
     const head = await this.head();
     if (comparePositions(head, position) < 0) throw beyondHead(path);
     return head;
+  }
+
+  /**
+   * Before a read of the past by a time: what is in the future may still be otherwise.
+   * @throws Problem `validation_failed` when the time is after the database's, and after the last event's.
+   */
+  async notInFuture(time: Instant, path: string): Promise<void> {
+    if (time <= toInstant(this.clock.now())) return;
+    const { at } = await this.store.head();
+    if (at !== null && time <= at) return;
+    throw validationFailed([{ path, message: `${path} is in the future` }]);
   }
 
   /**

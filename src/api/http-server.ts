@@ -18,7 +18,7 @@ import { RouteTable } from './route-table.js';
 export interface HttpServerOptions {
   /** Largest request body. Default 16 MiB. */
   readonly maxBodyBytes?: number;
-  /** True from the signal to stop on: whatever writes is answered 503 then. Default never. */
+  /** True from the signal to stop on: whatever writes is answered 503 then, and connections end. Default never. */
   readonly isDraining?: () => boolean;
   /** Default `NOT_BUILT`. */
   readonly notBuilt?: readonly NotBuiltRoute[];
@@ -113,8 +113,9 @@ const refuseEarly = (
       sendProblem(reply, payloadTooLarge(`a request may have ${maxBodyBytes} bytes`));
       return;
     }
+    // Whoever is answered while this process stops finds another one with its next request.
+    if (isDraining()) void reply.header('connection', 'close');
     if (isDraining() && !READING_METHODS.includes(request.method)) {
-      void reply.header('connection', 'close');
       sendProblem(reply, unavailable('this process is stopping'));
       return;
     }

@@ -117,6 +117,7 @@ const JOB_CALLS = {
     ...{ name: 'retry', reason },
     ...(payload === undefined ? {} : { payload }),
   })),
+  hold: byClient(client.holdJob, ({ reason }) => ({ name: 'hold', reason })),
   resume: byClient(client.resumeJob, ({ reason }) => ({ name: 'resume', reason })),
   reschedule: byClient(client.rescheduleJob, ({ availableAt, delayMs, reason }, now) => ({
     ...{ name: 'reschedule', reason },

@@ -1,14 +1,14 @@
 import { toInstant } from '../domain/job-events.js';
 import type { NewJob } from '../commands/bus-commands.js';
-import { ANONYMOUS } from './call.js';
 import type { CreateJobBody } from './requests/create.js';
 
 /**
  * What a creator said, as the domain has it.
  * @param now epoch ms, from which a delay counts.
  * @param correlationId of the request: for a job that names none.
+ * @param createdBy id of the API key, or `anonymous`.
  */
-export const newJob = (body: CreateJobBody, now: number, correlationId: string): NewJob => {
+export const newJob = (body: CreateJobBody, now: number, correlationId: string, createdBy: string): NewJob => {
   const { reason, delayMs, availableAt, correlationId: own, ...spec } = body;
   return {
     reason,
@@ -25,7 +25,7 @@ export const newJob = (body: CreateJobBody, now: number, correlationId: string):
       policy: spec.policy,
       preset: spec.preset,
       correlationId: own ?? correlationId,
-      createdBy: ANONYMOUS,
+      createdBy,
     },
   };
 };

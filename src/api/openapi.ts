@@ -69,7 +69,8 @@ export const createOpenApiDocument = (app: INestApplication, version: string): O
     .addBearerAuth({
       type: 'http',
       scheme: 'bearer',
-      description: 'An API key. Not built yet: every caller has every role.',
+      description:
+        'An API key; its roles say which calls it may make (`x-roles` of a call). None is needed where the service has no keys.',
     })
     .addSecurityRequirements('bearer');
   for (const [tag, description] of Object.entries(TAGS)) builder.addTag(tag, description);

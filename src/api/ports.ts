@@ -5,3 +5,5 @@ export const JOB_ROWS = Symbol('JobRows');
 export const LEASES = Symbol('Leases');
 /** `ConfigView`: every setting in force, secrets redacted. */
 export const SETTINGS = Symbol('Settings');
+/** `ApiKeys`, or null: nobody needs a key. */
+export const API_KEYS = Symbol('ApiKeys');

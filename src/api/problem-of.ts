@@ -4,12 +4,13 @@ import {
   DeadlineExceeded,
   IdempotencyKeyReused,
   JobNotFound,
+  NotOwner,
   Overloaded,
   PreconditionFailed,
 } from '../commands/errors.js';
 import { Refused } from '../commands/envelope.js';
 import { Refusal } from '../domain/errors.js';
-import { StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store/event-store.js';
+import { ForeignPosition, StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store/event-store.js';
 import { isDamage } from '../projections/jobs/stored-job.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
 import {
@@ -70,6 +71,7 @@ const ofCommand = (error: Error): Problem | undefined => {
     return new Problem(code, error.message, { members: { ...asked, jobStatus: from } });
   }
   if (error instanceof JobNotFound) return notFound(error.message);
+  if (error instanceof NotOwner) return new Problem('forbidden', error.message);
   if (error instanceof PreconditionFailed) {
     return new Problem('precondition_failed', error.message, { members: { revision: error.actual } });
   }
@@ -86,6 +88,7 @@ const ofStorage = (error: Error): Problem | undefined => {
     return unavailable(
       'the database cannot be reached at the moment, and whether the call was done is not known: repeat it with the same Idempotency-Key; /health/ready says when the database is back',
     );
+  if (error instanceof ForeignPosition) return validationFailed([{ path: '', message: error.message }]);
   if (error instanceof Unsupported) return new Problem('not_implemented', error.message);
   if (error instanceof TooLarge) return payloadTooLarge(`one call may write ${error.limit} bytes`);
   return error instanceof StreamDeleted ? new Problem('gone', 'the job was deleted') : undefined;

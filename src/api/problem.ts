@@ -110,6 +110,10 @@ export const validationFailed = (errors: readonly FieldError[]): Problem => {
 export const payloadTooLarge = (detail: string, errors?: readonly FieldError[]): Problem =>
   new Problem('payload_too_large', detail, errors === undefined ? {} : { errors });
 
+/** 401, with the header that says how to authenticate. */
+export const unauthenticated = (detail: string): Problem =>
+  new Problem('unauthenticated', detail, { headers: { 'www-authenticate': 'Bearer' } });
+
 /** 404, of a path or of what an id names. */
 export const notFound = (detail: string): Problem => new Problem('not_found', detail);
 

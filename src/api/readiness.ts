@@ -7,7 +7,8 @@ import type { EventStore } from '../event-store/event-store.js';
 import { ProjectionWatch } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
 import type * as wire from './contract.js';
-import { EVENT_STORE } from './ports.js';
+import type { ApiKeys } from './keys/api-keys.js';
+import { API_KEYS, EVENT_STORE } from './ports.js';
 import { Shutdown } from './shutdown.js';
 import { within } from './within.js';
 
@@ -25,6 +26,18 @@ const worst = (checks: readonly Check[]): wire.HealthStatus => {
   return checks.some(({ status }) => status === 'degraded') ? 'degraded' : 'ok';
 };
 
+/** Who asks has no key, perhaps: where the file is, and what is wrong with it, the log says. */
+const BROKEN_KEYS: Check = {
+  status: 'degraded',
+  detail: 'the file of API keys cannot be used: those of the last good one are in force; the log says why',
+};
+const NO_KEYS: Check = { status: 'degraded', detail: 'there is no API key: nobody gets in' };
+
+const keysCheck = ({ complaint, size }: ApiKeys): Check => {
+  if (complaint !== null) return BROKEN_KEYS;
+  return size === 0 ? NO_KEYS : OK;
+};
+
 @Injectable()
 export class Readiness {
   constructor(
@@ -32,12 +45,17 @@ export class Readiness {
     private readonly projectionWatch: ProjectionWatch,
     private readonly reaperWatch: ReaperWatch,
     private readonly shutdown: Shutdown,
+    @Inject(API_KEYS) private readonly keys: ApiKeys | null,
   ) {}
 
   async check(): Promise<wire.Ready> {
     const [database, projections, reaper] = await Promise.all([this.database(), this.projections(), this.reaper()]);
     const stopping: Check = { status: 'unavailable', detail: 'the process is stopping' };
-    const checks = { database, projections, reaper, ...(this.shutdown.begun ? { process: stopping } : {}) };
+    const checks = {
+      ...{ database, projections, reaper },
+      ...(this.keys === null ? {} : { apiKeys: keysCheck(this.keys) }),
+      ...(this.shutdown.begun ? { process: stopping } : {}),
+    };
     return { status: worst(Object.values(checks)), checks };
   }
 

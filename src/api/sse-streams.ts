@@ -1,11 +1,12 @@
 /**
- * All open streams of this process: opens them, keeps them alive, and ends them at shutdown, where an open stream would
- * hold the process. Readers that take nothing for a minute are cut: they resume with `Last-Event-ID` when they live.
+ * All open streams of this process: opens them, keeps them alive, ends those of a key that was taken away, and all at
+ * shutdown, where an open stream would hold the process. Readers that take nothing for a minute are cut: they resume with `Last-Event-ID` when they live.
  */
 import type { OutgoingHttpHeaders } from 'node:http';
 import { Injectable, type OnModuleDestroy, Optional } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { unavailable } from './problem.js';
+import { callerOf } from './keys/caller.js';
+import { unauthenticated, unavailable } from './problem.js';
 import { SseStream } from './sse.js';
 
 /** Between comments. */
@@ -42,11 +43,14 @@ export class SseStreams implements OnModuleDestroy {
 
   /**
    * Takes the response over and sends the headers. To a HEAD request that is all: the stream is closed at once.
-   * @throws Problem `unavailable` after `closeAll`.
+   * @throws Problem `unavailable` after `closeAll`, `unauthenticated` when the caller's key is gone.
    */
   open(request: FastifyRequest, reply: FastifyReply, options: OpenOptions = {}): SseStream {
     if (this.stopped) throw unavailable('this process is stopping');
     const { after = '0', onDrained } = options;
+    const { revoked } = callerOf(request);
+    // It was taken away while the request waited for what it asked.
+    if (revoked.aborted) throw unauthenticated('this API key is not known any more');
     reply.hijack();
     reply.raw.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...HEADERS });
     const stream = new SseStream(reply.raw, {
@@ -60,7 +64,12 @@ export class SseStreams implements OnModuleDestroy {
     }
     reply.raw.flushHeaders();
     this.streams.add(stream);
-    stream.signal.addEventListener('abort', () => this.forget(stream));
+    const onRevoked = (): void => stream.end();
+    revoked.addEventListener('abort', onRevoked);
+    stream.signal.addEventListener('abort', () => {
+      revoked.removeEventListener('abort', onRevoked);
+      this.forget(stream);
+    });
     this.timer ??= setInterval(() => this.beat(), COMMENT_EVERY_MS).unref();
     return stream;
   }

@@ -9,7 +9,6 @@
 import type * as wire from '../api/contract.js';
 import type { Clock } from './clock.js';
 import type {
-  CommandOptions,
   EventQuery,
   JobEventQuery,
   JobQuery,
@@ -147,9 +146,19 @@ export class JobledgerClient extends CommandCalls {
     return this.#get('/v1/reaper', {}, options);
   }
 
-  /** Handles all that is due now, and says what it did. */
-  sweep(request: wire.SweepRequest = {}, options?: CommandOptions): Promise<wire.SweepReport> {
-    return this.command('/v1/admin/reaper/sweep', request, options);
+  /** The end of the log: keep it elsewhere, and give it to `verifyLog` later. */
+  logHead(options?: ReadOptions): Promise<wire.LogHead> {
+    return this.#get('/v1/log/head', {}, options);
+  }
+
+  /** Read models, each with how far behind it is and what was done to it last. */
+  projections(options?: ReadOptions): Promise<{ readonly items: readonly wire.Projection[] }> {
+    return this.#get('/v1/admin/projections', {}, options);
+  }
+
+  /** @param query.waitMs answer when the run has ended, or after this: 0–60,000. */
+  upkeep(id: Id, { waitMs }: { waitMs?: number } = {}, options?: ReadOptions): Promise<wire.Upkeep> {
+    return this.#get(`/v1/admin/upkeep/${encodeURIComponent(id)}`, { waitMs }, options, waitMs);
   }
 
   config(options?: ReadOptions): Promise<wire.ConfigView> {

@@ -10,6 +10,11 @@ type KeyedOptions = Omit<CommandOptions, 'idempotencyKey'> & { readonly idempote
 
 export const jobPath = (jobId: Id): string => `/v1/jobs/${encodeURIComponent(jobId)}`;
 
+const operatorPath = (jobId: Id, name: string): string => `/v1/admin/jobs/${encodeURIComponent(jobId)}/${name}`;
+
+/** What the ledger takes when none is said. */
+const UPKEEP_WAIT_MS = 30_000;
+
 export abstract class CommandCalls {
   /** @internal */
   protected constructor(protected readonly transport: Transport) {}
@@ -38,6 +43,11 @@ export abstract class CommandCalls {
   /** A new run of a job that failed or was cancelled. */
   retry(jobId: Id, body: wire.RetryJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
     return this.#jobCommand(jobId, 'retry', body, options);
+  }
+
+  /** Nobody gets the job until `resume`; a worker that has it is told with its next heartbeat, and gives it back. */
+  hold(jobId: Id, body: wire.HoldJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.#jobCommand(jobId, 'hold', body, options);
   }
 
   /** What the job waited for has come. */
@@ -92,6 +102,52 @@ export abstract class CommandCalls {
   /** Writes lines of the attempt's log; does not renew the lease. */
   log(jobId: Id, body: wire.WriteLogs, options?: CommandOptions): Promise<wire.CommandAnswer> {
     return this.#jobCommand(jobId, 'logs', body, options);
+  }
+
+  // ------------------------------------------------------------------------------------------- operating
+
+  /** Handles all that is due now, and says what it did. */
+  sweep(request: wire.SweepRequest = {}, options?: CommandOptions): Promise<wire.SweepReport> {
+    return this.command('/v1/admin/reaper/sweep', request, options);
+  }
+
+  /** Ends a job that somebody works on or waits for as failed, `ManualTimeout`. */
+  forceFail(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.command(operatorPath(jobId, 'force-fail'), body, options);
+  }
+
+  /** Takes a job away from its worker, in the same run; gives a dead letter a new run. */
+  requeue(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.command(operatorPath(jobId, 'requeue'), body, options);
+  }
+
+  /** Ends whatever is not ended as failed, `EmergencyStop`; no events when it has ended already. */
+  emergencyStop(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
+    return this.command(operatorPath(jobId, 'emergency-stop'), body, options);
+  }
+
+  /** Makes a read model anew. Answers when done or after `waitMs`; then `upkeep` tells how it goes. */
+  rebuild(name: string, request: wire.RebuildRequest = {}, options?: CommandOptions): Promise<wire.Upkeep> {
+    return this.#upkeep(`projections/${encodeURIComponent(name)}/rebuild`, request, options);
+  }
+
+  /** Compares a read model with the log. Answers as `rebuild` does. */
+  verifyProjection(
+    name: string,
+    request: wire.VerifyProjectionRequest = {},
+    options?: CommandOptions,
+  ): Promise<wire.Upkeep> {
+    return this.#upkeep(`projections/${encodeURIComponent(name)}/verify`, request, options);
+  }
+
+  /** Checks the log against its chain of hashes, and a head that was kept. Answers as `rebuild` does. */
+  verifyLog(request: wire.VerifyLogRequest = {}, options?: CommandOptions): Promise<wire.Upkeep> {
+    return this.#upkeep('log/verify', request, options);
+  }
+
+  #upkeep(path: string, request: { readonly waitMs?: number | undefined }, options?: CommandOptions) {
+    const { waitMs = UPKEEP_WAIT_MS } = request;
+    return this.command<wire.Upkeep>(`/v1/admin/${path}`, { ...request, waitMs }, options, waitMs);
   }
 
   protected command<T>(path: string, body: object, options: CommandOptions = {}, waitMs = 0): Promise<T> {

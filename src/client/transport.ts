@@ -33,7 +33,7 @@ export interface RetryOptions {
 export interface ClientOptions {
   /** Where the ledger is, as in `http://127.0.0.1:8080`; a path is kept as a prefix. */
   readonly baseUrl: string | URL;
-  /** Sent as `Authorization: Bearer`. */
+  /** Sent as `Authorization: Bearer`, and shown nowhere. Absent: the service has no keys. */
   readonly apiKey?: string | undefined;
   /** Default the global one. */
   readonly fetch?: typeof globalThis.fetch;
@@ -47,6 +47,8 @@ export interface ClientOptions {
 const OPTIONS: readonly (keyof ClientOptions)[] = ['baseUrl', 'apiKey', 'fetch', 'retry', 'batch', 'clock'];
 const RETRY_OPTIONS: readonly (keyof RetryOptions)[] = ['deadlineMs', 'timeoutMs', 'initialMs', 'maxMs'];
 const LONGEST_MS = 2_147_483_647;
+/** An empty variable is no key, and a line break at its end would be refused by `fetch`, with the key in the message. */
+const HEADER_TEXT = /^[\x21-\x7e]+$/;
 
 /** @throws RangeError that names the option that is wrong, what it takes, and what it was given. */
 const checkClientOptions = (options: ClientOptions): void => {
@@ -54,10 +56,14 @@ const checkClientOptions = (options: ClientOptions): void => {
     refuse('options of a JobledgerClient', 'an object', options);
   }
   requireKnown('a JobledgerClient', options, OPTIONS);
-  const { baseUrl, retry = {}, batch = {} } = options;
+  const { baseUrl, apiKey, retry = {}, batch = {} } = options;
   // `localhost:8080` is a URL too: of the protocol `localhost`.
   if (!URL.canParse(String(baseUrl)) || !/^https?:$/.test(new URL(baseUrl).protocol)) {
     refuse('baseUrl', 'an http or https URL as in http://127.0.0.1:8080', baseUrl);
+  }
+  // Not `refuse`, which would show it.
+  if (apiKey !== undefined && (typeof (apiKey as unknown) !== 'string' || !HEADER_TEXT.test(apiKey))) {
+    throw new RangeError('apiKey: text of visible ASCII characters, without spaces around it; it is not shown here');
   }
   requireKnown('retry', retry, RETRY_OPTIONS);
   requireWhole('retry.deadlineMs', retry.deadlineMs, 0, LONGEST_MS);

@@ -19,7 +19,7 @@ import {
 import { LEASES } from '../leases/lease-rows.js';
 import { ANSWERS, type AnswerBody } from './answers.js';
 import type { Envelope, Group, MemberRefused, Outcome } from './envelope.js';
-import { JobNotFound, PreconditionFailed } from './errors.js';
+import { JobNotFound, NotOwner, PreconditionFailed } from './errors.js';
 import { toRequest, type DecidedJob } from './job-requests.js';
 import { foldTransitions, type JobStates, type KnownJob } from './job-states.js';
 import type { Contexts } from './contexts.js';
@@ -115,7 +115,7 @@ export class BatchSteps {
   }
 
   private judge(envelope: Envelope, entry: Entry): Verdict {
-    const { command, jobId, ifMatch } = envelope;
+    const { command, jobId, ifMatch, onlyJobsOf } = envelope;
     if (command.name === 'create') {
       const context = this.on.contexts.of(command.spec);
       const events = decide(null, command, context);
@@ -124,6 +124,9 @@ export class BatchSteps {
     const known = this.on.states.get(jobId);
     if (known === undefined) return { kind: 'refused', error: new JobNotFound(jobId), known };
     const { job } = known;
+    if (onlyJobsOf !== null && onlyJobsOf !== job.spec.createdBy) {
+      return { kind: 'refused', error: new NotOwner(jobId), known };
+    }
     if (ifMatch !== null && ifMatch !== job.revision) {
       return { kind: 'refused', error: new PreconditionFailed(ifMatch, job.revision), known };
     }

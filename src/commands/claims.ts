@@ -14,7 +14,7 @@ import { repairRow } from '../projections/jobs/repair-row.js';
 import { applyTransitions, DamagedHistory, type StoredJob } from '../projections/jobs/stored-job.js';
 import { firstAnswer, type Answers } from './answers.js';
 import type { Idempotency, MemberRefused, Origin, Outcome } from './envelope.js';
-import { Overloaded } from './errors.js';
+import { DeadlineExceeded, Overloaded } from './errors.js';
 import type { JobStates } from './job-states.js';
 import type { Pipeline } from './pipeline.js';
 
@@ -41,6 +41,8 @@ export interface ClaimedJob {
 
 /** How long an append of a claim may take once candidates are held: as long as they are held. */
 const APPEND_MS = 2_000;
+/** Of a claim whose turn comes too late for its candidates, again and again: how long others are searched for, ms. */
+const TURNS_MS = 10_000;
 
 /** A waiting claim looks again on its own this often: lost wake-ups, and jobs that fall due. */
 const POLL_MS = 500;
@@ -52,6 +54,7 @@ const DAMAGE_RETRY_MS = 30_000;
 
 interface Waiting {
   readonly request: ClaimRequest;
+  readonly came: number;
   readonly until: number;
   readonly resolve: (claimed: readonly ClaimedJob[]) => void;
   readonly reject: (error: unknown) => void;
@@ -95,12 +98,13 @@ export class Claims {
     if (this.waiting.size >= this.maxWaiting)
       return Promise.reject(new Overloaded('too many claims wait: nothing was done; repeat the call later'));
     return new Promise((resolve, reject) => {
-      const until = performance.now() + request.waitMs;
+      const came = performance.now();
       const onAbort = (): void => this.settle(waiting, []);
       const isNew = request.idempotency === null;
       const waiting: Waiting = {
         request,
-        until,
+        came,
+        until: came + request.waitMs,
         resolve,
         reject,
         onAbort,
@@ -240,6 +244,7 @@ export class Claims {
             command: { name: 'claim', workerId, leaseMs, start },
             origin,
             ifMatch: null,
+            onlyJobsOf: null,
             leaseMs: null,
             fenceBeats: null,
           })),
@@ -260,17 +265,23 @@ export class Claims {
       if (error instanceof DamagedHistory) return this.passOver(waiting, ids, error.jobId);
       await this.reservations.release(ids).catch(() => undefined);
       if (signal.aborted) this.settle(waiting, []);
+      else if (error instanceof DeadlineExceeded && performance.now() < waiting.came + TURNS_MS) this.retake(waiting);
       else this.fail(waiting, error);
     }
+  }
+
+  /** What it held is free again: it is searched for anew. */
+  private retake(waiting: Waiting): void {
+    waiting.taking = false;
+    this.wake();
   }
 
   /** A job whose history cannot be read stays reserved, so that it holds up nobody: the claim goes on to the next. */
   private async passOver(waiting: Waiting, ids: readonly string[], damaged: string): Promise<void> {
     this.damagedUntil.set(damaged, performance.now() + DAMAGE_RETRY_MS);
     await this.reservations.release(ids.filter((id) => id !== damaged)).catch(() => undefined);
-    waiting.taking = false;
     waiting.searched = false;
-    this.wake();
+    this.retake(waiting);
   }
 
   private isDamaged(jobId: string): boolean {
@@ -292,8 +303,7 @@ export class Claims {
       return;
     }
     if (waiting.losses > 1) await Promise.all(lost.map((jobId) => repairRow(this.store, this.rows, jobId)));
-    waiting.taking = false;
-    this.wake();
+    this.retake(waiting);
   }
 
   /** The claimer hung up while its jobs were appended: nobody would work on them. */
@@ -301,7 +311,8 @@ export class Claims {
     for (const { outcome } of claimed) {
       const token = { run: outcome.run, attempt: outcome.attempt };
       const command = { name: 'release', token, reason: 'claimer_gone' } as const;
-      const member = { jobId: outcome.jobId, command, origin, ifMatch: null, leaseMs: null, fenceBeats: null };
+      const place = { ifMatch: null, onlyJobsOf: null, leaseMs: null, fenceBeats: null };
+      const member = { jobId: outcome.jobId, command, origin, ...place };
       const deadline = performance.now() + APPEND_MS;
       const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true } as const;
       await this.pipeline.submit(group, 0);

@@ -2,7 +2,14 @@
 import { Injectable } from '@nestjs/common';
 import { Telemetry } from '../telemetry.js';
 import { Refused, type Outcome } from './envelope.js';
-import { DeadlineExceeded, IdempotencyKeyReused, JobNotFound, Overloaded, PreconditionFailed } from './errors.js';
+import {
+  DeadlineExceeded,
+  IdempotencyKeyReused,
+  JobNotFound,
+  NotOwner,
+  Overloaded,
+  PreconditionFailed,
+} from './errors.js';
 
 /** Events were appended; it was in effect already; its key had an answer; there was nothing to do it to. */
 type Success = 'done' | 'in_effect' | 'replayed' | 'empty';
@@ -11,6 +18,7 @@ type Success = 'done' | 'in_effect' | 'replayed' | 'empty';
 const codeOf = (error: unknown): string | undefined => {
   if (error instanceof Refused) return error.refusal.code;
   if (error instanceof JobNotFound) return 'not_found';
+  if (error instanceof NotOwner) return 'forbidden';
   if (error instanceof PreconditionFailed) return 'precondition_failed';
   if (error instanceof IdempotencyKeyReused) return 'idempotency_key_reused';
   return error instanceof Overloaded || error instanceof DeadlineExceeded ? 'unavailable' : undefined;

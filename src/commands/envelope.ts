@@ -33,6 +33,8 @@ export interface Envelope {
   readonly origin: Origin;
   /** `If-Match`. */
   readonly ifMatch: number | null;
+  /** Whose jobs alone the caller may change; null: anybody's. */
+  readonly onlyJobsOf: string | null;
   /** Lease length of a worker call, for this renewal only. */
   readonly leaseMs: number | null;
   /** Of a reap: the number of accepted calls that it judged. */

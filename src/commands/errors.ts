@@ -10,6 +10,13 @@ export class JobNotFound extends Error {
   }
 }
 
+/** Thrown when the caller may only change jobs of its own, and this one is not. */
+export class NotOwner extends Error {
+  constructor(jobId: string) {
+    super(`job ${jobId} was created with another API key: only a key with the role operator or admin may change it`);
+  }
+}
+
 /** Thrown when `If-Match` names another revision than the job's. */
 export class PreconditionFailed extends Error {
   constructor(

@@ -34,6 +34,8 @@ export interface Call {
   readonly idempotency: Idempotency | null;
   /** `If-Match`. */
   readonly ifMatch: number | null;
+  /** Whose jobs alone the caller may change; null: anybody's. */
+  readonly onlyJobsOf: string | null;
   /** Size of the request, for the bound on what waits. */
   readonly bytes: number;
 }
@@ -73,6 +75,7 @@ export class Ledger {
       command: { name: 'create', spec, reason },
       origin: call.origin,
       ifMatch: null,
+      onlyJobsOf: null,
       leaseMs: null,
       fenceBeats: null,
     }));
@@ -92,6 +95,7 @@ export class Ledger {
       command,
       origin: call.origin,
       ifMatch: call.ifMatch,
+      onlyJobsOf: call.onlyJobsOf,
       leaseMs,
       fenceBeats: null,
     };

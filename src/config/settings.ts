@@ -1,14 +1,22 @@
 /** Every setting: its name without `JOBLEDGER_`, what it takes, its default. The policy's come from the policy. */
 import { MAX_DURATION_MS, POLICY_FIELDS, type PresetName } from '../domain/policy.js';
-import { choice, milliseconds, policyField, postgresUrl, subset, text, type ValueRule, whole } from './values.js';
+import {
+  choice,
+  eventStoreDbUrl,
+  milliseconds,
+  policyField,
+  postgresUrl,
+  subset,
+  text,
+  type ValueRule,
+  whole,
+} from './values.js';
 
 export interface Setting<Value, Fallback extends Value | null = Value | null> extends ValueRule<Value> {
   /** Null: none. */
   readonly fallback: Fallback;
   /** How a secret may be shown; anything else is shown as it is. */
   readonly redact?: (value: string) => string;
-  /** Part of the contract, and not built: setting it stops the start. */
-  readonly notBuilt?: boolean;
 }
 
 const DAY_MS = 86_400_000;
@@ -22,10 +30,17 @@ export const withoutPassword = (url: string): string => {
   return shown.href;
 };
 
+/** A connection string without its password: it may name several hosts, so it is no URL that could be parsed. */
+export const withoutCredentials = (text: string): string =>
+  text.replace(/^([^:]+:\/\/)(.*)@/, (_, scheme: string, credentials: string) => {
+    const colon = credentials.indexOf(':');
+    return `${scheme}${credentials.slice(0, colon + 1)}${HIDDEN}@`;
+  });
+
 const setting = <Value, Fallback extends Value | null>(
   rule: ValueRule<Value>,
   fallback: Fallback,
-  more: Pick<Setting<Value>, 'redact' | 'notBuilt'> = {},
+  more: Pick<Setting<Value>, 'redact'> = {},
 ): Setting<Value, Fallback> => ({ ...rule, fallback, ...more });
 
 /** What a process may run; each serves `/health/*` and `/metrics`. */
@@ -43,11 +58,12 @@ export const SETTINGS = {
   STATEMENT_TIMEOUT_MS: setting(milliseconds(100, 3_600_000), 10_000),
   DATA_DIR: setting(text('a path'), null),
   EVENT_STORE: setting(choice('postgres', 'eventstoredb'), 'postgres'),
-  EVENTSTOREDB_URL: setting(text('a connection string'), null, { notBuilt: true, redact: () => HIDDEN }),
+  EVENTSTOREDB_URL: setting(eventStoreDbUrl, null, { redact: withoutCredentials }),
   RUN: setting(subset(...DUTIES), DUTIES),
   REAPER_INTERVAL_MS: setting(milliseconds(100, DAY_MS), 60_000),
   PRESET: setting(choice<PresetName>('protea', 'antenna', 'beacon'), 'protea'),
-  API_KEYS: setting(text('the path of a file'), null, { notBuilt: true }),
+  /** Unset: nobody needs a key, and it listens on loopback only. */
+  API_KEYS: setting(text('the path of a file'), null),
   SECRET: setting(text('at least 16 characters', 16), null, { redact: () => HIDDEN }),
   MAX_PENDING: setting(whole(1, 1_000_000), 10_000),
   IDEMPOTENCY_MS: setting(milliseconds(DAY_MS, MAX_DURATION_MS), DAY_MS),

@@ -7,6 +7,8 @@ import { upperSnake } from './settings.js';
 
 export const PREFIX = 'JOBLEDGER_';
 const DEFAULT_FILE = 'jobledger.yaml';
+/** Of whoever calls a service, by `jobledger`: in the environment of an operator they stand beside settings. */
+const OF_CALLERS = ['URL', 'API_KEY'];
 
 export type Source = 'default' | 'file' | 'env';
 
@@ -32,8 +34,9 @@ const readEnvironment = (env: NodeJS.ProcessEnv): WrittenSettings => {
   const found: WrittenSettings = new Map();
   for (const [name, value] of Object.entries(env)) {
     const text = value?.trim() ?? '';
-    if (name.toUpperCase().startsWith(PREFIX) && text !== '') {
-      put(found, name.toUpperCase().slice(PREFIX.length), { text, source: 'env', name });
+    const key = name.toUpperCase().slice(PREFIX.length);
+    if (name.toUpperCase().startsWith(PREFIX) && text !== '' && !OF_CALLERS.includes(key)) {
+      put(found, key, { text, source: 'env', name });
     }
   }
   return found;

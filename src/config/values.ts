@@ -62,6 +62,13 @@ export const postgresUrl: ValueRule<string> = {
   expected: 'a URL like postgresql://user:password@host:5432/database',
 };
 
+const EVENT_STORE_DB_URL = /^(esdb|kurrentdb)(\+discover)?:\/\/[^\s/?#]+([/?][^\s]*)?$/;
+
+export const eventStoreDbUrl: ValueRule<string> = {
+  schema: z.string().regex(EVENT_STORE_DB_URL),
+  expected: 'a connection string like esdb://user:password@host:2113?tls=true or kurrentdb://host:2113',
+};
+
 export const policyField = (rule: FieldRule): ValueRule<string | number> => {
   const { kind } = rule;
   if (kind === 'choice') return choice(...(rule.choices as [string, ...string[]]));

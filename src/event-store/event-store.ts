@@ -205,6 +205,9 @@ export class Unavailable extends Error {}
 /** The adapter cannot do what was asked (for example a position of another log). */
 export class Unsupported extends Error {}
 
+/** The position is none of this log: of another one, or made up. */
+export class ForeignPosition extends Unsupported {}
+
 export interface ReadStreamOptions {
   /** First revision to read, inclusive; default the start (the end, backwards). */
   readonly from?: number;
@@ -236,6 +239,8 @@ export interface Page {
   readonly events: readonly RecordedEvent[];
   /** Everything up to here was looked at: pass it as the next `after`. The end is reached when it does not move. */
   readonly next: Position;
+  /** Size of their data as text, where the log knows it: for readers that hold many pages at once. */
+  readonly characters?: number;
 }
 
 export interface Head {

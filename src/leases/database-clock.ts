@@ -1,16 +1,18 @@
 import { performance } from 'node:perf_hooks';
 import type { Pool } from 'pg';
 import type { Clock } from './clock.js';
+import { ClockOffset } from './clock-offset.js';
 
 /** How often the offset is measured. */
 const SAMPLE_MS = 1_000;
 
 /**
- * The database's time, known by its offset to this process's monotonic clock. While the database is away the last
- * offset serves: nothing is decided then that could be appended.
+ * The database's time, known by its offset to this process's monotonic clock: never ahead of it, so what is decided now
+ * is recorded no earlier. While the database is away the last offset serves: nothing is decided then that could be
+ * appended.
  */
 export class DatabaseClock implements Clock {
-  private offsetMs: number | null = null;
+  private readonly offset = new ClockOffset();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly pool: Pool) {}
@@ -27,8 +29,7 @@ export class DatabaseClock implements Clock {
   }
 
   now(): number {
-    if (this.offsetMs === null) throw new Error('the clock was asked before it was started');
-    return Math.floor(performance.now() + this.offsetMs);
+    return this.offset.at(performance.now());
   }
 
   private async sample(): Promise<void> {
@@ -37,8 +38,6 @@ export class DatabaseClock implements Clock {
       name: 'reading the time of the database',
       text: 'select extract(epoch from clock_timestamp())::float8 * 1000 as ms',
     });
-    const after = performance.now();
-    // The answer was made somewhere between: its middle is off by half the trip at most.
-    this.offsetMs = (rows[0]?.ms ?? Date.now()) - (before + after) / 2;
+    this.offset.add({ before, databaseMs: rows[0]!.ms, after: performance.now() });
   }
 }

@@ -203,7 +203,8 @@ export class PostgresLeases implements Leases {
           delete from jobledger.leases l using asked r
           where l.job_id = r.job_id and l.beats = r.beats and r.deadline_ms is null
         )
-        update jobledger.leases l set deadline_at = to_timestamp(r.deadline_ms / 1000.0) from asked r
+        update jobledger.leases l set deadline_at = least(to_timestamp(r.deadline_ms / 1000.0), l.expires_at)
+        from asked r
         where l.job_id = r.job_id and l.beats = r.beats and r.deadline_ms is not null`,
       values: [rows.map((row) => row.jobId), rows.map((row) => row.beats), rows.map((row) => row.deadlineAt)],
     });

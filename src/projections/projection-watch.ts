@@ -46,6 +46,8 @@ export class ProjectionWatch {
     private readonly pool: Pool,
     /** That are looked at. */
     private readonly projections: readonly Projection[],
+    /** Tells the projection, where it runs in this process, that somebody waits for it. */
+    private readonly hurry: (name: string) => void = () => undefined,
   ) {
     this.names = projections.map(({ name }) => name);
     this.checkpoints = new Checkpoints(pool, '');
@@ -123,6 +125,7 @@ export class ProjectionWatch {
       for (const waiter of this.waiters) {
         const position = positions.get(waiter.name);
         if (position !== undefined && comparePositions(position, waiter.position) >= 0) waiter.settle(true);
+        else this.hurry(waiter.name);
       }
       if (this.waiters.size > 0) await this.pause.wait(Math.max(1, LOOK_MS - (performance.now() - began)));
     }

@@ -26,6 +26,8 @@ export interface Projection {
   readonly tables: readonly ProjectionTable[];
   /** Appends write it in their own transaction, so it is always at the head, and no runner follows the log for it. */
   readonly inline?: true;
+  /** Of a projection that reads wait for: between two pages that were not full, ms; absent: the runner's. */
+  readonly gapMs?: number;
   /**
    * Applies events, in order, to the tables. It may be called again with a part of the same events after it threw, and
    * its writes of the call that threw are undone.

@@ -14,7 +14,7 @@ export const reapWith =
   async ({ jobId, command, beats, revision, reason }: ReapJob): Promise<Outcome> => {
     const actor = { type: 'reaper', id: instanceId } as const;
     const origin = { actor, commandId: v7(), correlationId: null, traceparent: null, reason };
-    const member = { jobId, command, origin, ifMatch: revision, leaseMs: null, fenceBeats: beats };
+    const member = { jobId, command, origin, ifMatch: revision, onlyJobsOf: null, leaseMs: null, fenceBeats: beats };
     const deadline = performance.now() + REAP_TIMEOUT_MS;
     const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true as const };
     return (await pipeline.submit(group, 0))[0] as Outcome;

@@ -89,7 +89,7 @@ describe('the demo on a service of its own', () => {
       );
       const { folder: changed } = done.payload as { folder: string };
       appendFileSync(join(folder, changed, '3'), '!');
-      expect([await running.ended(), running.output]).toEqual([1, expect.stringContaining('DIFFERENT:')]);
+      expect([await running.ended(), running.output]).toEqual([4, expect.stringContaining('DIFFERENT:')]);
       expect(running.comparisonOf('files')).toEqual(['31', '31', '31', 'equal']);
       expect(running.comparisonOf('bytes')).toEqual(['30,003', '30,003', '30,004', 'DIFFERENT']);
       expect(running.comparisonOf('digest').at(-1)).toBe('DIFFERENT');
@@ -137,7 +137,7 @@ describe('the demo on a service that is there', () => {
 
   it('is refused in one line when none is', async () => {
     const running = start('--url', 'http://127.0.0.1:9');
-    expect(await running.ended()).toBe(1);
-    expect(running.output).toMatch(/^demo: no service at http:\/\/127\.0\.0\.1:9: /m);
+    expect(await running.ended()).toBe(3);
+    expect(running.output).toMatch(/^jobledger demo: no service at http:\/\/127\.0\.0\.1:9: /m);
   });
 });

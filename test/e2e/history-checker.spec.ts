@@ -114,15 +114,70 @@ describe('the log', () => {
   });
 });
 
+describe('a log in EventStoreDB', () => {
+  const check = (): string => checkHistory({ ...made.end(), log: 'eventstoredb' }).join('\n');
+
+  it('has gaps between positions, and times that fall from one stream to another', () => {
+    const history = made.end();
+    const far = (position: string): string => String(100 * Number(position));
+    for (const event of made.events) event.position = far(event.position);
+    const events = made.events.map((event) => ({
+      ...event,
+      at: event.stream.endsWith(OTHER) ? event.at : made.events[0]!.at,
+    }));
+    const calls = made.calls.filter(({ path }) => path === '/v1/events');
+    expect(
+      checkHistory({ ...history, calls, events, jobs: [], counters: [], log: 'eventstoredb' }).join('\n'),
+    ).not.toMatch(/position \d+ is missing|time falls/);
+  });
+
+  it('has a position or a time of a stream that falls', () => {
+    const history = made.end();
+    eventOf('JobCompleted', JOB).at = '2020-01-01T00:00:00.000Z';
+    made.events[9]!.position = '2';
+    const check = (): string => checkHistory({ ...history, log: 'eventstoredb' }).join('\n');
+    expect(check()).toMatch(/^time falls from .* to 2020-01-01T00:00:00.000Z at position 7$/m);
+    expect(check()).toMatch(/^position 2 stands after 9$/m);
+  });
+
+  it('may hold a fact that came after the end of its attempt, when nobody was told that it was taken', () => {
+    made.progress(OTHER, 'late', 1, 'late', 1).outcome = { kind: 'unknown', cause: 'ECONNRESET' };
+    expect(check()).not.toMatch(/a fact of run/);
+  });
+
+  it('acknowledged a fact that came after the end of its attempt', () => {
+    made.progress(OTHER, 'late', 1, 'late', 1);
+    expect(check()).toMatch(
+      /0b: a fact of run 1, attempt 1 at position 18, after that attempt had ended, was taken: call #/m,
+    );
+  });
+
+  it('counts a fact that came after the end of its attempt', () => {
+    made.progress(JOB, 'late', 1, 'late', 1).outcome = { kind: 'unknown', cause: 'ECONNRESET' };
+    const history = made.end();
+    const jobs = history.jobs.map((job) =>
+      job.id === JOB ? { ...job, progress: { ...job.progress, processed: 8 } } : job,
+    );
+    expect(checkHistory({ ...history, jobs, log: 'eventstoredb' }).join('\n')).toMatch(
+      /0a: processed is 8, its 2 batches sum up to 7/,
+    );
+  });
+
+  it('has a fact of an attempt that was never claimed', () => {
+    made.progress(OTHER, 'early', 7, 'early', 1).outcome = { kind: 'unknown', cause: 'ECONNRESET' };
+    expect(check()).toMatch(/0b: a fact of run 1, attempt 7 at position 18, when that attempt held no lease$/m);
+  });
+});
+
 describe('an answer', () => {
   it('names an event that is not there', () => {
     setBody(calls.complete, { events: ['JobFailed'] });
-    expectViolation(/0a: JobFailed was answered at position 7, where JobCompleted of complete stands: call #6/);
+    expectViolation(/0a: JobFailed was answered up to position 7, where JobCompleted of complete stands: call #6/);
   });
 
   it('names the event of another call', () => {
     eventOf('JobCompleted', JOB).commandId = 'somebody';
-    expectViolation(/0a: JobCompleted was answered at position 7, where JobCompleted of somebody stands/);
+    expectViolation(/0a: JobCompleted was answered up to position 7, where JobCompleted of somebody stands/);
   });
 
   it('says that the job stood elsewhere', () => {

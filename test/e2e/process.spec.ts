@@ -2,6 +2,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -77,7 +78,7 @@ describe('a process', () => {
     running.signal('SIGTERM');
     running.signal('SIGINT');
     await waitFor('the signal to be heard', () => running.stderr.includes('"msg":"stopping"'));
-    // At once, and before the others are awaited: it takes its leave for a moment only.
+    // Before the others are awaited: it takes its leave while their connections are open.
     const [ready, late] = await Promise.all([call.get('/health/ready'), call.post('/v1/jobs', { type: 'late' })]);
     expect([ready.status, ready.body.status]).toEqual([503, 'unavailable']);
     expect([late.status, late.body.code, late.headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
@@ -88,16 +89,52 @@ describe('a process', () => {
     expect(running.stdout).toMatch(/^Jobledger is ready at http:\/\/127\.0\.0\.1:\d+ .*\n$/);
   });
 
-  it('brings its own database when none is configured, and finds it again', async () => {
+  it('tells who has a connection that it stops, however late they ask, and closes that', async () => {
+    const running = start();
+    const { hostname, port } = new URL(await running.url());
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ready = async () => {
+      const [answer] = (await once(get({ hostname, port, path: '/health/ready', agent }), 'response')) as [
+        IncomingMessage,
+      ];
+      answer.resume();
+      await once(answer, 'end');
+      return [answer.statusCode, answer.headers.connection];
+    };
+    expect(await ready()).toEqual([200, 'keep-alive']);
+    running.signal('SIGTERM');
+    const signalledAt = performance.now();
+    await waitFor('the shortest farewell to be over', () => performance.now() - signalledAt > 600);
+    expect(await ready()).toEqual([503, 'close']);
+    expect(await running.ended).toBe(0);
+    agent.destroy();
+  });
+
+  it('brings its own database when none is configured, and finds it again, with the answers to its keys [R-16]', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'jobledger-process-'));
     try {
       const settings = { JOBLEDGER_DATABASE_URL: '', JOBLEDGER_DATA_DIR: folder };
       const first = start(settings);
-      const { jobId } = await new Caller(await first.url()).create();
+      const key = (value: string) => ({ headers: { 'idempotency-key': value } });
+      const job = { type: 'report', queue: 'kept' };
+      const claim = { workerId: 'w', queues: ['kept'] };
+      const call = new Caller(await first.url());
+      const created = await call.post('/v1/jobs', job, key('create'));
+      const claimed = await call.post('/v1/claims', claim, key('claim'));
       first.signal('SIGTERM');
       expect(await first.ended).toBe(0);
       const second = start(settings);
-      expect((await new Caller(await second.url()).get(`/v1/jobs/${jobId}`)).status).toBe(200);
+      const again = new Caller(await second.url());
+      const [repeated, repeatedClaim] = [
+        await again.post('/v1/jobs', job, key('create')),
+        await again.post('/v1/claims', claim, key('claim')),
+      ];
+      expect([repeated.status, repeated.body]).toEqual([201, created.body]);
+      expect(repeated.headers.get('idempotent-replayed')).toBe('true');
+      expect(claimed.body.jobs).toHaveLength(1);
+      expect(repeatedClaim.body).toEqual(claimed.body);
+      const { job: held, leaseToken } = repeatedClaim.body.jobs[0];
+      expect((await again.post(`/v1/jobs/${held.id}/complete`, { leaseToken })).status).toBe(200);
       second.signal('SIGINT');
       expect(await second.ended).toBe(0);
     } finally {

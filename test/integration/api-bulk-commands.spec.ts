@@ -3,7 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JOB_CALL_NAMES } from '../../src/api/job-calls.js';
+import { ApiKeys } from '../../src/api/keys/api-keys.js';
 import { type Answer, Caller, startApp, type TestApp } from '../support/app.js';
+import { KeyFile, withKey } from '../support/key-file.js';
 
 let app: TestApp;
 let other: TestApp;
@@ -83,7 +85,7 @@ describe('commands in one request', () => {
       null,
       [],
       { command: 'explode', jobId },
-      { command: 'hold', jobId },
+      { command: 'items', jobId },
       { command: 'toString', jobId },
       { command: 'cancel' },
       { command: 'cancel', jobId: 'x', commandId: 'not a name', because: 1 },
@@ -251,6 +253,41 @@ it('the same commands on two processes at once are done once', async () => {
   expect(new Set(codes(here))).toEqual(new Set([200]));
   expect(bare(there)).toEqual(bare(here));
   expect(here.filter(({ replayed }) => replayed).length + there.filter(({ replayed }) => replayed).length).toBe(80);
+});
+
+describe('with keys', () => {
+  let guarded: TestApp;
+  let file: KeyFile;
+  beforeAll(async () => {
+    file = new KeyFile({ dispatcher: ['dispatcher'], worker: ['worker'], operator: ['operator'], auditor: ['auditor'] });
+    guarded = await startApp({ databaseUrl: app.databaseUrl, keys: new ApiKeys(file.path, { info: () => undefined, warn: () => undefined, error: () => undefined } as never) });
+  });
+  afterAll(async () => {
+    await guarded.close();
+    file.remove();
+  });
+
+  it('roles are judged for each command', async () => {
+    const { jobId } = await call.create({ queue: 'x' });
+    const mine = new Caller(guarded.url);
+    const own = (await mine.post('/v1/jobs', { type: 't' }, withKey('dispatcher'))).body.jobId;
+    const commands = [
+      { command: 'complete', jobId, leaseToken: 't' },
+      { command: 'start', jobId, leaseToken: 't' },
+      { command: 'start', jobId },
+      { command: 'priority', jobId: own, priority: 1 },
+      { command: 'priority', jobId, priority: 'high' },
+    ];
+    const codesAs = async (role: string): Promise<unknown[]> => {
+      const { status, body } = await mine.post('/v1/commands', { commands }, withKey(role));
+      return status === 200 ? codes(body.results) : [status];
+    };
+    expect(await codesAs('dispatcher')).toEqual(['forbidden', 'forbidden', 'forbidden', 200, 'validation_failed']);
+    expect(await codesAs('worker')).toEqual(['stale_lease', 'stale_lease', 'forbidden', 'forbidden', 'forbidden']);
+    expect(await codesAs('operator')).toEqual(['forbidden', 'forbidden', 200, 200, 'validation_failed']);
+    expect(await codesAs('auditor')).toEqual([403]);
+    expect((await mine.post('/v1/commands', { commands })).status).toBe(401);
+  });
 });
 
 describe('a grid', () => {

@@ -61,7 +61,7 @@ describe('commands of clients', () => {
   it('of parts that are not built are 501', async () => {
     const { jobId } = await call.create({ queue: 'c3' });
     for (const [method, path, body] of [
-      ['POST', `/v1/jobs/${jobId}/hold`, {}],
+      ['GET', `/v1/jobs/${jobId}/why`, undefined],
       ['POST', `/v1/jobs/${jobId}/cancel`, { cascade: false }],
       ['POST', '/v1/jobs', { type: 'x', itemCount: 3 }],
       ['GET', '/v1/stuck', undefined],

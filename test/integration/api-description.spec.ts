@@ -47,6 +47,12 @@ const tryClient = async (name: string, jobId: string): Promise<Answer> => {
   return call.post(path, exampleOf('POST', path));
 };
 
+/** The example of what an operator does to a job. */
+const tryOperator = async (name: string, jobId: string): Promise<Answer> => {
+  const path = `/v1/admin/jobs/${jobId}/${name}`;
+  return call.post(path, exampleOf('POST', path));
+};
+
 const succeeded = (answers: readonly Answer[]): void =>
   expect(answers.filter(({ status }) => status >= 300).map(({ body }) => body)).toEqual([]);
 
@@ -93,10 +99,15 @@ describe('the OpenAPI document', () => {
       await tryClient('start', draft.jobId),
       await tryClient('reschedule', other.jobId),
       await tryClient('priority', other.jobId),
+      await tryClient('hold', other.jobId),
       await tryClient('resume', other.jobId),
       await tryClient('cancel', other.jobId),
       await tryClient('retry', other.jobId),
     ]);
+    for (const name of ['force-fail', 'requeue', 'emergency-stop', 'cancel']) {
+      await call.create({ queue: name });
+      succeeded([await tryOperator(name, (await call.claim(name)).job.id)]);
+    }
     const { position } = (await call.get(`/v1/jobs/${other.jobId}`)).body;
     for (const path of [
       ...[
@@ -143,7 +154,7 @@ describe('the OpenAPI document', () => {
       { command: 'complete', jobId, leaseToken, commandId: 'among' },
       { command: 'complete', jobId, leaseToken, commandId: 'among' },
       { command: 'cancel', jobId },
-      { command: 'hold', jobId },
+      { command: 'items', jobId },
       { command: 'cancel', jobId: 'x' },
     ];
     const { body } = await call.post('/v1/commands', { commands });
@@ -192,6 +203,7 @@ describe('the OpenAPI document', () => {
       [await call.post(`/v1/jobs/${jobId}/cancel`, {}, { headers: { 'if-match': '77' } }), 'precondition_failed'],
       [await call.worker(held, 'complete'), ''],
       [await call.post(`/v1/jobs/${jobId}/cancel`), 'already_terminal'],
+      [await call.post(`/v1/admin/jobs/${jobId}/force-fail`), 'already_terminal'],
     ];
     expect(refusals.map(([{ body }]) => body.code ?? '')).toEqual(refusals.map(([, code]) => code));
     expect(defects).toEqual([]);

@@ -228,8 +228,12 @@ describe('a job as it was', () => {
     expect((await at(progress.position)).lease).toBeNull();
     const { items } = (await call.get(`/v1/jobs/${jobId}/events`)).body;
     expect(await at(items.at(-1).at)).toMatchObject({ status: 'completed' });
-    const beyond = await call.get(`/v1/jobs/${jobId}?asOf=999999999`);
-    expect([beyond.status, beyond.body.code]).toEqual([400, 'validation_failed']);
+    const soon = new Date(app.service.clock.now() + 60_000).toISOString();
+    for (const asOf of ['999999999', soon, '9999-12-31T23:59:59.999Z']) {
+      const beyond = await call.get(`/v1/jobs/${jobId}?asOf=${asOf}`);
+      expect([beyond.status, beyond.body.code, beyond.body.errors[0].path]).toEqual([400, 'validation_failed', 'asOf']);
+    }
+    expect(await at(new Date(app.service.clock.now()).toISOString())).toMatchObject({ status: 'completed' });
     const before = await call.get(`/v1/jobs/${jobId}?asOf=2001-01-01T00:00:00Z`);
     expect(before.status).toBe(404);
   });

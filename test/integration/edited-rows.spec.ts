@@ -4,7 +4,9 @@ import { JobReader } from '../../src/api/job-reader.js';
 import { JobNotFound } from '../../src/commands/errors.js';
 import { replayJob } from '../../src/projections/jobs/job-history.js';
 import type { JobList } from '../../src/projections/jobs/job-queries.js';
+import { startApp } from '../support/app.js';
 import { claim, create, execute, TestLedger, tokenOf } from '../support/ledger.js';
+import { LedgerCaller } from '../support/ledger-caller.js';
 
 const set = (path: string, value: string): string => `doc = jsonb_set(doc::jsonb, '{${path}}', '${value}')::json`;
 
@@ -58,16 +60,21 @@ describe('the row of a completed job', () => {
       expect((await ledger.service.rows.load([jobId])).get(jobId)).toEqual(stored);
     });
 
-    it('is neither claimed nor commanded by a process that does not know it', async () => {
+    it('is neither claimed nor commanded by a process that does not know it [A-05]', async () => {
       const { jobId, queue } = await spoil(edit);
-      const other = await ledger.another();
-      expect(await claim(other, { filter: { queues: [queue] } })).toEqual([]);
-      await expect(execute(other, jobId, 'priority', { priority: 1, reason: null })).rejects.toMatchObject({
-        refusal: { code: 'already_terminal' },
-        job: { status: 'completed', run: 1 },
-      });
-      expect((await replayJob(other.store, jobId)).stored?.job.status).toBe('completed');
-      await other.close();
+      const app = await startApp({ databaseUrl: ledger.url });
+      try {
+        const other = new LedgerCaller(app.url);
+        expect(await other.claims('w', { queues: [queue] })).toEqual([]);
+        const { status, body } = await other.post(`/v1/jobs/${jobId}/priority`, { priority: 1 });
+        expect([status, body]).toEqual([
+          409,
+          expect.objectContaining({ code: 'already_terminal', jobStatus: 'completed', run: 1 }),
+        ]);
+        expect((await other.job(jobId)).status).toBe('completed');
+      } finally {
+        await app.close();
+      }
     });
   });
 

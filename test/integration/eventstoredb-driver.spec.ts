@@ -191,6 +191,21 @@ describe('a server that fails', () => {
     expect(server.openCalls).toBe(before);
   });
 
+  it('that is no leader any more sends the client to the one that is', async () => {
+    await attempt(stream());
+    const leader = await FakeEventStoreDb.start(server.log);
+    try {
+      server.leaderPort = leader.port;
+      const [name, one] = [stream(), event()];
+      await expect(attempt(name, one)).rejects.toThrow(Unavailable);
+      expect(await attempt(name, one)).toMatchObject({ ok: true, revision: 0 });
+      expect(leader.appends).toBe(1);
+      expect(await driver.readStream(name, forwards)).toHaveLength(1);
+    } finally {
+      leader.stop();
+    }
+  });
+
   it('that drops a subscription says so once', async () => {
     const failures: Error[] = [];
     await new Promise<void>((resolve) => {

@@ -57,6 +57,14 @@ describe('lease rows in PostgreSQL', () => {
     expect(await leaseOf(jobId)).toBeUndefined();
   });
 
+  it('refuses an edit that would hide a held job from the reaper', async () => {
+    const { jobId } = await running('edited');
+    for (const edit of ["deadline_at = expires_at + interval '1 ms'", 'deadline_at = null', 'expires_at = null']) {
+      const editing = service.pool.query(`update jobledger.leases set ${edit} where job_id = $1`, [jobId]);
+      await expect(editing).rejects.toThrow('held_is_bounded');
+    }
+  });
+
   it('has other beats for each attempt, so that what was judged on one never fits the next', async () => {
     const { jobId, token } = await running('attempts');
     const first = await leaseOf(jobId);
@@ -70,8 +78,8 @@ describe('lease rows in PostgreSQL', () => {
 
   it('drops a row that bounds nothing, and moves the deadline of one that does', async () => {
     const { jobId } = await running('armed');
-    const { beats } = (await leaseOf(jobId))!;
-    const deadlineAt = 4_102_444_800_000;
+    const { beats, expiresAt } = (await leaseOf(jobId))!;
+    const deadlineAt = expiresAt! - 1;
     await service.leases.rearm([{ jobId, beats, deadlineAt }]);
     const due = await service.leases.due(deadlineAt, null, 100);
     expect(due.find((lease) => lease.jobId === jobId)?.deadlineAt).toBe(deadlineAt);

@@ -1,29 +1,24 @@
 /** A flood of clients is refused before any work, and starves nobody who keeps the ledger right. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { Overloaded } from '../../src/commands/errors.js';
-import { openService, type Service } from '../../src/service.js';
+import { type Answer, startApp, type TestApp } from '../support/app.js';
 import { waitFor } from '../support/e2e/wait.js';
-import { call, claim, create, execute, options, tokenOf } from '../support/ledger.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+import { LedgerCaller, LONG_LEASE } from '../support/ledger-caller.js';
 
 const MAX_PENDING = 2;
 
 describe('a service with all that it takes in waiting', () => {
-  let database: TestDatabase;
-  let service: Service;
+  let app: TestApp;
+  let ledger: LedgerCaller;
   beforeAll(async () => {
-    database = await createTestDatabase();
-    service = await openService(options(database.url, { maxPending: MAX_PENDING }));
+    app = await startApp({ service: { maxPending: MAX_PENDING } });
+    ledger = new LedgerCaller(app.url);
   });
-  afterAll(async () => {
-    await service.close();
-    await database.drop();
-  });
+  afterAll(() => app.close());
 
   /** Runs while another connection holds the lock. */
-  const whileLocked = async <Answer>(lock: string, run: () => Promise<Answer>): Promise<Answer> => {
-    const client = new pg.Client({ connectionString: database.url });
+  const whileLocked = async <Found>(lock: string, run: () => Promise<Found>): Promise<Found> => {
+    const client = new pg.Client({ connectionString: app.databaseUrl });
     await client.connect();
     await client.query('begin');
     await client.query(lock);
@@ -34,39 +29,52 @@ describe('a service with all that it takes in waiting', () => {
       await client.end();
     }
   };
+  const untilWaiting = (what: string, count: number) => waitFor(what, () => app.service.pipeline.load >= count);
 
-  it('refuses clients, and reaps', async () => {
-    const { jobId } = await create(service, { queue: 'lapsing' });
-    await claim(service, { filter: { queues: ['lapsing'] } });
-    const lapse =
-      "update jobledger.leases set expires_at = now() - interval '1 s', deadline_at = now() - interval '1 s'";
-    await service.pool.query(lapse);
-    let answers: Promise<unknown> = Promise.resolve();
-    let sweep: ReturnType<Service['reaper']['sweep']> | undefined;
-    await whileLocked('select jobledger.lock_log()', async () => {
-      const flood = Array.from({ length: MAX_PENDING }, () => create(service, { queue: 'flood' }));
-      answers = Promise.all(flood);
-      await expect(create(service, { queue: 'flood' })).rejects.toThrow(Overloaded);
-      sweep = service.reaper.sweep();
-      const swept = sweep.then(() => true);
-      await Promise.race([swept, waitFor('the reap to wait', () => service.pipeline.load > MAX_PENDING)]);
+  it('refuses clients, and reaps [B-10]', async () => {
+    const { job } = await ledger.hold({}, { leaseMs: 100 });
+    await ledger.untilDue([job.id]);
+    const { flood, refused, sweep } = await whileLocked('select jobledger.lock_log()', async () => {
+      const waiting = Array.from({ length: MAX_PENDING }, () => ledger.create({ queue: 'flood' }));
+      await untilWaiting('the flood', MAX_PENDING);
+      const answer = await ledger.post('/v1/jobs', { type: 'report', queue: 'flood' });
+      const sweeping = ledger.sweep();
+      await untilWaiting('the reap to wait', MAX_PENDING + 1);
+      return { flood: waiting, refused: answer, sweep: sweeping };
     });
-    await answers;
-    expect((await sweep)?.jobs).toEqual([{ jobId, rule: 'lease_expired', verdict: 'requeued' }]);
+    expect([refused.status, refused.body.code]).toEqual([503, 'unavailable']);
+    expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+    await Promise.all(flood);
+    expect((await sweep).jobs).toEqual([{ jobId: job.id, rule: 'lease_expired', verdict: 'requeued' }]);
+    expect(await ledger.jobs('queue=flood')).toHaveLength(MAX_PENDING);
   });
 
-  it('appends, beats and reaps while its readers wait', async () => {
-    const { jobId } = await create(service, { queue: 'unread' });
-    const [held] = await claim(service, { filter: { queues: ['unread'] } });
-    const token = tokenOf(held!);
+  it('claims, however long its turn takes: candidates that it held for too long are searched for again', async () => {
+    const { jobId } = await ledger.create({ queue: 'late' });
+    const { claiming, creating } = await whileLocked('select jobledger.lock_log()', async () => {
+      const first = ledger.create({ queue: 'flood' });
+      const second = ledger.claims('w', { queues: ['late'] });
+      await untilWaiting('both to be under way', 2);
+      const held = `select from jobledger.reservations where job_id = '${jobId}' and expires_at < clock_timestamp()`;
+      await waitFor(
+        'the candidate to be held no more',
+        async () => (await app.service.pool.query(held)).rowCount === 1,
+      );
+      return { claiming: second, creating: first };
+    });
+    await creating;
+    expect((await claiming).map(({ job }) => job.id)).toEqual([jobId]);
+  });
+
+  it('appends, beats and reaps while its readers wait [B-10]', async () => {
+    const held = await ledger.hold({}, LONG_LEASE);
     const reads = await whileLocked('lock table jobledger.counters_totals in access exclusive mode', async () => {
-      const slow = Array.from({ length: 50 }, () => service.reads.counters.counters());
-      const beat = { name: 'heartbeat', token, checkpoint: null, state: null } as const;
-      expect(await service.ledger.heartbeat(jobId, beat, call(), null)).toMatchObject({ directive: 'continue' });
-      expect((await execute(service, jobId, 'complete', { token })).events).toEqual(['JobCompleted']);
-      expect(await service.reaper.sweep()).toMatchObject({ errors: 0 });
+      const slow = Array.from({ length: 50 }, (): Promise<Answer> => ledger.get('/v1/counters'));
+      await ledger.must(held, 'heartbeat');
+      expect((await ledger.must(held, 'complete')).events).toEqual(['JobCompleted']);
+      expect(await ledger.sweep()).toMatchObject({ errors: 0 });
       return slow;
     });
-    expect(await Promise.all(reads)).toHaveLength(50);
+    expect((await Promise.all(reads)).map(({ status }) => status)).toEqual(Array(50).fill(200));
   });
 });

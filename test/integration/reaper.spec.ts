@@ -20,7 +20,7 @@ const eventsOf = async (service: Service, jobId: string): Promise<readonly { typ
 const lapse = (service: Service, jobId: string): Promise<unknown> =>
   service.pool.query(
     `update jobledger.leases set expires_at = jobledger.now_ms() - interval '1 s',
-       deadline_at = jobledger.now_ms() - interval '1 s' where job_id = $1`,
+       deadline_at = jobledger.now_ms() - interval '2 s' where job_id = $1`,
     [jobId],
   );
 
@@ -157,7 +157,7 @@ describe('the reaper on PostgreSQL', () => {
       for (const jobId of jobs) await lapse(service, jobId);
       await service.pool.query(
         `insert into jobledger.leases (job_id, run, attempt, worker_id, expires_at, deadline_at)
-         values ($1, 1, 1, 'w', jobledger.now_ms() - interval '2 s', jobledger.now_ms() - interval '2 s')`,
+         values ($1, 1, 1, 'w', jobledger.now_ms() - interval '2 s', jobledger.now_ms() - interval '3 s')`,
         [broken],
       );
       const report = await service.reaper.sweep();
@@ -176,6 +176,7 @@ describe('the reaper on PostgreSQL', () => {
         origin: { actor: { type: 'worker', id: 'w1' }, commandId: 'c', correlationId: null, traceparent: null },
         idempotency: null,
         ifMatch: null,
+        onlyJobsOf: null,
         bytes: 0,
       },
       null,

@@ -1,4 +1,5 @@
 /** The rows of jobs, as the real write path leaves them, against the rows that the log says. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { viewPastJob } from '../../src/api/job-view.js';
@@ -124,5 +125,20 @@ describe('the rows of jobs', () => {
       { numRuns: 12, endOnFailure: true },
     );
     expect(ids.length).toBeGreaterThan(20);
+  });
+
+  it('are written in several statements a page; one that cannot be read takes none of the others with it', async () => {
+    const { ledger: commands, pool, store } = ledger.service;
+    const specs = Array.from({ length: 600 }, () => ({ spec: SPECS[0]!, reason: null }));
+    const made = await commands.create(specs, call());
+    const broken = made[400]!.jobId;
+    const event = { id: randomUUID(), type: 'JobTeleported', version: 1, data: {}, metadata: {} };
+    await store.append([{ stream: `job-${broken}`, expected: 'any', events: [event] }]);
+    const before = await pool.query(`select id, doc::text, position from jobledger.jobs order by id`);
+    await maintain('rebuild');
+    const { rows } = await pool.query(`select id, doc::text, position from jobledger.jobs order by id`);
+    expect(rows).toEqual(before.rows);
+    const parked = await pool.query(`select stream from jobledger.parked where projection = 'jobs'`);
+    expect(parked.rows).toEqual([{ stream: `job-${broken}` }]);
   });
 });

@@ -81,6 +81,8 @@ describe('a threshold', () => {
     ['JOBLEDGER_POLICY_TIMEOUT_MS', '-5'],
     ['JOBLEDGER_REAPER_INTERVAL_MS', '99'],
     ['JOBLEDGER_POLICY_STAL_MS', '60000'],
+    ['JOBLEDGER_HOST', '0.0.0.0'],
+    ['JOBLEDGER_API_KEYS', '/nowhere/keys.yaml'],
   ])('that is wrong stops the start, and is named: %s=%s [P-07]', async (name, value) => {
     const refused = await prepare({ [name]: value });
     await expect(refused.start()).rejects.toThrow('exited before it was ready');

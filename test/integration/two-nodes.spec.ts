@@ -3,23 +3,28 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { viewEvent } from '../../src/api/event-view.js';
 import { readTimeline, replayJob } from '../../src/projections/jobs/job-history.js';
-import type { Outcome } from '../../src/commands/envelope.js';
 import type { Service } from '../../src/service.js';
-import { call, claim, create, execute, TestLedger, tokenOf } from '../support/ledger.js';
+import { type Answer, startApp, type TestApp } from '../support/app.js';
+import { claim, create, execute, tokenOf } from '../support/ledger.js';
+import { LedgerCaller } from '../support/ledger-caller.js';
 
 describe('two services on one database', () => {
-  let ledger: TestLedger;
+  let apps: readonly [TestApp, TestApp];
   let one: Service;
   let other: Service;
+  let callers: readonly [LedgerCaller, LedgerCaller];
   beforeAll(async () => {
-    ledger = await TestLedger.open();
-    one = ledger.service;
-    other = await ledger.another();
+    const first = await startApp();
+    const second = await startApp({ databaseUrl: first.databaseUrl });
+    apps = [second, first];
+    [one, other] = [first.service, second.service];
+    callers = [new LedgerCaller(first.url), new LedgerCaller(second.url)];
   });
   afterAll(async () => {
-    await other.close();
-    await ledger.close();
+    for (const app of apps) await app.close();
   });
+  const replays = (answers: readonly Answer[]): number =>
+    answers.filter(({ headers }) => headers.get('idempotent-replayed') === 'true').length;
 
   /** A job that `one` knows as it was claimed. */
   const held = async (queue: string) => {
@@ -54,37 +59,42 @@ describe('two services on one database', () => {
 
   const repeats = [
     ['complete', {}],
-    ['fail', {}],
-    ['throttle', {}],
-    ['wait', {}],
-    ['release', {}],
-    ['progress', {}],
+    ['fail', { code: 'E', message: 'm' }],
+    ['throttle', { retryAfterMs: 1_000 }],
+    ['wait', { reason: 'approval' }],
+    ['release', { reason: 'shutdown' }],
+    ['progress', { batchId: 'b' }],
     ['heartbeat', { state: 'busy' }],
     ['cancel', {}],
   ] as const;
-  it.each(repeats)('%s with one key on both at once is done once, and both answer the same', async (name, said) => {
-    for (let round = 0; round < 5; round += 1) {
-      const { jobId, token } = await held(`key-${name}-${round}`);
-      // Both know the job: the loser finds out by its append.
-      await execute(other, jobId, 'heartbeat', { token, state: 'warm' });
-      const idempotency = { key: randomBytes(32), fingerprint: randomBytes(32) };
-      const by = name === 'cancel' ? said : { ...said, token };
-      const answers = await Promise.all([one, other].map((at) => execute(at, jobId, name, by, { idempotency })));
-      const said_ = ({ status, revision, position, events }: Outcome) => ({ status, revision, position, events });
-      expect(said_(answers[0]!)).toEqual(said_(answers[1]!));
-      expect(answers.map(({ replayed }) => replayed).sort()).toEqual([false, true]);
-    }
-  });
+  it.each(repeats)(
+    '%s with one key on both at once is done once, and both answer the same [R-16]',
+    async (name, said) => {
+      for (let round = 0; round < 5; round += 1) {
+        const claimed = await callers[0].hold();
+        // Both know the job: the loser finds out by its append.
+        await callers[1].must(claimed, 'heartbeat', { state: 'warm' });
+        const headers = { 'idempotency-key': `${name}-${round}` };
+        const path = `/v1/jobs/${claimed.job.id}/${name}`;
+        const body = name === 'cancel' ? said : { ...said, leaseToken: claimed.leaseToken };
+        const answers = await Promise.all(callers.map((caller) => caller.post(path, body, { headers })));
+        expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+        expect(answers[0]?.body).toEqual(answers[1]?.body);
+        expect(replays(answers)).toBe(1);
+      }
+    },
+  );
 
-  it('log lines with one key on both at once are kept once', async () => {
-    const { jobId, token } = await held('key-logs');
+  it('log lines with one key on both at once are kept once [R-16]', async () => {
+    const { job, leaseToken } = await callers[0].hold();
     for (let round = 1; round <= 5; round += 1) {
-      const idempotency = { key: randomBytes(32), fingerprint: randomBytes(32) };
-      const lines = [{ level: 'info', message: `${round}`, fields: null, at: null }];
-      const write = (at: Service) => at.ledger.log(jobId, token, lines, call({ idempotency }));
-      const answers = await Promise.all([one, other, one, other].map(write));
-      expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
-      expect(await one.reads.logs.read(jobId, '0', 100)).toHaveLength(round);
+      const headers = { 'idempotency-key': `logs-${round}` };
+      const body = { leaseToken, lines: [{ level: 'info', message: `${round}` }] };
+      const write = (caller: LedgerCaller) => caller.post(`/v1/jobs/${job.id}/logs`, body, { headers });
+      const answers = await Promise.all([...callers, ...callers].map(write));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+      expect(replays(answers)).toBe(3);
+      expect((await callers[1].get(`/v1/jobs/${job.id}/logs`)).body.items).toHaveLength(round);
     }
   });
 });

@@ -206,6 +206,7 @@ export class Caller {
       origin: origin(from, type, made.commandId),
       idempotency: idempotencyOf(made.key, body),
       ifMatch: ifMatch ?? null,
+      onlyJobsOf: null,
       bytes: 0,
     };
   }

@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { ConsoleLogger } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { ApiKeys } from '../../src/api/keys/api-keys.js';
 import { Shutdown } from '../../src/api/shutdown.js';
 import { SERVICE } from '../../src/app.module.js';
 import { createApplication } from '../../src/application.js';
@@ -17,6 +18,8 @@ export interface AppOverrides {
   readonly service?: Partial<ServiceOptions>;
   /** Default: all but the reaper, which sweeps when asked. */
   readonly run?: readonly Duty[];
+  /** Default: nobody needs a key. */
+  readonly keys?: ApiKeys;
   /** An existing database; it is not dropped. */
   readonly databaseUrl?: string;
 }
@@ -39,6 +42,7 @@ export const startApp = async (overrides: AppOverrides = {}): Promise<TestApp> =
     service: options(databaseUrl, { policy, ...(await logOptions(databaseUrl)), ...overrides.service }),
     run: overrides.run ?? ['api', 'projections'],
     shutdown: new Shutdown(),
+    keys: overrides.keys ?? null,
     settings: { settings: [] },
     version: '0.0.0',
     logger: failuresOnly,

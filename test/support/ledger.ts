@@ -21,6 +21,7 @@ export const call = (over: Partial<Call> = {}): Call => ({
   origin: origin(),
   idempotency: null,
   ifMatch: null,
+  onlyJobsOf: null,
   bytes: 0,
   ...over,
 });

@@ -13,7 +13,7 @@ const slowLog = () => {
         else resolve({ position, hash: '', at: null });
       });
     });
-  const freshness = new Freshness({ head } as unknown as EventStore, undefined as never);
+  const freshness = new Freshness({ head } as unknown as EventStore, undefined as never, undefined as never);
   return { asked, freshness };
 };
 

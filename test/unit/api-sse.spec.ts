@@ -6,6 +6,7 @@ import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import { createHttpAdapter } from '../../src/api/http-server.js';
 import { caughtUpFrame, COMMENT_FRAME, eventFrame, type Frame, gapFrame, joinFrames } from '../../src/api/sse-frame.js';
 import { COMMENT_EVERY_MS, SseStreams } from '../../src/api/sse-streams.js';
+import { EVERYBODY, setCaller } from '../../src/api/keys/caller.js';
 import { SseStream } from '../../src/api/sse.js';
 
 /** A response whose reader takes what it has been sent when the test says so. */
@@ -196,6 +197,7 @@ let adapter: FastifyAdapter | undefined;
 const serve = async (streams: SseStreams, opened: (stream: SseStream) => void): Promise<number> => {
   adapter = createHttpAdapter();
   adapter.getInstance().get('/stream', (request, reply) => {
+    setCaller(request, EVERYBODY);
     void reply.header('x-position', '5');
     opened(streams.open(request, reply, { after: '5' }));
   });
@@ -285,13 +287,31 @@ describe('open streams', () => {
     expect(missed).toHaveLength(10);
   });
 
+  it('are not opened for a key that was taken away meanwhile, and end with it when it is later', () => {
+    const streams = new SseStreams();
+    const revoking = new AbortController();
+    const open = (): SseStream => {
+      const raw = Object.assign(new FakeResponse(1e6), { writeHead: () => undefined, flushHeaders: () => undefined });
+      const request = { method: 'GET' } as never;
+      setCaller(request, { id: 'ann', roles: new Set(), revoked: revoking.signal });
+      return streams.open(request, { hijack: () => undefined, getHeaders: () => ({}), raw } as never);
+    };
+    const stream = open();
+    revoking.abort();
+    expect([stream.closed, streams.size]).toEqual([true, 0]);
+    expect(open).toThrow(expect.objectContaining({ code: 'unauthenticated' }));
+    expect(streams.size).toBe(0);
+  });
+
   it('get a comment every fifteen seconds, and are cut when they take nothing for a minute', () => {
     jest.useFakeTimers();
     const streams = new SseStreams(10);
     const open = (response: FakeResponse): SseStream => {
       const raw = Object.assign(response, { writeHead: () => undefined, flushHeaders: () => undefined });
       const reply = { hijack: () => undefined, getHeaders: () => ({}), raw };
-      return streams.open({ method: 'GET' } as never, reply as never);
+      const request = { method: 'GET' } as never;
+      setCaller(request, EVERYBODY);
+      return streams.open(request, reply as never);
     };
     const quick = new FakeResponse(1e6);
     const slow = new FakeResponse(1);

@@ -65,6 +65,25 @@ describe('a command', () => {
     expect(new Set(keys()).size).toBe(2);
   });
 
+  it.each<[unknown, string]>([
+    ['', 'empty'],
+    ['a\n', 'a line'],
+    [' a', 'a space'],
+    ['schlüssel', 'letters that a header has not'],
+    [7, 'no text'],
+  ])('is never sent with %j for an API key, which is not repeated: %s', (apiKey) => {
+    const make = (): unknown => connect({ apiKey: apiKey as string });
+    expect(make).toThrow(RangeError);
+    expect(make).toThrow(/^apiKey: text of visible ASCII characters, without spaces around it; it is not shown here$/);
+  });
+
+  it.each(['force-fail', 'requeue', 'emergency-stop'] as const)('of an operator is its path: %s', async (name) => {
+    ledger.script(`POST /v1/admin/jobs/a%2Fb/${name}`, answer(created));
+    const calls = { 'force-fail': 'forceFail', requeue: 'requeue', 'emergency-stop': 'emergencyStop' } as const;
+    expect(await client[calls[name]]('a/b', { reason: 'by hand' })).toEqual(created);
+    expect(ledger.requests[0]?.body).toEqual({ reason: 'by hand' });
+  });
+
   it('takes a key and a revision', async () => {
     ledger.script('POST /v1/jobs/a%2Fb/cancel', answer(created));
     await client.cancel('a/b', { force: true }, { idempotencyKey: 'mine', ifMatch: 0 });

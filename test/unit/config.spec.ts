@@ -37,16 +37,23 @@ describe('a configuration with nothing set', () => {
       databaseUrl: null,
       databasePoolSize: 10,
       statementTimeoutMs: 10_000,
+      eventStoreDbUrl: null,
       dataDir: join(process.cwd(), '.data/postgres'),
       run: ['api', 'projections', 'reaper'],
       reaperIntervalMs: 60_000,
       preset: 'protea',
       policy: PRESETS.protea,
       secret: null,
+      apiKeys: null,
       maxPending: 10_000,
       idempotencyMs: 86_400_000,
       logLevel: 'info',
     });
+  });
+
+  it('takes no notice of what is for those who call a service', () => {
+    const { settings } = describeConfig(load({ JOBLEDGER_URL: 'http://127.0.0.1:1', JOBLEDGER_API_KEY: 'a' }));
+    expect(settings).toEqual(describeConfig(load({})).settings);
   });
 
   it('says that each value is a default', () => {
@@ -184,19 +191,13 @@ describe('a start is refused', () => {
     else expect(said).toMatch(message);
   });
 
-  it.each([
-    [
-      { JOBLEDGER_EVENT_STORE: 'eventstoredb' },
-      'JOBLEDGER_EVENT_STORE: "eventstoredb" is not built yet, expected "postgres"',
-    ],
-    [{ JOBLEDGER_EVENTSTOREDB_URL: 'esdb://a' }, 'JOBLEDGER_EVENTSTOREDB_URL: is not built yet, unset it'],
-    [{ JOBLEDGER_API_KEYS: 'keys.yaml' }, 'JOBLEDGER_API_KEYS: is not built yet, unset it'],
-    [{ JOBLEDGER_HOST: '0.0.0.0' }, /^JOBLEDGER_HOST: expected a loopback address, not "0.0.0.0": without API keys/],
-    [{ JOBLEDGER_HOST: '127.0.0.1.example.org' }, /^JOBLEDGER_HOST: expected a loopback address/],
-  ])('when a part that is not built is asked for: %j', (env, message) => {
-    const said = refusal(env);
-    if (typeof message === 'string') expect(said).toBe(message);
-    else expect(said).toMatch(message);
+  it.each(['0.0.0.0', '::', '127.0.0.1.example.org', '10.0.0.1'])('when it is to listen on %s without keys', (host) => {
+    expect(refusal({ JOBLEDGER_HOST: host })).toBe(
+      `JOBLEDGER_HOST: expected a loopback address, not "${host}": without API keys (JOBLEDGER_API_KEYS) anybody could do anything`,
+    );
+    const config = load({ JOBLEDGER_HOST: host, JOBLEDGER_API_KEYS: 'keys.yaml' });
+    expect(config).toMatchObject({ host, apiKeys: join(cwd, 'keys.yaml') });
+    expect(described(config, 'JOBLEDGER_API_KEYS')).toMatchObject({ value: join(cwd, 'keys.yaml'), source: 'env' });
   });
 
   it('when two spellings of a name disagree', () => {
@@ -218,6 +219,47 @@ describe('a start is refused', () => {
   ])('when the file says %j', (content, message) => {
     file(content);
     expect(refusal({})).toMatch(message);
+  });
+});
+
+describe('the log', () => {
+  const at = (url: string) => ({ JOBLEDGER_EVENT_STORE: 'eventstoredb', JOBLEDGER_EVENTSTOREDB_URL: url });
+
+  it.each([
+    'esdb://localhost:2113?tls=false',
+    'esdb+discover://cluster.example:2113',
+    'esdb://admin:changeit@a:2113,b:2113,c:2113/?tlsCAFile=/etc/ca.crt&nodePreference=leader',
+    'kurrentdb://localhost:2113',
+  ])('is the one of %s', (url) => {
+    expect(load(at(url)).eventStoreDbUrl).toBe(url);
+  });
+
+  it.each(['http://localhost:2113', 'esdb:/localhost', 'esdb://', 'esdb://local host', 'esdb://?tls=false'])(
+    'is none of %j, and the refusal does not repeat it',
+    (url) => {
+      expect(refusal(at(url))).toBe(
+        'JOBLEDGER_EVENTSTOREDB_URL: expected a connection string like esdb://user:password@host:2113?tls=true or kurrentdb://host:2113',
+      );
+    },
+  );
+
+  it('is said by both settings, or by none', () => {
+    expect(refusal({ JOBLEDGER_EVENT_STORE: 'eventstoredb' })).toMatch(
+      /^JOBLEDGER_EVENTSTOREDB_URL: expected .*, since JOBLEDGER_EVENT_STORE is "eventstoredb"$/,
+    );
+    expect(refusal({ JOBLEDGER_EVENTSTOREDB_URL: 'esdb://a:2113' })).toMatch(
+      /^JOBLEDGER_EVENTSTOREDB_URL: is set, and JOBLEDGER_EVENT_STORE is "postgres"/,
+    );
+  });
+
+  it.each([
+    ['esdb://admin:hunter2@a:2113,b:2113?tls=true', 'esdb://admin:***@a:2113,b:2113?tls=true'],
+    ['esdb+discover://admin:hunt@er2@a', 'esdb+discover://admin:***@a'],
+    ['esdb://hunter2@a', 'esdb://***@a'],
+    ['kurrentdb://a:2113', 'kurrentdb://a:2113'],
+  ])('is described without its password: %s', (url, shown) => {
+    const row = described(load(at(url)), 'JOBLEDGER_EVENTSTOREDB_URL');
+    expect(row).toMatchObject({ value: shown, source: 'env' });
   });
 });
 

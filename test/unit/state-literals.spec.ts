@@ -18,6 +18,11 @@ const OTHER_WORDS: readonly { readonly file: string; readonly word: string; read
   { file: 'api/answers/operations.ts', word: 'failed', is: 'a verdict of a sweep' },
   { file: 'api/answers/operations.ts', word: 'cancelled', is: 'a verdict of a sweep' },
   { file: 'api/requests/worker-calls.ts', word: 'failed', is: 'a count of progress' },
+  { file: 'cli/commands/reaper.ts', word: 'cancelled', is: 'a verdict of a sweep' },
+  ...['completed', 'failed', 'cancelled'].flatMap((word) => [
+    { file: 'cli/swf/workload.ts', word, is: 'how a job of a log ended' },
+    { file: 'cli/swf/replayed-job.ts', word, is: 'where a job of a log is to end, which is compared' },
+  ]),
   { file: 'projections/migrations/000003-jobs.sql', word: 'failed', is: 'a count of progress' },
   { file: 'projections/migrations/000013-exact-progress.sql', word: 'failed', is: 'a count of progress' },
   { file: 'api/answers/upkeep.ts', word: 'failed', is: 'a state of a run of upkeep' },

@@ -8,6 +8,7 @@ import { v7 } from '../../commands/uuid.js';
 import type { Clock } from '../../leases/clock.js';
 import { answer, answerOf, callOf, markReplayed } from '../call.js';
 import type * as wire from '../contract.js';
+import { callerOf } from '../keys/caller.js';
 import { newJob } from '../new-job.js';
 import { CLOCK } from '../ports.js';
 import { createJob, type CreateJobBody, createJobs, type CreateJobsBody } from '../requests/create.js';
@@ -35,7 +36,7 @@ export class CreateController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
-    const job = newJob(body, this.clock.now(), v7());
+    const job = newJob(body, this.clock.now(), v7(), callerOf(request).id);
     return answer(reply, await this.commands.execute(new CreateJob(job, callOf(request))));
   }
 
@@ -48,8 +49,9 @@ export class CreateController {
   ): Promise<wire.CreateJobsAnswer> {
     const now = this.clock.now();
     const correlationId = v7();
+    const { id } = callerOf(request);
     const { jobs, bytes } = jobsOf(body);
-    const made = jobs.map((job) => newJob({ ...job, reason: job.reason ?? body.reason }, now, correlationId));
+    const made = jobs.map((job) => newJob({ ...job, reason: job.reason ?? body.reason }, now, correlationId, id));
     const call = callOf(request);
     const outcomes = await this.meter.measure(
       'create',

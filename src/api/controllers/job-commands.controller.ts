@@ -40,6 +40,17 @@ export class JobCommandsController {
     return this.calls.answer('retry', id, body, reply);
   }
 
+  /** A worker that holds the job is told with its next heartbeat, and its next `release` or `wait` honours it. */
+  @Post('hold')
+  @HttpCode(200)
+  hold(
+    @Param('id', { schema: jobId }) id: string,
+    @Body({ schema: bodies.holdJob }) body: bodies.HoldJobBody,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<wire.CommandAnswer> {
+    return this.calls.answer('hold', id, body, reply);
+  }
+
   @Post('resume')
   @HttpCode(200)
   resume(

@@ -71,6 +71,8 @@ export class JobsController {
     if ('position' in asOf) {
       await this.freshness.notBeyondHead(asOf.position, 'asOf');
       stamp(reply, asOf.position);
+    } else {
+      await this.freshness.notInFuture(asOf.time, 'asOf');
     }
     const { stored } = await readableJob(this.store, id, asOf);
     if (stored === null) throw new JobNotFound(id, 'at that moment it was not created yet, or it never was');

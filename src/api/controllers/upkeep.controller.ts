@@ -5,9 +5,9 @@ import type { Clock } from '../../leases/clock.js';
 import { ProjectionCatalogue } from '../../projections/upkeep/catalogue.js';
 import { Upkeep } from '../../projections/upkeep/upkeep.js';
 import { LOG_SUBJECT, type UpkeepKind } from '../../projections/upkeep/upkeep-runs.js';
-import { ANONYMOUS } from '../call.js';
 import type * as wire from '../contract.js';
 import { hangUpOf } from '../hang-up.js';
+import { callerOf } from '../keys/caller.js';
 import { CLOCK, EVENT_STORE } from '../ports.js';
 import { notFound } from '../problem.js';
 import {
@@ -137,7 +137,7 @@ export class UpkeepController {
   }
 
   private async run({ kind, subject, options, waitMs }: Asked, reply: FastifyReply): Promise<wire.Upkeep> {
-    const { id } = await this.upkeep.ask(kind, subject, options, ANONYMOUS);
+    const { id } = await this.upkeep.ask(kind, subject, options, callerOf(reply.request).id);
     const view = await this.answer(id, waitMs, reply);
     if (view.state === 'running') void reply.status(ACCEPTED).header('location', `/v1/admin/upkeep/${id}`);
     return view;

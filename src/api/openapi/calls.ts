@@ -3,6 +3,7 @@
  * of this, of the controllers' routes and of the schemas that judge requests. A route that is missing here fails a test.
  */
 import type { AnswerName } from '../answers/components.js';
+import { OPERATOR_CALLS } from './operator-calls.js';
 import { UPKEEP_CALLS } from './upkeep-calls.js';
 
 export const TAGS = {
@@ -109,6 +110,11 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
     'retryJob',
     'Give a job a new run',
     'Of a job that failed or was cancelled. Attempts count from 0 again; failures are kept.',
+  ),
+  'POST /v1/jobs/{id}/hold': byClient(
+    'holdJob',
+    'Hold a job',
+    'A job that nobody has waits until `resume`. A worker is told with its next heartbeat (`directive: pause`); its next `release` or `wait` leaves the job waiting.',
   ),
   'POST /v1/jobs/{id}/resume': byClient(
     'resumeJob',
@@ -294,6 +300,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
     'Settings in force',
     'Each with its value and where that came from; secrets are redacted.',
   ),
+  ...OPERATOR_CALLS,
   ...UPKEEP_CALLS,
   'GET /health/live': operation('live', 'Live', 'Does the process live?', 'What it depends on is not asked.'),
   'GET /health/ready': operation(

@@ -1,14 +1,13 @@
 /** Completes what Nest knows of a route: words, answers, headers, problems, and a text for every field. */
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { answerSchemas, referenceTo } from '../answers/components.js';
+import { accessTo, OPEN } from '../keys/access.js';
 import { CALLS, type CallDescription } from './calls.js';
 import { ANSWER_HEADERS, HEADER_PARAMETERS, type HeaderParameter, headerRefs, parameterRef } from './headers.js';
-import { describeProblems, type Operation, PROBLEM_SCHEMA, type Schema } from './problems.js';
+import { describeProblems, isJobCommand, type Operation, PROBLEM_SCHEMA, type Schema } from './problems.js';
 import { textOf } from './texts.js';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
-
-const isJobCommand = (path: string, method: string): boolean => method === 'post' && path.startsWith('/v1/jobs/{id}/');
 
 const parametersOf = (path: string, method: string, { answer, keyed, fresh }: CallDescription): HeaderParameter[] => [
   ...(keyed === undefined ? [] : (['IdempotencyKey', 'Traceparent'] as const)),
@@ -42,6 +41,20 @@ const describeParameters = (operation: Operation): void => {
   }
 };
 
+/** Who may make the call: in words, and as `x-roles` for programs. */
+const describeAccess = (call: string, operation: Operation): void => {
+  const access = accessTo(call);
+  if (access === OPEN) {
+    operation.security = [];
+    return;
+  }
+  const { roles } = access;
+  Object.assign(operation, {
+    description: `${operation.description}\n\nFor keys with one of the roles ${roles.join(', ')}.`,
+    'x-roles': roles,
+  });
+};
+
 const describeOperation = (path: string, method: string, operation: Operation, call: CallDescription): void => {
   const { id, tag, summary, description, example } = call;
   Object.assign(operation, { operationId: id, tags: [tag], summary, description });
@@ -51,7 +64,7 @@ const describeOperation = (path: string, method: string, operation: Operation, c
   operation.responses = { [status]: successOf(call) };
   if (call.accepted === true) operation.responses[202] = { ...successOf(call), description: `${summary}: it goes on.` };
   describeProblems(path, method, operation, call);
-  if (!path.startsWith('/v1/')) operation.security = [];
+  describeAccess(`${method.toUpperCase()} ${path}`, operation);
   if (path === '/health/ready') {
     const unavailable = { ...successOf(call), headers: headerRefs('X-Request-Id', 'Retry-After') };
     operation.responses[503] = { ...unavailable, description: 'It cannot; the checks say why.' };

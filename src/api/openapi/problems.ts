@@ -1,6 +1,7 @@
 /** With which problems a call may be answered, by its shape and by what is said of it. */
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { referenceTo } from '../answers/components.js';
+import { accessTo, OPEN } from '../keys/access.js';
 import { PROBLEM_KINDS, PROBLEM_MEDIA_TYPE, type ProblemCode } from '../problem.js';
 import type { CallDescription } from './calls.js';
 import { headerRefs } from './headers.js';
@@ -52,7 +53,11 @@ const RETRIED: readonly number[] = [429, 503];
 
 const problemAnswer = (status: number, codes: readonly ProblemCode[]) => ({
   description: described(codes),
-  headers: headerRefs('X-Request-Id', ...(RETRIED.includes(status) ? (['Retry-After'] as const) : [])),
+  headers: headerRefs(
+    'X-Request-Id',
+    ...(RETRIED.includes(status) ? (['Retry-After'] as const) : []),
+    ...(status === PROBLEM_KINDS.unauthenticated.status ? (['WWW-Authenticate'] as const) : []),
+  ),
   content: {
     [PROBLEM_MEDIA_TYPE]: {
       schema: {
@@ -62,10 +67,13 @@ const problemAnswer = (status: number, codes: readonly ProblemCode[]) => ({
   },
 });
 
-const isJobCommand = (path: string, method: string): boolean => method === 'post' && path.startsWith('/v1/jobs/{id}/');
+/** Of clients, workers and operators. */
+export const isJobCommand = (path: string, method: string): boolean =>
+  method === 'post' && /^\/v1\/(admin\/)?jobs\/\{id\}\//.test(path);
 
-/** Open to everybody, and nothing but the parameters can be wrong. */
-const OF_OPEN_CALLS: readonly ProblemCode[] = ['validation_failed', 'internal'];
+/** Served by every process; nothing but the parameters can be wrong. */
+const OF_PROCESS_CALLS: readonly ProblemCode[] = ['validation_failed', 'internal'];
+const OF_KEYS: readonly ProblemCode[] = ['unauthenticated', 'forbidden'];
 
 const problemsOf = (
   path: string,
@@ -74,8 +82,6 @@ const problemsOf = (
   { keyed, fresh }: CallDescription,
 ): readonly ProblemCode[] => [
   'validation_failed',
-  'unauthenticated',
-  'forbidden',
   ...(path.includes('{') ? (['not_found', 'gone'] as const) : []),
   ...(isJobCommand(path, method)
     ? (['illegal_transition', 'stale_lease', 'already_terminal', 'precondition_failed'] as const)
@@ -91,7 +97,10 @@ const problemsOf = (
 
 /** Adds the problem answers of a call, by status. */
 export const describeProblems = (path: string, method: string, operation: Operation, call: CallDescription): void => {
-  const codes = path.startsWith('/v1/') ? problemsOf(path, method, operation, call) : OF_OPEN_CALLS;
+  const codes = [
+    ...(accessTo(`${method.toUpperCase()} ${path}`) === OPEN ? [] : OF_KEYS),
+    ...(path.startsWith('/v1/') ? problemsOf(path, method, operation, call) : OF_PROCESS_CALLS),
+  ];
   for (const status of new Set(codes.map((code) => PROBLEM_KINDS[code].status))) {
     const sharing = codes.filter((code) => PROBLEM_KINDS[code].status === status);
     operation.responses[status] = problemAnswer(status, sharing);

@@ -164,7 +164,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   createdBefore: 'Jobs created before this time.',
   startedBefore: 'Jobs whose current or last attempt started before this time.',
   silentForMs: 'Jobs whose last sign of work is older than this.',
-  asOf: 'A position or a time: the job as it was then.',
+  asOf: 'A position or a time: the job as it was then. One beyond the head, or in the future, is refused.',
   // History.
   stream: '`job-…`, `work-…` (facts) or `refusals-…`, and the id of the job.',
   version: 'Of the shape of `data`.',

@@ -29,6 +29,9 @@ export const retryJob = body({ payload: jsonValue.optional(), resetItems: notBui
 });
 export type RetryJobBody = z.output<typeof retryJob>;
 
+export const holdJob = body({}).meta({ id: 'HoldJobRequest' });
+export type HoldJobBody = z.output<typeof holdJob>;
+
 export const resumeJob = body({}).meta({ id: 'ResumeJobRequest' });
 export type ResumeJobBody = z.output<typeof resumeJob>;
 
@@ -43,3 +46,7 @@ export type SetPriorityBody = z.output<typeof setPriority>;
 /** Of `POST /v1/admin/reaper/sweep`. */
 export const sweep = body({ dryRun: flag.default(false) }).meta({ id: 'SweepRequest' });
 export type SweepBody = z.output<typeof sweep>;
+
+/** Of `POST /v1/admin/jobs/{id}/force-fail`, `/requeue` and `/emergency-stop`. */
+export const operateJob = body({}).meta({ id: 'OperateJobRequest' });
+export type OperateJobBody = z.output<typeof operateJob>;

@@ -1,28 +1,28 @@
 /** One run on a service: creates the jobs, starts the workers, and waits until all is over. */
 import { randomUUID } from 'node:crypto';
-import type { Job, JobledgerClient, LedgerEvent, Position } from '../../client/client.js';
-import { isTerminal } from '../../domain/job-chart.js';
-import type { DemoArguments } from './arguments.js';
+import { join } from 'node:path';
+import type { JobledgerClient, LedgerEvent, Position } from '../../client/client.js';
+import type { CatalogueArguments } from './arguments.js';
 import type { PlannedJob } from './catalogue.js';
-import { type Display, shortName } from './display.js';
+import type { Display } from './display.js';
 import { type Fault, Faults } from './faults.js';
 import type { JobFolder } from './job-folder.js';
+import type { CatalogueSetup, MidWork } from './messages.js';
 import type { FaultSummary } from './report.js';
 import { followRun, startOf } from './run-events.js';
+import { runPicture, shortName } from './run-picture.js';
 import { RunView } from './run-view.js';
-import { formatCount, formatSeconds } from './text.js';
+import { formatCount, formatSeconds } from '../text.js';
+import { nothingHappens, RunFailed } from './unfinished.js';
 import { WorkerPool, type WorkerProcess } from './worker-pool.js';
 
-/** Thrown when the run cannot be brought to its end. */
-export class RunFailed extends Error {}
-
+const WORKER = join(import.meta.dirname, 'catalogue-worker.js');
 const BATCH = 1_000;
 /** Nothing has happened for so long that nothing will. */
 const IDLE_LIMIT_MS = 60_000;
 /** What a thawed worker has to be turned away in once all jobs are done. */
 const ZOMBIE_LIMIT_MS = 15_000;
 const WORKER_STOP_MS = 10_000;
-const CANCEL_LIMIT_MS = 5_000;
 const WATCH_MS = 100;
 
 const nameOf = (workerId: string | null): string => workerId?.slice(workerId.lastIndexOf('/') + 1) ?? 'nobody';
@@ -40,7 +40,7 @@ export class DemoRun {
 
   constructor(
     private readonly client: JobledgerClient,
-    private readonly args: DemoArguments,
+    private readonly args: CatalogueArguments,
     private readonly plans: readonly PlannedJob[],
     private readonly display: Display,
   ) {
@@ -51,18 +51,19 @@ export class DemoRun {
   /** Resolves when every job has ended and the faults are over; @throws RunFailed */
   async work(url: string, signal: AbortSignal): Promise<void> {
     const { client, queue, view } = this;
-    const stream = followRun(client, queue, (event) => this.#onEvent(event), this.#over.signal);
+    const stream = followRun(client, { queue }, (event) => this.#onEvent(event), this.#over.signal);
     // Rejections are met in the race below, which may begin later.
     stream.ended.catch(() => undefined);
     this.startedAt = await startOf(stream, signal);
     await this.#createJobs(signal);
-    const setup = { url, queue, leaseMs: this.args.leaseMs, waitsInMidWork: this.args.faults };
+    const { apiKey, leaseMs, faults } = this.args;
+    const setup: Omit<CatalogueSetup, 'workerId'> = { url, apiKey, queue, leaseMs, waitsInMidWork: faults };
     signal.throwIfAborted();
-    this.#pool = new WorkerPool(this.args.workers, setup, {
-      onMidWork: (worker, at) => this.#faults?.onMidWork(this.#pool!, worker, at),
+    this.#pool = new WorkerPool(this.args.workers, WORKER, setup, {
+      onMessage: (worker, at: MidWork) => this.#faults?.onMidWork(this.#pool!, worker, at),
       onLost: (worker, why) => this.#onWorkerLost(worker, why),
     });
-    this.display.watch(view, this.#watchedWorkers());
+    this.display.watch(runPicture(view, this.#watchedWorkers()));
     try {
       await Promise.race([this.#untilOver(signal), stream.ended]);
     } finally {
@@ -74,16 +75,6 @@ export class DemoRun {
   /** Ends the workers at once. */
   async abandon(): Promise<void> {
     await this.#pool?.kill();
-  }
-
-  /** So that a service that stays is left with no job that nobody will do. */
-  async cancelUnfinished(): Promise<void> {
-    const options = { deadlineMs: CANCEL_LIMIT_MS };
-    const unfinished: Job[] = [];
-    const ofRun = (cursor?: string) => this.client.listJobs({ queue: [this.queue], limit: 200, cursor }, options);
-    for await (const job of this.client.everyItem(ofRun)) if (!isTerminal(job.status)) unfinished.push(job);
-    const reason = 'the demo has ended';
-    await Promise.all(unfinished.map(({ id }) => this.client.cancel(id, { force: true, reason }, options)));
   }
 
   /** Ends the stream, so that the process can end. */
@@ -123,24 +114,10 @@ export class DemoRun {
       signal.throwIfAborted();
       const idleMs = performance.now() - this.#lastEventAt;
       if (this.view.isOver && (this.faultsAreOver || idleMs > ZOMBIE_LIMIT_MS)) return;
-      if (idleMs > IDLE_LIMIT_MS) throw new RunFailed(await this.#whyIdle());
-      if (this.#pool?.workers.every(({ isRunning }) => !isRunning)) {
-        throw new RunFailed(`no worker is left\n${this.#complaints()}`);
-      }
+      if (idleMs > IDLE_LIMIT_MS) throw await nothingHappens(this.client, IDLE_LIMIT_MS, this.#pool?.complaints ?? '');
+      if (this.#pool?.isAlive === false) throw new RunFailed(`no worker is left\n${this.#pool.complaints}`);
       await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
     }
-  }
-
-  async #whyIdle(): Promise<string> {
-    const ready = await this.client.ready({ deadlineMs: 0 }).catch(() => null);
-    const checks = Object.entries(ready?.checks ?? {}).filter(([, { status }]) => status !== 'ok');
-    const troubles = checks.map(([name, { status, detail }]) => `${name} is ${status}: ${detail ?? ''}`);
-    const service = ready === null ? 'the service does not answer' : troubles.join('; ') || 'the service is ready';
-    return `nothing has happened for ${formatSeconds(IDLE_LIMIT_MS)}: ${service}\n${this.#complaints()}`;
-  }
-
-  #complaints(): string {
-    return (this.#pool?.workers ?? []).flatMap(({ complaints }) => complaints).join('\n');
   }
 
   #onEvent(event: LedgerEvent): void {

@@ -7,12 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JobledgerClient, type Ready } from '../../client/client.js';
 import { startEmbeddedPostgres } from '../../event-store/postgres/embedded/embedded-postgres.js';
-import type { DemoArguments } from './arguments.js';
+import { type Connection, USUAL_URL } from '../connection.js';
 
 export interface LedgerService {
   readonly url: string;
   /** Whether it was started for the demo. */
   readonly isOwn: boolean;
+  /** Aborted when one that was started ends by itself. */
+  readonly lost: AbortSignal;
   /** Ends what was started, and removes its data. May be called twice. */
   readonly close: () => Promise<void>;
 }
@@ -20,7 +22,6 @@ export interface LedgerService {
 /** Thrown when there is no service to run on; one line says why. */
 export class NoServiceError extends Error {}
 
-const USUAL_URL = 'http://127.0.0.1:8080';
 const PROGRAM = join(import.meta.dirname, 'service-process.js');
 const ASK_MS = 2_000;
 /** Its last requests, and a checkpoint of its database. */
@@ -95,22 +96,37 @@ const startOwn = async (signal: AbortSignal): Promise<LedgerService> => {
     child.once('exit', () => resolve(null));
     child.once('error', () => resolve(null));
   });
-  if (url !== null) return { url, isOwn: true, close };
+  const lost = new AbortController();
+  child.once('exit', (code, by) => {
+    const how = by ?? `exit code ${code ?? ''}`;
+    if (closing === undefined)
+      lost.abort(new NoServiceError(`the service of the demo ended by itself (${how}) ${said}`));
+  });
+  if (url !== null) return { url, isOwn: true, lost: lost.signal, close };
   await close();
   throw new NoServiceError(said.trim() || 'the service ended before it was ready');
 };
+
+const there = (url: string): LedgerService => ({
+  url,
+  isOwn: false,
+  lost: new AbortController().signal,
+  close: () => Promise.resolve(),
+});
 
 /**
  * @param signal ends one that is being started.
  * @throws NoServiceError when the one that was named does not answer, or none could be started.
  */
-export const findService = async ({ url, own }: DemoArguments, signal: AbortSignal): Promise<LedgerService> => {
-  const nothing = (): Promise<void> => Promise.resolve();
+export const findService = async (
+  { url, own }: Pick<Connection, 'url'> & { readonly own: boolean },
+  signal: AbortSignal,
+): Promise<LedgerService> => {
   if (url !== null) {
     const refusal = await refusalOf(url);
     if (refusal !== null) throw new NoServiceError(`no service at ${url}: ${refusal}`);
-    return { url, isOwn: false, close: nothing };
+    return there(url);
   }
-  if (!own && (await refusalOf(USUAL_URL)) === null) return { url: USUAL_URL, isOwn: false, close: nothing };
+  if (!own && (await refusalOf(USUAL_URL)) === null) return there(USUAL_URL);
   return startOwn(signal);
 };

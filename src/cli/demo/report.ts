@@ -1,7 +1,7 @@
 /** What is printed at the end: the table of the run, and the comparison with the file system. */
 import type { CountedProgress, Outcome } from './outcome.js';
 import type { Tally } from './tally.js';
-import { columns, formatBytes, formatCount, formatSeconds, printable } from './text.js';
+import { columns, formatBytes, formatCount, formatSeconds, printable } from '../text.js';
 
 export interface FaultSummary {
   readonly kind: 'kill' | 'freeze';

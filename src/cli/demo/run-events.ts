@@ -1,5 +1,5 @@
-/** The events of a run as they are recorded, without a gap: what a stream had to drop is read from the log. */
-import type { Gap, JobledgerClient, LedgerEvent, Position } from '../../client/client.js';
+/** The events of a run as they are recorded, without a gap: what a stream had to drop is asked for again. */
+import type { JobledgerClient, LedgerEvent, Position } from '../../client/client.js';
 
 export interface RunEvents {
   /** Where the log stood when the stream began. */
@@ -8,24 +8,12 @@ export interface RunEvents {
   readonly ended: Promise<void>;
 }
 
-const PAGE = 200;
 const START_LIMIT_MS = 30_000;
 
-const fillGap = async (
-  client: JobledgerClient,
-  { from, to }: Gap,
-  onEvent: (event: LedgerEvent) => void,
-): Promise<void> => {
-  for await (const event of client.everyItem((cursor) => client.events({ after: from, limit: PAGE, cursor }))) {
-    if (BigInt(event.position) > BigInt(to)) return;
-    onEvent(event);
-  }
-};
-
-/** @param onEvent may be told of events of other queues too. */
+/** @param types of events; absent: all. */
 export const followRun = (
   client: JobledgerClient,
-  queue: string,
+  query: { readonly queue: string; readonly types?: readonly string[] },
   onEvent: (event: LedgerEvent) => void,
   signal: AbortSignal,
 ): RunEvents => {
@@ -33,12 +21,17 @@ export const followRun = (
   const startedAt = new Promise<Position>((resolve) => {
     started = resolve;
   });
-  const follow = async (): Promise<void> => {
-    for await (const frame of client.streamEvents({ queue: [queue] }, { signal })) {
+  const followFrom = async (after: Position | undefined): Promise<Position | undefined> => {
+    const { queue, types } = query;
+    for await (const frame of client.streamEvents({ queue: [queue], types, after }, { signal })) {
+      if (frame.kind === 'gap') return frame.from;
       if (frame.kind === 'data') onEvent(frame.data);
-      else if (frame.kind === 'gap') await fillGap(client, frame, onEvent);
       else started(frame.position);
     }
+    return undefined;
+  };
+  const follow = async (): Promise<void> => {
+    for (let from = await followFrom(undefined); from !== undefined;) from = await followFrom(from);
   };
   return { startedAt, ended: follow() };
 };

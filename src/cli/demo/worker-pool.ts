@@ -1,39 +1,34 @@
 /** The worker processes as the demo holds them: started, told, killed, frozen, ended. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import type { MidWork, Order, WorkerSetup } from './messages.js';
-import { writeSetup } from './messages.js';
+import { type Order, type WorkerSetup, writeSetup } from './messages.js';
 
-export interface WorkerEvents {
-  readonly onMidWork: (worker: WorkerProcess, at: MidWork) => void;
+export interface WorkerEvents<Message> {
+  readonly onMessage: (worker: WorkerProcess, message: Message) => void;
   /** It ended without having been told to. */
   readonly onLost: (worker: WorkerProcess, why: string) => void;
 }
 
-const PROGRAM = join(import.meta.dirname, 'worker-process.js');
 /** Of what a process says of its troubles. */
 const KEPT_LINES = 20;
 
 export class WorkerProcess {
+  readonly id: string;
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
   readonly #lines: string[] = [];
   #isEnding = false;
 
-  constructor(
-    readonly id: string,
-    setup: WorkerSetup,
-    events: WorkerEvents,
-  ) {
-    this.#child = fork(PROGRAM, [], {
+  constructor(program: string, setup: WorkerSetup, events: WorkerEvents<never>) {
+    this.id = setup.workerId;
+    this.#child = fork(program, [], {
       env: { ...process.env, ...writeSetup(setup) },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       // Ctrl-C is the demo's, which ends its workers in order.
       detached: true,
     });
     this.#exited = once(this.#child, 'exit');
-    this.#child.on('message', (at: MidWork) => events.onMidWork(this, at));
+    this.#child.on('message', (message) => events.onMessage(this, message as never));
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#keep(text));
     this.#child.once('exit', (code, signal) => {
       if (!this.#isEnding) events.onLost(this, signal ?? `exit ${code ?? ''}`);
@@ -89,12 +84,22 @@ export class WorkerProcess {
 export class WorkerPool {
   readonly workers: readonly WorkerProcess[];
 
-  constructor(count: number, setup: Omit<WorkerSetup, 'workerId'>, events: WorkerEvents) {
+  /** @param program the file that each process runs. */
+  constructor(count: number, program: string, setup: Omit<WorkerSetup, 'workerId'>, events: WorkerEvents<never>) {
     this.workers = Array.from({ length: count }, (_, index) => {
       // Unique on a service that others use: queues of runs are.
       const workerId = `${setup.queue}/worker-${index + 1}`;
-      return new WorkerProcess(workerId, { ...setup, workerId }, events);
+      return new WorkerProcess(program, { ...setup, workerId }, events);
     });
+  }
+
+  get isAlive(): boolean {
+    return this.workers.some(({ isRunning }) => isRunning);
+  }
+
+  /** The last things that workers complained about. */
+  get complaints(): string {
+    return this.workers.flatMap(({ complaints }) => complaints).join('\n');
   }
 
   tellAll(order: Order): void {

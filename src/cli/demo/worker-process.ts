@@ -1,47 +1,83 @@
-/** One worker of the demo, in a process of its own: `Worker` of the SDK around the demo's handler. */
-import { JobledgerClient, Worker } from '../../client/client.js';
-import { catalogueHandler } from './catalogue-handler.js';
-import { type MidWork, type Order, readSetup } from './messages.js';
+/** The life of a worker process: `Worker` of the SDK around a handler, under the orders of its demo. */
+import { type Handler, Worker } from '../../client/client.js';
+import { connect } from '../connection.js';
+import type { Order, WorkerSetup } from './messages.js';
 
-const { url, queue, workerId, leaseMs, waitsInMidWork } = readSetup(process.env);
+/** A lost answer is asked for again for so long. */
+const OUTAGE_MS = 60_000;
 
-let release: () => void = () => undefined;
-const released = new Promise<void>((resolve) => {
-  release = resolve;
-});
-if (!waitsInMidWork) release();
+/** To the demo: from now on whoever comes to the gate waits. */
+export const WAITS = 'waits';
 
-let isReleased = !waitsInMidWork;
-const midWork = async (at: MidWork): Promise<void> => {
-  if (isReleased) return;
-  process.send?.(at);
-  await released;
-};
+/** Where handlers wait when the demo wants a fault to strike. */
+export class Gate {
+  #opened: Promise<void> | null = null;
+  #open: () => void = () => undefined;
 
-const worker = new Worker({
-  client: new JobledgerClient({ baseUrl: url }),
-  workerId,
-  queues: [queue],
-  leaseMs,
-  handler: catalogueHandler(midWork),
-  listeners: {
-    error: (error) => process.stderr.write(`${workerId}: ${error instanceof Error ? error.message : String(error)}\n`),
-  },
-});
-
-let frozenPid: number | null = null;
-process.on('message', (order: Order) => {
-  if (typeof order === 'object') {
-    ({ frozenPid } = order);
-    return;
+  /** @param isClosed whether whoever comes first waits. */
+  constructor(isClosed: boolean) {
+    if (isClosed) this.close();
   }
-  isReleased = true;
-  release();
-  if (order === 'stop') void worker.stop().then(() => process.exit(0));
-});
-// The demo is gone, and with it whoever would end this process.
-process.once('disconnect', () => {
-  if (frozenPid !== null) process.kill(frozenPid, 'SIGCONT');
-  process.exit(1);
-});
-worker.start();
+
+  get isClosed(): boolean {
+    return this.#opened !== null;
+  }
+
+  close(): void {
+    this.#opened ??= new Promise((resolve) => {
+      this.#open = resolve;
+    });
+  }
+
+  open(): void {
+    this.#opened = null;
+    this.#open();
+  }
+
+  async passed(): Promise<void> {
+    await this.#opened;
+  }
+}
+
+/** Works until the demo says `stop`, or is gone. */
+export const runWorkerProcess = (
+  { url, apiKey, queue, workerId, leaseMs }: WorkerSetup,
+  concurrency: number,
+  gate: Gate,
+  handler: Handler,
+): void => {
+  const worker = new Worker({
+    client: connect({ url, apiKey }, { deadlineMs: OUTAGE_MS }),
+    workerId,
+    queues: [queue],
+    leaseMs,
+    concurrency,
+    handler,
+    listeners: {
+      // What a job of the demo failed with is its own to tell.
+      failed: () => undefined,
+      error: (error) =>
+        process.stderr.write(`${workerId}: ${error instanceof Error ? error.message : String(error)}\n`),
+    },
+  });
+  let frozenPid: number | null = null;
+  process.on('message', (order: Order) => {
+    if (typeof order === 'object') {
+      ({ frozenPid } = order);
+      return;
+    }
+    if (order === 'wait') {
+      gate.close();
+      process.send?.(WAITS);
+      return;
+    }
+    gate.open();
+    if (order === 'stop') void worker.stop().then(() => process.exit(0));
+  });
+  // The demo is gone, and with it whoever would end this process.
+  process.once('disconnect', () => {
+    if (frozenPid !== null) process.kill(frozenPid, 'SIGCONT');
+    process.exit(1);
+  });
+  worker.start();
+};

@@ -1,5 +1,5 @@
 /** What an error of a client means to a caller of the port. */
-import { StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store.js';
+import { ForeignPosition, StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store.js';
 import { MAX_APPEND_BYTES } from '../encoded-request.js';
 
 /** The fields by which errors of either client are told apart: `name` is always "Error", the message often empty. */
@@ -37,7 +37,7 @@ export const asPortError = (doing: string, error: unknown, stream = ''): Error =
   const options = { cause: error };
   if (type === 'stream-deleted' || type === 'stream-tombstoned') return new StreamDeleted(stream);
   if (type === 'maximum-append-size-exceeded') return new TooLarge(stream, maxAppendSize ?? MAX_APPEND_BYTES);
-  if (WRONG_POSITION.test(message)) return new Unsupported(`${doing}: no event stands at this position`, options);
+  if (WRONG_POSITION.test(message)) return new ForeignPosition('no event stands at this position', options);
   const said = `${doing}: ${describe(error as ClientError)}`;
   if (type !== undefined && LASTING.has(type)) return new Error(said, options);
   return new Unavailable(said, options);

@@ -133,12 +133,20 @@ export class MemoryEventStore implements EventStore {
 
   #append(requests: readonly AppendRequest[]): AppendResult[] {
     const outcomes = new Outcomes(requests.length);
-    let waiting = unitsOf(requests, outcomes);
+    let waiting: readonly Unit[] = unitsOf(requests, outcomes);
+    // What was put off is planned once the others are settled, as in PostgreSQL: what is written together decides whose
+    // row beside the events comes first.
+    let later: readonly Unit[] = [];
     while (waiting.length > 0) {
       const { ready, missed, deferred } = plan(waiting, (stream) => this.#revisionOf(stream));
-      const rest = settleMissed(missed, (request) => this.#replayOf(request), outcomes);
-      const accepted = this.#write(ready, outcomes);
-      waiting = [...accepted, ...rest, ...deferred];
+      if (missed.length === 0 && deferred.length === 0) {
+        waiting = this.#write(ready, outcomes);
+      } else {
+        const rest = settleMissed(missed, (request) => this.#replayOf(request), outcomes);
+        waiting = [...ready, ...rest];
+        later = [...deferred, ...later];
+      }
+      if (waiting.length === 0) [waiting, later] = [later, []];
     }
     this.#listeners.forEach((listener) => listener());
     return outcomes.all();

@@ -5,8 +5,11 @@
  * After each time it was made everybody is woken once, for what was missed meanwhile.
  */
 import pg from 'pg';
+import { asText, execute } from './connection.js';
 
 const CHANNEL = 'jobledger';
+/** By this name who appends finds out whether anybody listens. */
+const APPLICATION = 'jobledger listener';
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 
@@ -23,7 +26,7 @@ export class AppendListener {
 
   /** @param isOwn whether a server process is one of ours: of its appends everybody here knows already */
   constructor(config: pg.ClientConfig, isOwn: (pid: number) => boolean) {
-    this.#config = config;
+    this.#config = { ...config, application_name: APPLICATION };
     this.#isOwn = isOwn;
   }
 
@@ -37,6 +40,20 @@ export class AppendListener {
       this.#connect();
     }
     return () => void this.#listeners.delete(entry);
+  }
+
+  /** Whether another process listens on this database now. */
+  async hasOthers(pool: pg.Pool): Promise<boolean> {
+    const own = (this.#client as { processID?: number } | undefined)?.processID ?? 0;
+    const [row] = await execute(pool, 'looking for listeners', {
+      name: 'listeners',
+      text: `select exists (select from pg_stat_activity
+        where datname = current_database() and application_name = $1 and pid <> $2)`,
+      values: [APPLICATION, own],
+      rowMode: 'array',
+      types: asText,
+    });
+    return row?.[0] === 't';
   }
 
   readonly wake = (): void => {

@@ -34,11 +34,12 @@ export class Appender {
   readonly #wakeUps: WakeUps;
   #oids: Promise<ReadonlyMap<string, number>> | undefined;
 
-  constructor(pool: pg.Pool, besideTables: readonly BesideTable[]) {
+  /** @param hasListeners whether another process listens for appends now */
+  constructor(pool: pg.Pool, besideTables: readonly BesideTable[], hasListeners: () => Promise<boolean>) {
     this.#pool = pool;
     this.#statements = new AppendStatements(besideTables);
     this.#connection = new PipelinedConnection(pool.options);
-    this.#wakeUps = new WakeUps(this.#connection);
+    this.#wakeUps = new WakeUps(this.#connection, hasListeners);
   }
 
   /** Server process that appends, and so notifies. */

@@ -8,7 +8,7 @@ import type {
   ReadStreamOptions,
   RecordedEvent,
 } from '../event-store.js';
-import { isPosition, START, Unsupported } from '../event-store.js';
+import { ForeignPosition, isPosition, START } from '../event-store.js';
 import type { TailPage } from '../subscription.js';
 import { asText, execute } from './connection.js';
 import { rfc3339 } from './timestamps.js';
@@ -24,7 +24,8 @@ const MAX_POSITION = '9000000000000000000';
 
 const COLUMNS = 'e.position, e.stream, e.revision, e.id, e.type, e.version, e.at, e.data, e.metadata';
 
-/** Index of the head's position in a row of a page: after the columns. */
+/** Indexes in a row of a page: the data of its event, and the head's position, after the columns. */
+const DATA = 7;
 const HEAD = 9;
 
 const recorded = (row: readonly string[]): RecordedEvent => ({
@@ -39,10 +40,10 @@ const recorded = (row: readonly string[]): RecordedEvent => ({
   metadata: JSON.parse(row[8]!) as JsonObject,
 });
 
-/** @throws Unsupported when it is no position of this log */
+/** @throws ForeignPosition when it is no position of this log */
 const checked = (position: Position): Position => {
   if (!isPosition(position) || BigInt(position) > BigInt(MAX_POSITION)) {
-    throw new Unsupported(`${position} is no position of this log`);
+    throw new ForeignPosition(`${position} is no position of this log`);
   }
   return position;
 };
@@ -150,18 +151,19 @@ export class EventReader {
     const head = BigInt(rows[0]![HEAD]!);
     // The row that carries the head stands alone, with nulls, when the page is empty.
     const events = (rows[0]![0] as string | null) === null ? [] : rows.map(recorded);
+    const characters = events.length === 0 ? 0 : rows.reduce((sum, row) => sum + row[DATA]!.length, 0);
     if (events.length === limit) {
       const next = events.at(-1)!.position;
-      return { events, next, atEnd: forwards ? BigInt(next) >= head : next === '1' };
+      return { events, characters, next, atEnd: forwards ? BigInt(next) >= head : next === '1' };
     }
     const from = BigInt(bound);
     const window = byStream ? BigInt(MAX_POSITION) : BigInt(WINDOW);
     if (forwards) {
       const looked = smaller(from + window, head);
-      return { events, next: String(larger(looked, from)), atEnd: looked >= head };
+      return { events, characters, next: String(larger(looked, from)), atEnd: looked >= head };
     }
     const low = smaller(from, head + 1n) - window;
-    return { events, next: String(larger(low, 0n)), atEnd: low <= 1n };
+    return { events, characters, next: String(larger(low, 0n)), atEnd: low <= 1n };
   }
 }
 

@@ -58,9 +58,9 @@ export class PostgresEventStore implements EventStore {
     const { besideTables = [], pollMs = 500 } = config;
     this.#ownsPool = !('pool' in config);
     this.#pool = 'pool' in config ? config.pool : createLogPool(config);
-    this.#appender = new Appender(this.#pool, besideTables);
-    this.#reader = new EventReader(this.#pool);
     this.#listener = new AppendListener(this.#pool.options, (pid) => pid === this.#appender.pid);
+    this.#appender = new Appender(this.#pool, besideTables, () => this.#listener.hasOthers(this.#pool));
+    this.#reader = new EventReader(this.#pool);
     this.#wokenBy = config.wokenBy ?? { onAppended: (listener) => this.#listener.listen(listener) };
     this.#pollMs = pollMs;
   }

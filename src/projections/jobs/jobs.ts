@@ -11,7 +11,7 @@ import type { Projection } from '../projection.js';
 import type { Tx } from '../transaction.js';
 import { STORED_COLUMNS, toStoredJob, type JobRecord } from './job-rows.js';
 import { putJobs } from './put-jobs.js';
-import { foldEvent, metadataOf, NO_JOB, type JobFold } from './stored-job.js';
+import { foldEvent, metadataOf, NO_JOB, type JobFold, type StoredJob } from './stored-job.js';
 
 /** A fact of an attempt, by the id that its reporter gave it. */
 interface FactKey {
@@ -26,19 +26,30 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Of the streams that make a row: refusals change nothing. */
 const PREFIXES = [jobStream(''), workStream('')];
 
+/** The job of a stream; undefined for streams that make no row. */
+const jobOf = (stream: string): string | undefined => {
+  const prefix = PREFIXES.find((each) => stream.startsWith(each));
+  if (prefix === undefined) return undefined;
+  const jobId = stream.slice(prefix.length);
+  if (!UUID.test(jobId)) throw new Error(`stream ${stream} is of no job`);
+  return jobId;
+};
+
 const byJob = (events: readonly RecordedEvent[]): Map<string, RecordedEvent[]> => {
   const jobs = new Map<string, RecordedEvent[]>();
+  /** A stream is taken apart once. */
+  const streams = new Map<string, RecordedEvent[] | undefined>();
   for (const event of events) {
-    const prefix = PREFIXES.find((each) => event.stream.startsWith(each));
-    if (prefix === undefined) continue;
-    const jobId = event.stream.slice(prefix.length);
-    const own = jobs.get(jobId);
-    if (own !== undefined) {
-      own.push(event);
-      continue;
+    let own = streams.get(event.stream);
+    if (own === undefined && !streams.has(event.stream)) {
+      const jobId = jobOf(event.stream);
+      if (jobId !== undefined) {
+        own = jobs.get(jobId) ?? [];
+        jobs.set(jobId, own);
+      }
+      streams.set(event.stream, own);
     }
-    if (!UUID.test(jobId)) throw new Error(`stream ${event.stream} is of no job`);
-    jobs.set(jobId, [event]);
+    own?.push(event);
   }
   return jobs;
 };
@@ -90,19 +101,17 @@ const resume = (record: JobRecord, counted: readonly FactKey[]): JobFold => {
 
 /** The folds of the jobs that began before the page. */
 const foldsBefore = async (
-  jobs: ReadonlyMap<string, readonly RecordedEvent[]>,
+  jobs: readonly (readonly [jobId: string, events: readonly RecordedEvent[]])[],
   tx: Tx,
 ): Promise<ReadonlyMap<string, JobFold>> => {
-  const older = [...jobs].flatMap(([jobId, events]) => (events[0]!.type === 'JobCreated' ? [] : [jobId]));
+  const older = jobs.filter(([, events]) => events[0]!.type !== 'JobCreated');
   if (older.length === 0) return new Map();
-  const facts = older.flatMap((jobId) =>
-    jobs.get(jobId)!.flatMap((event) => (isFact(event) ? [factKey(jobId, event)] : [])),
-  );
+  const facts = older.flatMap(([jobId, events]) => events.filter(isFact).map((event) => factKey(jobId, event)));
   const counted = await countedBefore(facts, tx);
   const rows = await tx.query<JobRecord>({
     name: 'jobs-before',
     text: `select ${STORED_COLUMNS} from ${tx.schema}.jobs j where j.id = any ($1::uuid[])`,
-    values: [older],
+    values: [older.map(([jobId]) => jobId)],
   });
   return new Map(rows.map((row) => [row.doc.id, resume(row, counted.get(row.doc.id) ?? [])] as const));
 };
@@ -117,27 +126,43 @@ const keepFacts = async (keys: readonly FactKey[], tx: Tx): Promise<void> => {
   });
 };
 
+/** Jobs of one statement: so many are folded and written out while the database works on those before them. */
+const SLICE = 250;
+
+/** Folds the events of one job. @returns undefined when they make no row; the facts that counted are added */
+const foldJob = (
+  jobId: string,
+  events: readonly RecordedEvent[],
+  before: JobFold,
+  counted: FactKey[],
+): StoredJob | null => {
+  let fold = before;
+  for (const event of events) {
+    const next = foldEvent(fold, event);
+    if (next.facts.seen !== fold.facts.seen && isFact(event)) counted.push(factKey(jobId, event));
+    fold = next;
+  }
+  return fold.stored;
+};
+
 const apply = async (events: readonly RecordedEvent[], tx: Tx): Promise<void> => {
-  const jobs = byJob(events);
-  if (jobs.size === 0) return;
+  const jobs = [...byJob(events)];
   const before = await foldsBefore(jobs, tx);
   const counted: FactKey[] = [];
-  const after = [...jobs].map(([jobId, own]) =>
-    own.reduce(
-      (fold, event) => {
-        const next = foldEvent(fold, event);
-        if (isFact(event) && next.facts.seen !== fold.facts.seen) counted.push(factKey(jobId, event));
-        return next;
-      },
-      before.get(jobId) ?? NO_JOB,
-    ),
-  );
-  await tx.query(
-    putJobs(
-      tx.schema,
-      after.flatMap(({ stored }) => (stored === null ? [] : [stored])),
-    ),
-  );
+  let writing: Promise<unknown> = Promise.resolve();
+  try {
+    for (let first = 0; first < jobs.length; first += SLICE) {
+      const after = jobs
+        .slice(first, first + SLICE)
+        .flatMap(([jobId, own]) => foldJob(jobId, own, before.get(jobId) ?? NO_JOB, counted) ?? []);
+      const statement = putJobs(tx.schema, after);
+      await writing;
+      writing = tx.query(statement);
+    }
+  } finally {
+    // Also of one that is left behind: nothing runs on when the caller rolls back.
+    await writing;
+  }
   await keepFacts(counted, tx);
 };
 

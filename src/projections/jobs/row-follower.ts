@@ -4,6 +4,8 @@
  *
  * A row is written a moment after its events, so one that is behind young events is looked at again before it is
  * replayed. What was repaired is committed before the checkpoint moves: a crash repeats it.
+ *
+ * Made anew (`upkeep`), it takes no row's word: each job is replayed once, at its first event, and written again.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { jobIdOf } from '../../domain/streams.js';
@@ -36,6 +38,13 @@ const placesOf = (events: readonly RecordedEvent[]): ReadonlyMap<string, Place> 
   return places;
 };
 
+/** Jobs that begin in the page. */
+const bornIn = (events: readonly RecordedEvent[]): readonly string[] =>
+  events.flatMap(({ stream, revision }) => {
+    const jobId = revision === 0 && stream.startsWith('job-') ? jobIdOf(stream) : null;
+    return jobId === null ? [] : [jobId];
+  });
+
 const behind = async (tx: Tx, places: ReadonlyMap<string, Place>): Promise<readonly string[]> => {
   const rows = await tx.query<{ id: string; revision: string; position: string }>({
     name: 'rows-behind',
@@ -59,6 +68,7 @@ export const rowFollower = (store: EventStore, rows: JobRows, now: () => number)
   name: JOB_ROWS,
   version: 1,
   tables: [],
+  gapMs: 20,
   apply: async (events, tx) => {
     const places = placesOf(events);
     if (places.size === 0) return;
@@ -68,8 +78,10 @@ export const rowFollower = (store: EventStore, rows: JobRows, now: () => number)
       await pause(LOOK_MS);
       late = await behind(tx, places);
     }
-    for (let first = 0; first < late.length; first += LOT) {
-      await Promise.all(late.slice(first, first + LOT).map((jobId) => repairRow(store, rows, jobId)));
+    const isMadeAnew = tx.schema !== 'jobledger';
+    const replayed = isMadeAnew ? [...new Set([...late, ...bornIn(events)])] : late;
+    for (let first = 0; first < replayed.length; first += LOT) {
+      await Promise.all(replayed.slice(first, first + LOT).map((jobId) => repairRow(store, rows, jobId)));
       await tx.query({ text: 'select' });
     }
   },

@@ -3,7 +3,13 @@
  * and parked streams of its own. Nobody reads it, so it may be behind, or thrown away, at any time.
  */
 import type { Pool } from 'pg';
-import { comparePositions, type EventStore, type Page, type Position } from '../../event-store/event-store.js';
+import {
+  comparePositions,
+  type EventStore,
+  type Page,
+  type Position,
+  type RecordedEvent,
+} from '../../event-store/event-store.js';
 import { applyPage } from '../apply-page.js';
 import { checkpointAt, verifyCheckpoint, type Checkpoint, type Checkpoints } from '../checkpoint.js';
 import type { Projection } from '../projection.js';
@@ -17,8 +23,17 @@ export interface BuildingDependencies {
   readonly checkpoints: Checkpoints;
 }
 
-/** Events of a page, and of a transaction. Larger ones keep an event loop that others wait for too long. */
+/** Events that are read at once. More keep an event loop that others wait for too long. */
 const PAGE_SIZE = 2_000;
+
+/**
+ * Events of a transaction, read page by page. A job's row is written once a transaction, whatever happened to it there:
+ * in pages of 2,000 a rebuild cost 25 µs an event here and 19 in the database, in stretches of 20,000 12 and 9.
+ */
+const STRETCH_EVENTS = 20_000;
+
+/** Of their data, as text: values may be large, and a stretch is in memory as a whole, the next one too. */
+const STRETCH_CHARACTERS = 8 * 1_048_576;
 
 /** The lead of a row that only its run of upkeep works on. */
 const LEAD_MS = 10_000;
@@ -84,11 +99,25 @@ export class Building {
     const page = await this.on.store.readAll({ after, limit: PAGE_SIZE, ...(types && { filter: { types } }) });
     if (page.next === after) throw new Error(`the log ends at ${after}, before ${goal}`);
     if (comparePositions(page.next, goal) <= 0) return page;
-    return { events: page.events.filter(({ position }) => comparePositions(position, goal) <= 0), next: goal };
+    return { ...page, events: page.events.filter(({ position }) => comparePositions(position, goal) <= 0), next: goal };
+  }
+
+  /** Pages after a checkpoint, as many as go into one transaction. */
+  private async stretch(after: Position, goal: Position): Promise<Page> {
+    const events: RecordedEvent[] = [];
+    let next = after;
+    let characters = 0;
+    while (comparePositions(next, goal) < 0 && events.length < STRETCH_EVENTS && characters < STRETCH_CHARACTERS) {
+      const page = await this.page(next, goal);
+      for (const event of page.events) events.push(event);
+      characters += page.characters ?? 0;
+      next = page.next;
+    }
+    return { events, next };
   }
 
   /**
-   * Applies the log up to a position, in pages, each in a transaction of its own; the next page is read meanwhile.
+   * Applies the log up to a position, in stretches, each in a transaction of its own; the next one is read meanwhile.
    * @returns how many events
    */
   async catchUp(
@@ -101,8 +130,8 @@ export class Building {
     let ahead: Promise<Page> | undefined;
     while (comparePositions(from.position, goal) < 0) {
       signal.throwIfAborted();
-      const page = await (ahead ?? this.page(from.position, goal));
-      ahead = comparePositions(page.next, goal) < 0 ? this.page(page.next, goal) : undefined;
+      const page = await (ahead ?? this.stretch(from.position, goal));
+      ahead = comparePositions(page.next, goal) < 0 ? this.stretch(page.next, goal) : undefined;
       // It is awaited in the next turn, if there is one.
       ahead?.catch(() => undefined);
       from = await this.apply(from, page);

@@ -47,7 +47,7 @@ export interface UpkeepDependencies {
   readonly projections: readonly Projection[];
   /** Of this process. */
   readonly instanceId: string;
-  /** Absent: the log is not in the database, and no run can be asked for. */
+  /** Absent: the log is not in the database, and has no chain of hashes that could be walked. */
   readonly walkLog?: WalkLog;
   readonly log: UpkeepLog;
 }
@@ -87,7 +87,7 @@ export class Upkeep {
   /**
    * Begins a run, or joins the one of its kind that is under way.
    * @param subject the name of a projection, or `log`
-   * @throws UpkeepBusy; Unsupported beside a log that is not in the database
+   * @throws UpkeepBusy; Unsupported for what nothing here could be held against
    */
   async ask(
     kind: UpkeepKind,
@@ -95,12 +95,20 @@ export class Upkeep {
     options: Readonly<Record<string, unknown>>,
     requestedBy: string,
   ): Promise<UpkeepRun & { readonly isNew: boolean }> {
-    if (this.on.walkLog === undefined) {
-      throw new Unsupported(`${kind} is not built for a log outside the database`);
-    }
+    this.requirePossible(kind, subject);
     const run = await this.runs.begin(kind, subject, options, requestedBy);
     this.workOn(run.id);
     return run;
+  }
+
+  private requirePossible(kind: UpkeepKind, subject: string): void {
+    if (kind === 'verify-log' && this.on.walkLog === undefined) {
+      throw new Unsupported('the log is in EventStoreDB, which keeps no chain of hashes to verify');
+    }
+    const hasTables = this.on.projections.find(({ name }) => name === subject)?.tables.length !== 0;
+    if (kind === 'verify' && !hasTables) {
+      throw new Unsupported(`${subject} has no tables of its own to compare: a rebuild replays every job`);
+    }
   }
 
   /** The run when it has ended, or after a time, or when nobody waits any more. */

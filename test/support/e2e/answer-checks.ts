@@ -1,9 +1,10 @@
 /** What clients were answered, against what the log says happened. */
 import { isDeepStrictEqual } from 'node:util';
-import type { CommandAnswer } from '../../../src/api/contract.js';
+import type { CommandAnswer, LedgerEvent } from '../../../src/api/contract.js';
 import type { RecordedCall } from './recorder.js';
 import {
   allGrants,
+  attemptsOf,
   type AnsweredCall,
   CLAIMS,
   type Grant,
@@ -16,6 +17,7 @@ import {
   isReplayed,
   isSuccess,
   jobCallOf,
+  placeOfFact,
   show,
   type Violation,
 } from './history.js';
@@ -36,20 +38,25 @@ const answersOf = (call: AnsweredCall): readonly Answered[] => {
   return items.filter(isCommandAnswer).map((answer) => ({ call, answer }));
 };
 
-/** Positions that an answer says are its own, lowest first. */
-const positionsOf = ({ position, events }: CommandAnswer): readonly string[] =>
-  events.map((_, index) => (BigInt(position) - BigInt(events.length - 1 - index)).toString());
+/** The events that an answer says are its own: the last one stands at its position, the others right before it. */
+const eventsOf = (
+  history: IndexedHistory,
+  { position, events }: CommandAnswer,
+): readonly (LedgerEvent | undefined)[] => {
+  const last = history.eventAt.get(position);
+  const stream = last === undefined ? [] : (history.streams.get(last.stream) ?? []);
+  return events.map((_, index) => stream[(last?.revision ?? 0) - (events.length - 1 - index)]);
+};
 
 const checkEvents = (history: IndexedHistory, { call, answer }: Answered): readonly Violation[] =>
-  positionsOf(answer).flatMap((position, index) => {
-    const event = history.eventAt.get(position);
+  eventsOf(history, answer).flatMap((event, index) => {
     const type = answer.events[index];
     const isThere =
       event?.type === type && event?.jobId === answer.jobId && (call.key === null || event.commandId === call.key);
     return isThere
       ? []
       : [
-          `job ${answer.jobId}: ${type} was answered at position ${position}, where ${event?.type ?? 'nothing'} of ${event?.commandId ?? 'nobody'} stands: ${show(call)}`,
+          `job ${answer.jobId}: ${type} was answered up to position ${answer.position}, where ${event?.type ?? 'nothing'} of ${event?.commandId ?? 'nobody'} stands: ${show(call)}`,
         ];
   });
 
@@ -109,13 +116,22 @@ const mostJobs = (call: RecordedCall): number => {
   return call.path === '/v1/jobs/batch' ? (body?.jobs?.length ?? 0) : 1;
 };
 
+/**
+ * Whether the events of a key were not one append. Those of several jobs stand in streams of their own, which a log in
+ * EventStoreDB appends to one by one.
+ */
+const areApart = (history: IndexedHistory, events: readonly LedgerEvent[]): boolean =>
+  history.history.log === 'database'
+    ? events.some(({ position }, index) => index > 0 && BigInt(position) !== BigInt(events[index - 1]!.position) + 1n)
+    : events.some(({ stream, revision }, index) =>
+        events.slice(0, index).some((before) => before.stream === stream && before.revision >= revision),
+      );
+
 /** A key had effect at most once, in one append, however often it was sent and whatever was answered. */
 export const checkOnce = (history: IndexedHistory): readonly Violation[] =>
   [...history.byKey].flatMap(([key, calls]) => {
     const events = history.eventsOfKey.get(key) ?? [];
-    const isApart = events.some(
-      ({ position }, index) => index > 0 && BigInt(position) !== BigInt(events[index - 1]!.position) + 1n,
-    );
+    const isApart = areApart(history, events);
     const isRepeated = new Set(events.map(({ stream, type }) => `${stream} ${type}`)).size < events.length;
     const jobs = new Set(events.map(({ jobId }) => jobId));
     if (!isApart && !isRepeated && jobs.size <= mostJobs(calls[0]!)) return [];
@@ -260,7 +276,14 @@ export const checkProgress = (history: IndexedHistory): readonly Violation[] => 
     const events = history.jobs.get(job.id)?.events ?? [];
     const isPlain = events.every(({ type, data }) => type !== 'CheckpointSaved' && (data['current'] ?? null) === null);
     if (!isPlain) return [];
-    const own = events.filter((event) => isFact(event) && event.run === job.run && event.attempt === job.attempt);
+    const attempts = attemptsOf({ events });
+    const own = events.filter(
+      (event) =>
+        isFact(event) &&
+        event.run === job.run &&
+        event.attempt === job.attempt &&
+        placeOfFact(attempts, event) === 'held',
+    );
     const ofOwnLine = own.filter(({ data }) => data['stage'] === null);
     const distinct = new Map(ofOwnLine.map(({ data }) => [data['batchId'], Number(data['processed'])]));
     const sum = [...distinct.values()].reduce((total, processed) => total + processed, 0);

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, it } from '@jest/globals';
 import { buildService } from './build.js';
 import { type ClusterDatabase, ownServerDatabase, sharedServerDatabase, type StoppableDatabase } from './database.js';
+import { type ClusterLog, logOfRun } from './log.js';
 import { checkHistory } from './history-checker.js';
 import { readLedger } from './read-ledger.js';
 import { Recorder } from './recorder.js';
@@ -17,6 +18,8 @@ export interface ClusterOptions<Database extends ClusterDatabase> {
   readonly nodes?: readonly Environment[];
   /** Default: one on the server of the run, which cannot be stopped. */
   readonly database?: () => Promise<Database>;
+  /** Default: the one that the run is over. */
+  readonly log?: () => Promise<ClusterLog>;
 }
 
 const NAMES = 'abcdefgh';
@@ -24,6 +27,7 @@ const NAMES = 'abcdefgh';
 export class Cluster<Database extends ClusterDatabase = ClusterDatabase> {
   private constructor(
     readonly database: Database,
+    readonly log: ClusterLog,
     readonly nodes: readonly ServiceProcess[],
     /** Every call of the test file. */
     readonly recorder: Recorder,
@@ -34,11 +38,16 @@ export class Cluster<Database extends ClusterDatabase = ClusterDatabase> {
   ): Promise<Cluster<Database>> {
     await buildService();
     const database = await options.database();
-    const common = { JOBLEDGER_DATABASE_URL: database.url, JOBLEDGER_LOG_LEVEL: 'info', ...options.environment };
+    const log = await (options.log ?? logOfRun)();
+    const common = {
+      ...{ JOBLEDGER_DATABASE_URL: database.url, JOBLEDGER_LOG_LEVEL: 'info' },
+      ...log.environment,
+      ...options.environment,
+    };
     const nodes = await Promise.all(
       (options.nodes ?? [{}, {}]).map((own, index) => ServiceProcess.create(NAMES[index]!, { ...common, ...own })),
     );
-    const cluster = new Cluster(database, nodes, new Recorder(nodes));
+    const cluster = new Cluster(database, log, nodes, new Recorder(nodes));
     try {
       await Promise.all(nodes.map((node) => node.start()));
     } catch (error) {
@@ -56,7 +65,7 @@ export class Cluster<Database extends ClusterDatabase = ClusterDatabase> {
 
   /** Judges everything that was called and recorded so far. Call it at rest: nothing in flight, nothing due. */
   async violations(): Promise<readonly string[]> {
-    return checkHistory({ calls: this.recorder.calls, ...(await readLedger(this.recorder)) });
+    return checkHistory({ log: this.log.place, calls: this.recorder.calls, ...(await readLedger(this.recorder)) });
   }
 
   report(): string {
@@ -66,6 +75,7 @@ export class Cluster<Database extends ClusterDatabase = ClusterDatabase> {
   async stop(): Promise<void> {
     this.recorder.close();
     await Promise.all(this.nodes.map((node) => node.kill()));
+    await this.log.remove();
     await this.database.remove();
   }
 }

@@ -13,7 +13,7 @@ export class DemoProcess {
   /** @param temporaryFolder where it keeps the data of a service of its own. */
   constructor(args: readonly string[], temporaryFolder: string) {
     const inherited = Object.entries(process.env).filter(([name]) => !name.toUpperCase().startsWith('JOBLEDGER_'));
-    this.child = spawn(process.execPath, [join(dirname(mainFile), 'cli/demo.js'), ...args], {
+    this.child = spawn(process.execPath, [join(dirname(mainFile), 'cli/jobledger.js'), 'demo', ...args], {
       env: { ...Object.fromEntries(inherited), TMPDIR: temporaryFolder },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

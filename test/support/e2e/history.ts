@@ -4,7 +4,11 @@ import type { RecordedEvent } from '../../../src/event-store/event-store.js';
 import { foldEvent, NO_JOB, type JobFold, type StoredJob } from '../../../src/projections/jobs/stored-job.js';
 import type { RecordedCall } from './recorder.js';
 
+/** Where the log is. In the database its positions are dense, and its times never fall. */
+export type LogPlace = 'database' | 'eventstoredb';
+
 export interface History {
+  readonly log: LogPlace;
   readonly calls: readonly RecordedCall[];
   /** The whole log, in the order it was read. */
   readonly events: readonly LedgerEvent[];
@@ -102,6 +106,30 @@ const replayHistory = (id: string, events: readonly LedgerEvent[]): JobHistory =
   };
 };
 
+export interface Attempt {
+  readonly claimedAt: LedgerEvent;
+  /** The event that took the lease from it; undefined while it is held. */
+  readonly endedAt: LedgerEvent | undefined;
+}
+
+/** The attempts of a job by their claims, judged by what each event says of itself, not by a fold. */
+export const attemptsOf = ({ events }: Pick<JobHistory, 'events'>): readonly Attempt[] => {
+  const moves = events.filter((event) => !isFact(event));
+  return moves.flatMap((event, index) => {
+    if (event.type !== 'JobClaimed') return [];
+    const endedAt = moves.slice(index + 1).find(({ to }) => to !== null && !HELD.has(to));
+    return [{ claimedAt: event, endedAt }];
+  });
+};
+
+/** Where a fact stands to the attempt that it names, by position. */
+export const placeOfFact = (attempts: readonly Attempt[], fact: LedgerEvent): 'held' | 'late' | 'never held' => {
+  const own = attempts.find(({ claimedAt: { run, attempt } }) => run === fact.run && attempt === fact.attempt);
+  const position = BigInt(fact.position);
+  if (own === undefined || position < BigInt(own.claimedAt.position)) return 'never held';
+  return own.endedAt === undefined || position < BigInt(own.endedAt.position) ? 'held' : 'late';
+};
+
 const groupBy = <Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key | null): Map<Key, Item[]> => {
   const groups = new Map<Key, Item[]>();
   for (const item of items) {
@@ -129,6 +157,8 @@ export class IndexedHistory {
   /** Calls of clients by idempotency key, in the order of invocation. */
   readonly byKey: ReadonlyMap<string, readonly RecordedCall[]>;
   readonly eventAt: ReadonlyMap<string, LedgerEvent>;
+  /** Events of each stream, by revision. */
+  readonly streams: ReadonlyMap<string, readonly LedgerEvent[]>;
   /** Events without refusals by the key of the call that caused them. */
   readonly eventsOfKey: ReadonlyMap<string, readonly LedgerEvent[]>;
   readonly jobs: ReadonlyMap<string, JobHistory>;
@@ -139,6 +169,7 @@ export class IndexedHistory {
     this.answered = calls.filter(isAnswered);
     this.byKey = groupBy(calls, (call) => call.key);
     this.eventAt = new Map(events.map((event) => [event.position, event]));
+    this.streams = groupBy(events, (event) => event.stream);
     const effective = events.filter((event) => !isRefusalEvent(event));
     this.eventsOfKey = groupBy(effective, (event) => event.commandId);
     this.jobs = new Map(

@@ -182,6 +182,6 @@ export class MadeHistory {
       ...{ position, at: at(0), total: jobs.length, byStatus, events },
       ...{ byQueue: { default: byStatus }, byType: { report: byStatus } },
     };
-    return { calls: this.calls, events: this.events, jobs, counters: [counters] };
+    return { log: 'database', calls: this.calls, events: this.events, jobs, counters: [counters] };
   }
 }

@@ -41,7 +41,7 @@ const readCounters = async (lane: Lane, node: ServiceProcess, position: string):
 };
 
 /** @throws Error when a process does not answer: they all have to run. */
-export const readLedger = async (recorder: Recorder): Promise<Omit<History, 'calls'>> => {
+export const readLedger = async (recorder: Recorder): Promise<Omit<History, 'calls' | 'log'>> => {
   const lane = recorder.lane('judge');
   const [first] = recorder.nodes;
   if (first === undefined) throw new Error('the cluster has no processes');

@@ -1,6 +1,6 @@
 /**
- * An EventStoreDB on loopback, for tests: the v1 protocol over a `FakeLog`, with faults on demand. It has no cluster, no
- * persistent subscriptions, no projections and no access control.
+ * An EventStoreDB on loopback, for tests: the v1 protocol over a `FakeLog`, with faults on demand. It has no
+ * persistent subscriptions, no projections and no access control; several over one log stand for a cluster.
  */
 import { randomUUID } from 'node:crypto';
 import grpc from '@grpc/grpc-js';
@@ -26,6 +26,11 @@ const failure = (
   metadata: Readonly<Record<string, string>> = {},
 ): grpc.StatusObject & Error =>
   Object.assign(new Error(details), { code, details, metadata: grpc.Metadata.fromHttp2Headers(metadata) });
+
+const notLeader = (port: number): Error =>
+  failure(grpc.status.NOT_FOUND, 'Leader info available', {
+    ...{ exception: 'not-leader', 'leader-endpoint-host': '127.0.0.1', 'leader-endpoint-port': String(port) },
+  });
 
 const unavailable = (): Error => failure(grpc.status.UNAVAILABLE, 'the call was dropped');
 
@@ -65,11 +70,12 @@ const filterOf = (options: NonNullable<ReturnType<messages.ReadReq['getOptions']
 };
 
 export class FakeEventStoreDb {
-  readonly log = new FakeLog();
   /** Appends that are written and not answered: their call breaks instead. */
   answersToLose = 0;
   /** Answers "Server Is Not Ready", as one that starts or stops. */
   isStarting = false;
+  /** The port of the server that takes appends; undefined: this one. */
+  leaderPort: number | undefined;
   /** Appends that reached the log. */
   appends = 0;
   #port = 0;
@@ -78,10 +84,11 @@ export class FakeEventStoreDb {
   #thawed: Promise<void> = Promise.resolve();
   #thaw: () => void = () => undefined;
 
-  /** @param port 0: a free one */
-  static async start(port = 0): Promise<FakeEventStoreDb> {
-    const fake = new FakeEventStoreDb();
-    fake.#port = port;
+  private constructor(readonly log: FakeLog) {}
+
+  /** @param log another server's, to stand beside it in a cluster */
+  static async start(log = new FakeLog()): Promise<FakeEventStoreDb> {
+    const fake = new FakeEventStoreDb(log);
     await fake.start();
     return fake;
   }
@@ -200,6 +207,10 @@ export class FakeEventStoreDb {
     if (!request.getIsFinal()) return;
     pending.delete(id);
     const { stream, expected, events } = append;
+    if (this.leaderPort !== undefined) {
+      call.emit('error', notLeader(this.leaderPort));
+      return;
+    }
     if (this.isStarting) {
       call.write(messages.notReady(request, stream));
       return;

@@ -1,23 +1,25 @@
 /**
- * `npm run demo`: real work on the ledger, with workers that die and freeze, and an independent check of what came out
- * of it. Exit codes: 0 when everything is equal, 1 when it is not or the run failed, 2 when the command line is wrong,
- * 130 when it was interrupted.
+ * The catalogue: real work on the ledger, with workers that die and freeze, and an independent check of what came out
+ * of it.
  */
 import { realpath } from 'node:fs/promises';
-import { JobledgerClient } from '../client/client.js';
-import { type DemoArguments, readArguments, UsageError } from './demo/arguments.js';
-import { catalogue, type PlannedJob } from './demo/catalogue.js';
-import { DemoRun } from './demo/demo-run.js';
-import { createDisplay, type Display } from './demo/display.js';
-import { tallyFileSystem } from './demo/file-system.js';
-import { findService, type LedgerService } from './demo/ledger-service.js';
-import { readOutcome } from './demo/outcome.js';
-import { compare, comparisonTable, remarks, runTable } from './demo/report.js';
-import { formatBytes, formatCount, printable } from './demo/text.js';
+import type { JobledgerClient } from '../../client/client.js';
+import { connect } from '../connection.js';
+import { EXIT } from '../exit-codes.js';
+import { UsageError } from '../usage-error.js';
+import type { CatalogueArguments } from './arguments.js';
+import { catalogue, type PlannedJob } from './catalogue.js';
+import { DemoRun } from './demo-run.js';
+import type { Display } from './display.js';
+import { tallyFileSystem } from './file-system.js';
+import { cancelUnfinished } from './unfinished.js';
+import { findService, type LedgerService } from './ledger-service.js';
+import { readOutcome } from './outcome.js';
+import { compare, comparisonTable, remarks, runTable } from './report.js';
+import { formatBytes, formatCount, printable } from '../text.js';
 
-const DIFFERENT = 1;
-const WRONG_USAGE = 2;
-const INTERRUPTED = 130;
+/** Of the demo's own calls: an outage of the service is waited for. */
+const RETRY = { deadlineMs: 60_000 };
 
 const report = async (run: DemoRun, client: JobledgerClient, folder: string, display: Display): Promise<boolean> => {
   display.say('All jobs have ended. Comparing with the file system …');
@@ -43,13 +45,13 @@ const report = async (run: DemoRun, client: JobledgerClient, folder: string, dis
 
 const runOn = async (
   service: LedgerService,
-  args: DemoArguments,
+  args: CatalogueArguments,
   plans: readonly PlannedJob[],
   display: Display,
   signal: AbortSignal,
 ): Promise<boolean> => {
   display.say(`Jobledger at ${service.url}${service.isOwn ? ', started for this demo' : ''}`);
-  const client = new JobledgerClient({ baseUrl: service.url });
+  const client = connect({ ...args, url: service.url }, RETRY);
   const run = new DemoRun(client, args, plans, display);
   display.say(`queue ${run.queue}, ${args.workers} workers, leases of ${formatCount(args.leaseMs)} ms`);
   try {
@@ -57,15 +59,20 @@ const runOn = async (
     return await report(run, client, args.folder, display);
   } catch (error) {
     await run.abandon();
-    if (!service.isOwn) await run.cancelUnfinished().catch(() => display.say(`jobs are left in queue ${run.queue}`));
+    if (!service.isOwn)
+      await cancelUnfinished(client, run.queue).catch(() => display.say(`jobs are left in queue ${run.queue}`));
     throw error;
   } finally {
     run.close();
   }
 };
 
-const demo = async (args: DemoArguments, signal: AbortSignal): Promise<boolean> => {
-  const display = createDisplay(process.stdout);
+/** @returns the exit code. */
+export const runCatalogue = async (
+  args: CatalogueArguments,
+  display: Display,
+  signal: AbortSignal,
+): Promise<number> => {
   const folder = await realpath(args.folder);
   const plans = await catalogue(folder);
   if (plans.length === 0) throw new UsageError(`${printable(args.folder)} is empty: there is nothing to catalogue`);
@@ -76,24 +83,10 @@ const demo = async (args: DemoArguments, signal: AbortSignal): Promise<boolean> 
   const service = await findService(args, signal);
   try {
     signal.throwIfAborted();
-    return await runOn(service, { ...args, folder }, plans, display, signal);
+    const isOver = AbortSignal.any([signal, service.lost]);
+    const isEqual = await runOn(service, { ...args, folder }, plans, display, isOver);
+    return isEqual ? EXIT.OK : EXIT.DIFFERENT;
   } finally {
     await service.close();
   }
 };
-
-const interrupt = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => interrupt.abort(new Error(`interrupted by ${signal}`)));
-}
-
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
-
-try {
-  const args = readArguments(process.argv.slice(2), process.env, process.cwd());
-  if (!(await demo(args, interrupt.signal))) process.exitCode = DIFFERENT;
-} catch (error) {
-  say(`demo: ${error instanceof Error ? error.message : String(error)}`);
-  if (error instanceof UsageError) process.exitCode = WRONG_USAGE;
-  else process.exitCode = interrupt.signal.aborted ? INTERRUPTED : DIFFERENT;
-}

@@ -1,0 +1,151 @@
+/** `jobledger rebuild` and `jobledger verify`: read models made anew or held against the log, and the log itself. */
+import type { JobledgerClient, Upkeep, VerifyLogRequest } from '../../client/client.js';
+import { type Call, command } from '../command.js';
+import { EXIT } from '../exit-codes.js';
+import { type Column, renderTable } from '../table.js';
+import { bar, formatCount, formatDuration } from '../text.js';
+import { UsageError } from '../usage-error.js';
+import { printJson, printLines } from './pages.js';
+
+/** What is verified beside read models. */
+const LOG = 'log';
+const LOOK_MS = 500;
+const BAR_WIDTH = 24;
+/** A run survives its process, so an outage is waited for. */
+const OUTAGE_MS = 300_000;
+
+type JsonCall = Call<'json'>;
+
+const nameOf = ({ projection }: Upkeep): string => projection ?? LOG;
+
+const progressOf = (run: Upkeep): string => {
+  const speed = run.eventsPerSecond === null ? '' : `  ${formatCount(Math.round(run.eventsPerSecond))} events/s`;
+  const eta = run.etaMs === null ? '' : `  ${formatDuration(run.etaMs)} left`;
+  return `${run.kind} ${nameOf(run)}  ${bar(run.percent / 100, BAR_WIDTH)} ${run.percent} %${speed}${eta}  ${run.step}`;
+};
+
+/** Until it has ended, with its progress on a terminal. */
+const finished = async ({ terminal, ledger, signal }: JsonCall, started: Upkeep): Promise<Upkeep> => {
+  let run = started;
+  while (run.finishedAt === null) {
+    terminal.status(progressOf(run));
+    run = await ledger.upkeep(run.id, { waitMs: LOOK_MS }, { signal, deadlineMs: OUTAGE_MS });
+  }
+  terminal.status(null);
+  return run;
+};
+
+/** What was found, in half a line. */
+const findingOf = (run: Upkeep): string => {
+  if (run.ok === true)
+    return run.parked === null || run.parked === 0 ? 'as it should be' : `${run.parked} streams parked`;
+  const rows =
+    run.differing === null || run.differing === 0 ? null : `${run.differing}${run.truncated ? '+' : ''} rows differ`;
+  const bad = run.firstBad === null ? null : `first bad position ${run.firstBad}`;
+  return [rows, bad, run.reason, run.repaired ? 'repaired' : null].filter((one) => one !== null).join(', ');
+};
+
+const COLUMNS: readonly Column<Upkeep>[] = [
+  { title: 'WHAT', value: nameOf },
+  {
+    title: 'OK',
+    value: ({ ok }) => (ok === true ? 'yes' : 'NO'),
+    style: ({ ok }) => (ok === true ? 'green' : 'red'),
+  },
+  { title: 'EVENTS', value: ({ events }) => formatCount(events), align: 'right', dispensable: 1 },
+  { title: 'UP TO', value: ({ position }) => position, align: 'right', dispensable: 2 },
+  {
+    title: 'TOOK',
+    value: ({ startedAt, finishedAt }) => formatDuration(Date.parse(finishedAt ?? startedAt) - Date.parse(startedAt)),
+    align: 'right',
+    dispensable: 1,
+  },
+  { title: 'FOUND', value: findingOf, least: 12 },
+];
+
+const NAMED_ROWS = 20;
+
+const print = async ({ values, terminal }: JsonCall, runs: readonly Upkeep[]): Promise<void> => {
+  if (values.flag('json')) return printJson(terminal, runs);
+  await printLines(terminal, renderTable(COLUMNS, runs, terminal));
+  for (const run of runs) {
+    for (const { table, id, kind, fields } of run.differences.slice(0, NAMED_ROWS)) {
+      await terminal.line(`${table} ${id}: ${kind}${fields.length === 0 ? '' : ` in ${fields.join(', ')}`}`);
+    }
+    if (run.differences.length > NAMED_ROWS) terminal.note(`the first ${NAMED_ROWS}; --json has up to 1,000`);
+  }
+};
+
+/** A run that failed is no finding. */
+const codeOf = (runs: readonly Upkeep[]): number => {
+  if (runs.some(({ state }) => state !== 'done')) return EXIT.REFUSED;
+  return runs.every(({ ok, repaired }) => ok === true || repaired) ? EXIT.OK : EXIT.DIFFERENT;
+};
+
+const runAll = async (call: JsonCall, starts: readonly (() => Promise<Upkeep>)[]): Promise<number> => {
+  const runs: Upkeep[] = [];
+  // One after another: a second one of another kind would be turned away.
+  for (const start of starts) runs.push(await finished(call, await start()));
+  await print(call, runs);
+  return codeOf(runs);
+};
+
+const projectionNames = async (ledger: JobledgerClient): Promise<readonly string[]> =>
+  (await ledger.projections()).items.map(({ name }) => name);
+
+export const rebuild = command({
+  words: ['rebuild'],
+  summary: 'make read models anew from the log, beside the live ones',
+  positionals: { usage: 'PROJECTION…', min: 1, max: 20 },
+  options: { json: { help: 'the runs as the service has them' } },
+  asksService: true,
+  examples: ['jobledger rebuild jobs', 'jobledger rebuild jobs counters'],
+  run: (call) =>
+    runAll(
+      call,
+      call.values.positionals.map((name) => () => call.ledger.rebuild(name, { waitMs: 0 })),
+    ),
+});
+
+const keptHead = (text: string | undefined): VerifyLogRequest => {
+  if (text === undefined) return {};
+  const [, position, hash] = /^(\d+):([0-9a-f]{64})$/i.exec(text) ?? [];
+  if (position === undefined || hash === undefined) {
+    throw new UsageError('--head: expected POSITION:HASH, as GET /v1/log/head answered them');
+  }
+  return { head: { position, hash } };
+};
+
+export const verify = command({
+  words: ['verify'],
+  summary: 'hold read models and the log against what was recorded',
+  about:
+    'Without a name: every read model, then the log. Exit code 4 when a row is not what the log says, or the log is not\nwhat was written; with --repair 0 when all that was found was put right.',
+  positionals: { usage: '[PROJECTION | log]…', min: 0, max: 20 },
+  options: {
+    repair: { help: 'put rows right that differ; nothing repairs a log' },
+    head: { value: 'POSITION:HASH', help: 'an end of the log that was kept elsewhere: it must still be there' },
+    json: { help: 'the runs as the service has them' },
+  },
+  asksService: true,
+  examples: ['jobledger verify', 'jobledger verify jobs --repair', 'jobledger verify log --head 1234:9f86d0…'],
+  run: async (call) => {
+    const { values, ledger } = call;
+    const repair = values.flag('repair');
+    const head = keptHead(values.text('head'));
+    const given = values.positionals;
+    if (head.head !== undefined && given.length > 0 && !given.includes(LOG)) {
+      throw new UsageError(`--head is about the log, and only ${given.join(', ')} is verified`);
+    }
+    const names = given.length > 0 ? given : [...(await projectionNames(ledger)), LOG];
+    return runAll(
+      call,
+      names.map(
+        (name) => () =>
+          name === LOG
+            ? ledger.verifyLog({ ...head, waitMs: 0 })
+            : ledger.verifyProjection(name, { repair, waitMs: 0 }),
+      ),
+    );
+  },
+});

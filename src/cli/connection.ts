@@ -1,0 +1,29 @@
+/** Where the service is, and who asks it. */
+import { JobledgerClient, type RetryOptions } from '../client/client.js';
+import { UsageError } from './usage-error.js';
+import type { Values } from './values.js';
+
+export const USUAL_URL = 'http://127.0.0.1:8080';
+
+export interface Connection {
+  /** Null: not said. */
+  readonly url: string | null;
+  readonly apiKey: string | null;
+}
+
+const httpUrl = (text: string): string => {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new UsageError(`expected the URL of a service, as ${USUAL_URL}, not "${text}"`);
+};
+
+/** The option wins over the variable; an empty variable is none. @throws UsageError */
+export const readConnection = (values: Values, env: NodeJS.ProcessEnv): Connection => {
+  const url = values.text('url') ?? (env['JOBLEDGER_URL'] || null);
+  return { url: url === null ? null : httpUrl(url), apiKey: values.text('key') ?? (env['JOBLEDGER_API_KEY'] || null) };
+};
+
+/** @param retry the default of a command: one try, since somebody waits. */
+export const connect = (
+  { url, apiKey }: Connection,
+  retry: RetryOptions = { deadlineMs: 0, timeoutMs: 30_000 },
+): JobledgerClient => new JobledgerClient({ baseUrl: url ?? USUAL_URL, retry, ...(apiKey === null ? {} : { apiKey }) });

@@ -1,0 +1,170 @@
+/** `jobledger`: the program that people and scripts call. Finds the command, runs it, and says how it went. */
+import { readFileSync } from 'node:fs';
+import {
+  type JobledgerClient,
+  OutcomeUnknownError,
+  ProblemError,
+  UnavailableError,
+  UnreachableError,
+  ValidationError,
+} from '../client/client.js';
+import { ConfigError } from '../config.js';
+import { BrokenPipe } from './broken-pipe.js';
+import type { Command } from './command.js';
+import { findCommand, readValues } from './command-line.js';
+import { config } from './commands/config.js';
+import { db } from './commands/db.js';
+import { demo } from './commands/demo.js';
+import { jobMoves } from './commands/job-moves.js';
+import { jobsHistory } from './commands/jobs-history.js';
+import { deadLetters, jobsList } from './commands/jobs-list.js';
+import { jobsShow } from './commands/jobs-show.js';
+import { keys } from './commands/keys.js';
+import { counters, queues } from './commands/numbers.js';
+import { reaperStatus, reaperSweep } from './commands/reaper.js';
+import { start } from './commands/start.js';
+import { eventsTail, jobsTail } from './commands/tails.js';
+import { rebuild, verify } from './commands/upkeep.js';
+import { connect, readConnection } from './connection.js';
+import { NoServiceError } from './demo/ledger-service.js';
+import { EXIT } from './exit-codes.js';
+import { commandHelp, groupHelp } from './help.js';
+import { openTerminal, type Terminal } from './terminal.js';
+import { UsageError } from './usage-error.js';
+
+const COMMANDS: readonly Command[] = [
+  ...[start, db],
+  ...[jobsList, jobsShow, jobsHistory, jobsTail, ...jobMoves],
+  ...[eventsTail, queues, counters, deadLetters],
+  ...[reaperStatus, reaperSweep, rebuild, verify, config, ...keys, demo],
+];
+
+/** Ctrl-C and SIGTERM: once somebody listens, they no longer end the process by themselves. */
+class Interrupt {
+  readonly #controller = new AbortController();
+  #isListening = false;
+
+  get signal(): AbortSignal {
+    if (!this.#isListening) {
+      this.#isListening = true;
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+        process.on(name, () => this.abort(new Error(`interrupted by ${name}`)));
+      }
+    }
+    return this.#controller.signal;
+  }
+
+  get isListening(): boolean {
+    return this.#isListening;
+  }
+
+  get isAborted(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
+  abort(reason: Error): void {
+    this.#controller.abort(reason);
+  }
+}
+
+const interrupt = new Interrupt();
+
+/** Whoever read the output has gone: what is under way is ended in order, and nobody is told. */
+const onBrokenPipe = (): void => {
+  if (!interrupt.isListening) process.exit(EXIT.OK);
+  interrupt.abort(new BrokenPipe());
+};
+
+/** npm runs from the folder of the package, and says where it was called. */
+const userFolder = (env: NodeJS.ProcessEnv): string => {
+  const isOfNpm = env['npm_lifecycle_event'] === 'demo';
+  return (isOfNpm ? env['INIT_CWD'] : undefined) ?? process.cwd();
+};
+
+const codeOf = (error: unknown): number => {
+  if (interrupt.isAborted) return EXIT.INTERRUPTED;
+  if (error instanceof UsageError || error instanceof ConfigError) return EXIT.USAGE;
+  const isAway =
+    error instanceof UnreachableError ||
+    error instanceof OutcomeUnknownError ||
+    error instanceof UnavailableError ||
+    error instanceof NoServiceError;
+  return isAway ? EXIT.UNREACHABLE : EXIT.REFUSED;
+};
+
+const isMistakeOfOurs = (error: unknown): boolean =>
+  error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+
+const linesOf = (error: unknown): string[] => {
+  if (error instanceof ValidationError) {
+    const fields = (error.problem.errors ?? []).map(({ path, message }) =>
+      // Some say the name of the field themselves.
+      message.startsWith(path) ? message : `${path} ${message}`,
+    );
+    return fields.length > 0 ? fields : [error.detail];
+  }
+  if (error instanceof ProblemError) return [`${error.detail} (${error.code})`];
+  if (!(error instanceof Error)) return [String(error)];
+  return [(isMistakeOfOurs(error) ? error.stack : undefined) ?? error.message];
+};
+
+const runCommand = async (command: Command, args: readonly string[], terminal: Terminal): Promise<number> => {
+  const name = ['jobledger', ...command.words].join(' ');
+  try {
+    const values = readValues(command, args);
+    if (values.flag('help')) {
+      await terminal.line(commandHelp(command));
+      return EXIT.OK;
+    }
+    const { env } = process;
+    const connection = readConnection(values, env);
+    let ledger: JobledgerClient | undefined;
+    return await command.run({
+      ...{ values, terminal, env, cwd: userFolder(env), connection },
+      get ledger() {
+        return (ledger ??= connect(connection));
+      },
+      get signal() {
+        return interrupt.signal;
+      },
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException | null)?.code === 'EPIPE') return EXIT.OK;
+    if (error instanceof BrokenPipe) return EXIT.INTERRUPTED;
+    terminal.status(null);
+    for (const line of linesOf(error)) terminal.note(`${name}: ${line}`);
+    if (error instanceof UsageError) terminal.note(`${name} --help says what it takes`);
+    return codeOf(error);
+  }
+};
+
+const versionOf = (): string => {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+};
+
+const run = async (given: readonly string[], terminal: Terminal): Promise<number> => {
+  const args = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
+  if (args[0] === '--version') {
+    await terminal.line(versionOf());
+    return EXIT.OK;
+  }
+  try {
+    const found = findCommand(COMMANDS, args);
+    if (found.kind === 'command') return await runCommand(found.command, found.rest, terminal);
+    const help = groupHelp(found.words, found.commands);
+    if (args.includes('--help')) {
+      await terminal.line(help);
+      return EXIT.OK;
+    }
+    terminal.note(help);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    terminal.note(`jobledger: ${error.message}`);
+    terminal.note('jobledger --help names the commands');
+  }
+  return EXIT.USAGE;
+};
+
+const terminal = openTerminal(process.stdout, process.stderr, process.env, onBrokenPipe);
+process.exitCode = await run(process.argv.slice(2), terminal);

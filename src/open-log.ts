@@ -1,0 +1,65 @@
+/**
+ * The log of a process: in the database, or in an EventStoreDB beside it. Which tables an append writes beside the
+ * events is said here, since they belong to three folders.
+ */
+import type pg from 'pg';
+import { ANSWERS } from './commands/answers.js';
+import type { BesideTable, EventStore } from './event-store/event-store.js';
+import { EventStoreDbEventStore } from './event-store/eventstoredb/eventstoredb-event-store.js';
+import { openDriver } from './event-store/eventstoredb/open-driver.js';
+import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
+import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW } from './leases/lease-rows.js';
+import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
+import { PostgresJobRows } from './projections/jobs/job-rows.js';
+import { repairListed } from './projections/jobs/listed-repairs.js';
+import { Repeated } from './repeated.js';
+
+/** Order of the tables beside the log: the order in which an append locks their rows. */
+const BESIDE_TABLES = [
+  ANSWERS,
+  JOBS_INSERT,
+  JOBS_UPDATE,
+  JOBS_FACTS,
+  LEASES_PUT,
+  LEASES_RENEW,
+  LEASES_DIRECT,
+  LEASES_END,
+] as BesideTable[];
+
+/** The log, once more for those who only read, and what has to be done beside it from time to time. */
+interface Log {
+  readonly store: EventStore;
+  readonly reading: EventStore;
+  readonly duties: readonly Repeated[];
+}
+
+/** An append that nobody finished for so long was left by a process that died, or that lost the log. */
+const LEFT_AFTER_MS = 10_000;
+const RECOVERY_MS = 1_000;
+const REPAIRS_MS = 250;
+
+interface LogOptions {
+  /** Connection string of the EventStoreDB that keeps the log; undefined: it is in the database. */
+  readonly eventStoreDbUrl: string | undefined;
+  readonly pool: pg.Pool;
+  readonly readPool: pg.Pool;
+  /** The database's time, ms. */
+  readonly now: () => number;
+  /** Told of each recovery and each repair that failed; it is tried again. */
+  readonly onDutyFailed: (error: unknown) => void;
+}
+
+/** Opens the log where it is kept; its duties do not run yet. */
+export const openLog = async (options: LogOptions): Promise<Log> => {
+  const { eventStoreDbUrl, pool, readPool, now, onDutyFailed } = options;
+  if (eventStoreDbUrl === undefined) {
+    const store = new PostgresEventStore({ pool, besideTables: BESIDE_TABLES });
+    return { store, reading: new PostgresEventStore({ pool: readPool, wokenBy: store }), duties: [] };
+  }
+  const driver = await openDriver(eventStoreDbUrl);
+  const store = new EventStoreDbEventStore({ driver, pool, clock: now, besideTables: BESIDE_TABLES });
+  const rows = new PostgresJobRows(pool, 'elsewhere');
+  const recovery = new Repeated(() => store.recover(LEFT_AFTER_MS), RECOVERY_MS, onDutyFailed);
+  const repairs = new Repeated(() => repairListed(pool, store, rows), REPAIRS_MS, onDutyFailed);
+  return { store, reading: store, duties: [recovery, repairs] };
+};

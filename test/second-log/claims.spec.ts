@@ -1,0 +1,2 @@
+import '../support/eventstoredb/run-over-second-log.js';
+import '../e2e/claims.spec.js';
