@@ -8,14 +8,7 @@
  */
 import type * as wire from '../api/contract.js';
 import type { Clock } from './clock.js';
-import type {
-  EventQuery,
-  JobEventQuery,
-  JobQuery,
-  PageQuery,
-  ReadOptions,
-  StreamQuery,
-} from './call-options.js';
+import type { EventQuery, JobEventQuery, JobQuery, PageQuery, ReadOptions, StreamQuery } from './call-options.js';
 import { CommandCalls, jobPath } from './command-calls.js';
 import { streamFrames, type StreamFrame, type StreamOptions } from './event-stream.js';
 import { Transport, type CallOptions, type ClientOptions, type QueryValues } from './transport.js';

@@ -259,8 +259,16 @@ describe('with keys', () => {
   let guarded: TestApp;
   let file: KeyFile;
   beforeAll(async () => {
-    file = new KeyFile({ dispatcher: ['dispatcher'], worker: ['worker'], operator: ['operator'], auditor: ['auditor'] });
-    guarded = await startApp({ databaseUrl: app.databaseUrl, keys: new ApiKeys(file.path, { info: () => undefined, warn: () => undefined, error: () => undefined } as never) });
+    file = new KeyFile({
+      dispatcher: ['dispatcher'],
+      worker: ['worker'],
+      operator: ['operator'],
+      auditor: ['auditor'],
+    });
+    guarded = await startApp({
+      databaseUrl: app.databaseUrl,
+      keys: new ApiKeys(file.path, { info: () => undefined, warn: () => undefined, error: () => undefined } as never),
+    });
   });
   afterAll(async () => {
     await guarded.close();
