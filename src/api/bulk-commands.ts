@@ -91,13 +91,16 @@ const refused = (error: unknown, request: FastifyRequest): wire.CommandResult =>
   return { status: problem.status, problem };
 };
 
+/** Before the first command. */
+const NOTHING: Promise<unknown> = Promise.resolve();
+
 /** Whose turn it is. What changes a job waits for all that came before it; a fact only for the last change. */
 class Turns {
-  private readonly places = new Map<string, { change: Promise<unknown> | undefined; facts: Promise<unknown>[] }>();
+  private readonly places = new Map<string, { change: Promise<unknown>; facts: Promise<unknown>[] }>();
 
   /** @returns what it has to wait for. `done` is what those behind it wait for; it never rejects. */
-  take(place: string, isFact: boolean, done: Promise<unknown>): readonly (Promise<unknown> | undefined)[] {
-    const { change, facts } = this.places.get(place) ?? { change: undefined, facts: [] };
+  take(place: string, isFact: boolean, done: Promise<unknown>): readonly Promise<unknown>[] {
+    const { change, facts } = this.places.get(place) ?? { change: NOTHING, facts: [] };
     if (isFact) {
       facts.push(done);
       this.places.set(place, { change, facts });
@@ -120,11 +123,11 @@ export class BulkCommands {
     const jobs = new Turns();
     const keys = new Turns();
     return Promise.all(
-      commands.map((sent, index) => {
+      commands.map(async (sent, index) => {
         const key = requestKey === undefined ? undefined : `${requestKey}#${index}`;
         try {
           const command = ready({ index, sent: withReason(sent, reason), bytes, key }, request);
-          return this.inTurn(command, request, jobs, keys);
+          return await this.inTurn(command, request, jobs, keys);
         } catch (error) {
           return refused(error, request);
         }

@@ -175,11 +175,11 @@ export class CommandBatches {
 
 const byThemselves = async (batch: readonly Waiting[]): Promise<void> => {
   await Promise.allSettled(
-    batch.map(({ alone, signal, settle }) => {
-      if (signal.aborted) return undefined;
+    batch.map(async ({ alone, signal, settle }) => {
+      if (signal.aborted) return;
       const answer = alone(signal);
       settle(answer);
-      return answer;
+      await answer;
     }),
   );
 };

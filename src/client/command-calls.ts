@@ -162,6 +162,6 @@ export abstract class CommandCalls {
     const call = { method: 'POST', path: `${jobPath(jobId)}/${name}`, body } as const;
     const key = idempotencyKey === null ? {} : { idempotencyKey };
     const how = ifMatch === undefined ? { command: { name, jobId } } : { headers: { 'if-match': `${ifMatch}` } };
-    return this.transport.send({ ...call, ...key, ...how }, options as CommandOptions);
+    return this.transport.send({ ...call, ...key, ...how }, options);
   }
 }

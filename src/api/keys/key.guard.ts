@@ -12,6 +12,7 @@ import { type Access, accessTo, OPEN } from './access.js';
 import type { ApiKeys } from './api-keys.js';
 import { EVERYBODY, setCaller } from './caller.js';
 import { requireAccess } from './require-access.js';
+import { requireLocal } from './keyless.js';
 
 const HEADER = 'authorization';
 const BEARER = /^bearer +(.+)$/i;
@@ -79,6 +80,7 @@ export class KeyGuard implements CanActivate {
 
   private judge(request: FastifyRequest, handler: object): void {
     if (this.keys === null) {
+      if (this.accessTo(request, handler) !== OPEN) requireLocal(request);
       setCaller(request, EVERYBODY);
       return;
     }

@@ -4,6 +4,7 @@
  */
 import type { AnswerName } from '../answers/components.js';
 import { OPERATOR_CALLS } from './operator-calls.js';
+import { BULK_CALLS } from './bulk-calls.js';
 import { UPKEEP_CALLS } from './upkeep-calls.js';
 
 export const TAGS = {
@@ -34,7 +35,6 @@ export interface CallDescription {
   readonly example?: object;
 }
 
-const EXAMPLE_ID = '0199d2a4-7c00-7000-8000-000000000001';
 const LEASE_TOKEN = 'the leaseToken of the claim';
 const byWorker = (id: string, summary: string, description: string, example: object): CallDescription => ({
   ...{ id, tag: 'Workers', summary, description, answer: 'CommandAnswer', keyed: true },
@@ -190,21 +190,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
       lines: [{ level: 'info', message: 'page a is done' }],
     },
   ),
-  'POST /v1/commands': {
-    id: 'sendCommands',
-    tag: 'Jobs',
-    summary: 'Send many commands',
-    description:
-      'Up to 1,000 commands on jobs: each is the name and the body of a call `/v1/jobs/{id}/…`, and `commandId` is its `Idempotency-Key`, the same one there and here. Each has a result of its own, in order, with the status that its own call would have had; one that fails stops no other. Commands on one job apply in order. The `Idempotency-Key` of the request holds for the commands that give no `commandId`.',
-    answer: 'SendCommandsAnswer',
-    keyed: true,
-    example: {
-      commands: [
-        { command: 'priority', jobId: EXAMPLE_ID, commandId: 'sooner-1', priority: 10 },
-        { command: 'cancel', jobId: EXAMPLE_ID, reason: 'no longer needed' },
-      ],
-    },
-  },
+  ...BULK_CALLS,
   'GET /v1/jobs/{id}/events': question(
     'jobEvents',
     'History',

@@ -23,11 +23,13 @@ const GRID_TEXT = 'an object of lists: the values of each parameter';
 export const grid = z
   .custom<Grid>()
   .superRefine((value: unknown, context) => {
-    const issue = (message: string, path: readonly string[] = []): void =>
+    const issue = (message: string, path: readonly string[] = []): undefined => {
       context.addIssue({ code: 'custom', message, path: [...path], input: value, continue: false });
-    if (!isObject(value)) return issue(`must be ${GRID_TEXT}`);
+      return undefined;
+    };
+    if (!isObject(value)) { issue(`must be ${GRID_TEXT}`); return; }
     const axes = Object.entries(value);
-    if (axes.length === 0) return issue('must have at least 1 parameter');
+    if (axes.length === 0) { issue('must have at least 1 parameter'); return; }
     const wrong = axes.filter(([name, values]) => name === '' || name.length > MAX_PARAMETER || !isList(values));
     for (const [name] of wrong)
       issue(`must be a list of at least 1 value, named with 1–${MAX_PARAMETER} characters`, [name]);
