@@ -56,6 +56,7 @@ import { CounterQueries } from './projections/counters/counter-queries.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { LogTail } from './projections/log-tail.js';
+import { Formats } from './projections/formats.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
 import { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
 import { Upkeep } from './projections/upkeep/upkeep.js';
@@ -102,6 +103,7 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [JobQueries, ({ reads }) => reads.jobs],
   [CounterQueries, ({ reads }) => reads.counters],
   [QueueQueries, ({ reads }) => reads.queues],
+  [Formats, ({ reads }) => reads.formats],
   [ProjectionWatch, ({ projectionWatch }) => projectionWatch],
   [Upkeep, ({ upkeep }) => upkeep],
   [ProjectionCatalogue, ({ catalogue }) => catalogue],

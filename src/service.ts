@@ -34,9 +34,10 @@ import { QueueQueries } from './projections/counters/queue-queries.js';
 import { Damage } from './projections/jobs/damage.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS } from './projections/jobs/jobs.js';
-import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
+import { isSound, JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { rowFollower } from './projections/jobs/row-follower.js';
 import { repairRow } from './projections/jobs/repair-row.js';
+import { Formats } from './projections/formats.js';
 import { LogTail } from './projections/log-tail.js';
 import type { Projection } from './projections/projection.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
@@ -95,6 +96,7 @@ export interface Reads {
   readonly jobs: JobQueries;
   readonly counters: CounterQueries;
   readonly queues: QueueQueries;
+  readonly formats: Formats;
   /** The end of the log, for all who follow it in this process. */
   readonly tail: LogTail;
 }
@@ -207,7 +209,7 @@ const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, 
 
 const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Reads => {
   const { projectionLog = NO_LOG } = options;
-  const rows = new PostgresJobRows(pool, placeOfLog(options));
+  const rows = new PostgresJobRows(pool, placeOfLog(options), isSound);
   return {
     store,
     rows,
@@ -216,6 +218,7 @@ const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Rea
     jobs: new JobQueries(pool, (jobId) => repairRow(store, rows, jobId)),
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
+    formats: new Formats(pool),
     tail: new LogTail(store, { onError: projectionLog.tailFailed }),
   };
 };
@@ -228,6 +231,8 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const pool = createLedgerPool({ connectionString, poolSize: poolSize - readers, statementTimeoutMs });
   const readPool = createLedgerPool({ connectionString, poolSize: readers, statementTimeoutMs });
   await bindLog(pool, placeOfLog(options));
+  const formats = new Formats(pool);
+  await formats.declare();
   const clock = new DatabaseClock(pool);
   await clock.start();
   const { store, reading, duties } = await openLog({
@@ -247,6 +252,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
       ...{ ...judging, answers, log, execute: options.reaper.execute ?? reap },
       onError: log.jobFailed,
       forgetReservations: () => reservations.sweep(),
+      isOutdated: () => formats.isOutdated(),
     },
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
   );
@@ -273,7 +279,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     await Promise.all([...new Set([store, reading])].map((one) => one.close()));
     await Promise.all([pool.end(), readPool.end()]);
   };
-  const watch = new ReaperWatch(judging, intervalMs);
+  const watch = new ReaperWatch({ ...judging, rows: reads.rows }, intervalMs);
   return {
     ...{ pool, store, clock, tokens, contexts, ...commands, ...following, upkeep, reads, reaper, watch, reap },
     drain,

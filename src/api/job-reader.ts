@@ -9,7 +9,7 @@ import type { Leases } from '../leases/leases.js';
 import { readableJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
-import { isDamage, type StoredJob } from '../projections/jobs/stored-job.js';
+import { isDamage, toCurrent, type StoredJob } from '../projections/jobs/stored-job.js';
 import type * as wire from './contract.js';
 import { heldLease, viewJob, viewPastJob } from './job-view.js';
 import { EVENT_STORE, JOB_ROWS, LEASES } from './ports.js';
@@ -18,7 +18,7 @@ import { EVENT_STORE, JOB_ROWS, LEASES } from './ports.js';
 const leaseExpiresAt = ({ outcome }: ClaimedJob): string => {
   const claim = outcome.recorded.find((event) => event.type === 'JobClaimed');
   if (claim === undefined) throw new Error(`the claim of job ${outcome.jobId} has no JobClaimed`);
-  return (claim.data as { leaseExpiresAt: string }).leaseExpiresAt;
+  return (toCurrent(claim).data as { leaseExpiresAt: string }).leaseExpiresAt;
 };
 
 @Injectable()

@@ -11,7 +11,7 @@ import {
 import { Refused } from '../commands/envelope.js';
 import { Refusal } from '../domain/errors.js';
 import { ForeignPosition, StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store/event-store.js';
-import { isDamage } from '../projections/jobs/stored-job.js';
+import { isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
 import {
   conflict,
@@ -79,9 +79,16 @@ const ofCommand = (error: Error): Problem | undefined => {
   return error instanceof Overloaded || error instanceof DeadlineExceeded ? unavailable(error.message) : undefined;
 };
 
+/** What a caller is told of a history that cannot be read: no name of a stream, but who could read it. */
+const damageDetail = (error: Error): string => {
+  const met = error instanceof UnreadableEvent ? error : error.cause;
+  const newer = met instanceof UnreadableEvent ? met.newer : undefined;
+  return newer ?? 'the history of this job cannot be read at the moment';
+};
+
 /** What the log says of itself; its own words, with names of streams and hosts, stay inside. */
 const ofStorage = (error: Error): Problem | undefined => {
-  if (isDamage(error)) return unavailable('the history of this job cannot be read at the moment', DAMAGE_RETRY_SECONDS);
+  if (isDamage(error)) return unavailable(damageDetail(error), DAMAGE_RETRY_SECONDS);
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
   if (error instanceof Unavailable)

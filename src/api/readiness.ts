@@ -4,6 +4,7 @@
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { EventStore } from '../event-store/event-store.js';
+import { Formats } from '../projections/formats.js';
 import { ProjectionWatch } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
 import type * as wire from './contract.js';
@@ -33,6 +34,14 @@ const BROKEN_KEYS: Check = {
 };
 const NO_KEYS: Check = { status: 'degraded', detail: 'there is no API key: nobody gets in' };
 
+/** Nothing is wrong with what this process does: it does less. */
+const OUTDATED: Check = {
+  status: 'degraded',
+  detail:
+    'a newer jobledger writes to this log: what this process cannot read it leaves to the newer one, commands on such ' +
+    'jobs get 503; upgrade this process',
+};
+
 const keysCheck = ({ complaint, size }: ApiKeys): Check => {
   if (complaint !== null) return BROKEN_KEYS;
   return size === 0 ? NO_KEYS : OK;
@@ -46,13 +55,20 @@ export class Readiness {
     private readonly reaperWatch: ReaperWatch,
     private readonly shutdown: Shutdown,
     @Inject(API_KEYS) private readonly keys: ApiKeys | null,
+    private readonly formats: Formats,
   ) {}
 
   async check(): Promise<wire.Ready> {
-    const [database, projections, reaper] = await Promise.all([this.database(), this.projections(), this.reaper()]);
+    const [database, projections, reaper, isOutdated] = await Promise.all([
+      this.database(),
+      this.projections(),
+      this.reaper(),
+      within(CHECK_MS, this.formats.isOutdated()),
+    ]);
     const stopping: Check = { status: 'unavailable', detail: 'the process is stopping' };
     const checks = {
       ...{ database, projections, reaper },
+      ...(isOutdated === true ? { version: OUTDATED } : {}),
       ...(this.keys === null ? {} : { apiKeys: keysCheck(this.keys) }),
       ...(this.shutdown.begun ? { process: stopping } : {}),
     };

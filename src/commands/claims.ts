@@ -51,6 +51,8 @@ const POLL_MS = 500;
 const MAX_LOSSES = 100;
 /** How long a job whose history cannot be read is passed over before it is tried again, ms. */
 const DAMAGE_RETRY_MS = 30_000;
+/** Most jobs that a search finds. */
+const MAX_FOUND = 1_000;
 
 interface Waiting {
   readonly request: ClaimRequest;
@@ -185,16 +187,13 @@ export class Claims {
     const [first] = group;
     if (first === undefined) return;
     try {
-      const wanted = Math.min(
-        1_000,
-        group.reduce((sum, { request }) => sum + request.max, 0),
-      );
+      const max = group.reduce((sum, { request }) => sum + request.max, 0);
+      // So many more that those which are passed over take nobody's place.
+      const wanted = Math.min(MAX_FOUND, max + this.damagedUntil.size);
       const reserved = await this.reservations.reserve(first.request.filter, wanted);
       const found = reserved.filter(({ jobId }) => !this.isDamaged(jobId));
-      if (found.length === 0 && reserved.length > 0) {
-        this.wake();
-        return;
-      }
+      // Another process, a newer one, may read them.
+      if (found.length < reserved.length) await this.release(reserved.filter((one) => !found.includes(one)));
       if (found.length === 0) {
         await Promise.all(group.map((waiting) => this.recallKey(waiting)));
         for (const waiting of group) waiting.searched = true;
@@ -208,10 +207,14 @@ export class Claims {
         // Not awaited: who asks next searches while this is appended.
         void this.take(waiting, found.splice(0, waiting.request.max));
       }
-      if (found.length > 0) await this.reservations.release(found.map(({ jobId }) => jobId));
+      await this.release(found);
     } catch (error) {
       for (const waiting of group) this.fail(waiting, error);
     }
+  }
+
+  private release(reserved: readonly Reserved<StoredJob>[]): Promise<void> {
+    return this.reservations.release(reserved.map(({ jobId }) => jobId));
   }
 
   /** There is nothing new to claim: a repeated key may have claimed it before. */
@@ -276,10 +279,10 @@ export class Claims {
     this.wake();
   }
 
-  /** A job whose history cannot be read stays reserved, so that it holds up nobody: the claim goes on to the next. */
+  /** The claim goes on to the next. What cannot be read here is free for a process that can. */
   private async passOver(waiting: Waiting, ids: readonly string[], damaged: string): Promise<void> {
     this.damagedUntil.set(damaged, performance.now() + DAMAGE_RETRY_MS);
-    await this.reservations.release(ids.filter((id) => id !== damaged)).catch(() => undefined);
+    await this.reservations.release(ids).catch(() => undefined);
     waiting.searched = false;
     this.retake(waiting);
   }

@@ -4,10 +4,11 @@ import { directiveOf } from '../domain/directive.js';
 import { isFact, type Decided } from '../domain/decide.js';
 import { hasTag } from '../domain/job-chart.js';
 import type { Context } from '../domain/job-commands.js';
-import { EVENT_VERSION, toEpochMs, toInstant, type JobEvent, type JobFact } from '../domain/job-events.js';
+import { toEpochMs, toInstant, type JobEvent, type JobFact } from '../domain/job-events.js';
 import { evolve, type Job } from '../domain/job.js';
 import { nextDeadline } from '../domain/stall-rules.js';
 import { jobStream, workStream, type Actor, type EventMetadata } from '../domain/streams.js';
+import { versionOf } from '../domain/upcast.js';
 import { inCanonicalOrder } from '../event-store/canonical-json.js';
 import { beside, type AppendRequest, type Beside, type JsonObject, type NewEvent } from '../event-store/event-store.js';
 import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW, type LeasePut } from '../leases/lease-rows.js';
@@ -50,7 +51,7 @@ const metadata = (
 const newEvent = (type: string, data: unknown, meta: JsonObject): NewEvent => ({
   id: v7(),
   type,
-  version: EVENT_VERSION,
+  version: versionOf(type),
   data: data as JsonObject,
   metadata: meta,
 });

@@ -6,10 +6,11 @@ import type { Refusal } from '../domain/errors.js';
 import type { Token } from '../domain/job-commands.js';
 import type { Job } from '../domain/job.js';
 import { refusalsStream, type CommandRefused, type EventMetadata } from '../domain/streams.js';
+import { upcast, versionOf } from '../domain/upcast.js';
 import { Conflict, type EventStore, type JsonObject, type RecordedEvent } from '../event-store/event-store.js';
 import { v7 } from './uuid.js';
 import { readTransitions } from '../projections/jobs/job-history.js';
-import { metadataOf } from '../projections/jobs/stored-job.js';
+import { metadataOf, toCurrent } from '../projections/jobs/stored-job.js';
 import type { Envelope, Origin } from './envelope.js';
 
 /** A call that was refused, as far as its record says it. */
@@ -47,13 +48,15 @@ export class Refusals {
     const stream = refusalsStream(job.id);
     for (;;) {
       const before = await this.store.readStream(stream);
-      const keys = new Set(before.map((event) => keyOf(event.data as unknown as CommandRefused)));
+      // What cannot be read is no key: at worst a refusal is kept twice.
+      const readable = before.flatMap((event) => upcast(event) ?? []);
+      const keys = new Set(readable.map((event) => keyOf(event.data as unknown as CommandRefused)));
       this.remember(job.id, keys);
       if (keys.has(key)) return;
       const event = {
         id: v7(),
         type: 'CommandRefused',
-        version: 1,
+        version: versionOf('CommandRefused'),
         data: refused as unknown as JsonObject,
         metadata: refusalMetadata(call, refused, job),
       };
@@ -86,7 +89,7 @@ export class Refusals {
       return event.type === 'JobClaimed' && run === token.run && attempt === token.attempt;
     };
     const claim = (await readTransitions(this.store, jobId)).find(isClaim);
-    return (claim?.data as { workerId?: string } | undefined)?.workerId ?? null;
+    return claim === undefined ? null : (toCurrent(claim).data as { workerId: string }).workerId;
   }
 
   private remember(jobId: string, keys: Set<string>): void {

@@ -147,6 +147,3 @@ export type RecordedJobEvent = JobEvent & {
 
 /** A fact as the log gives it back; `run` and `attempt` are the reporter's. */
 export type RecordedJobFact = JobFact & { readonly at: Instant; readonly run: number; readonly attempt: number };
-
-/** The version of the shape of an event's data. Bumped with an upcaster when a shape changes. */
-export const EVENT_VERSION = 1;

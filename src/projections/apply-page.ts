@@ -8,6 +8,7 @@
 import type pg from 'pg';
 import { Unavailable, type Position, type RecordedEvent } from '../event-store/event-store.js';
 import type { Checkpoint, Checkpoints } from './checkpoint.js';
+import { isOutdatedIn } from './formats.js';
 import { describeError, park, type ParkedStream } from './parked.js';
 import type { Projection } from './projection.js';
 import { inTransaction, StatementFailed, type ProjectionSchema, type Tx } from './transaction.js';
@@ -59,6 +60,13 @@ const applyParts = async (
 /** Nothing was written: the checkpoint is elsewhere, so another process applied the page. */
 class Superseded extends Error {}
 
+/** Thrown by a program that cannot apply what a newer one may have written: nothing is skipped, the newer one goes on. */
+export class LeftToNewer extends Error {
+  constructor(projection: string, { error }: ParkedStream) {
+    super(`${projection} waits for a process of the newer jobledger that writes to this log: ${error}`);
+  }
+}
+
 export interface ApplyDependencies {
   readonly pool: pg.Pool;
   readonly checkpoints: Checkpoints;
@@ -67,6 +75,7 @@ export interface ApplyDependencies {
 
 /**
  * Applies a page in a transaction of the caller's.
+ * @throws LeftToNewer
  * @returns the streams that were parked; undefined when another process had moved the checkpoint: nothing was written
  */
 export const applyPageIn = async (
@@ -84,6 +93,8 @@ export const applyPageIn = async (
     skips.size === 0 ? events : events.filter(({ stream }) => !skips.has(stream)),
     tx,
   );
+  const [first] = parked;
+  if (first !== undefined && (await isOutdatedIn(tx))) throw new LeftToNewer(projection.name, first);
   await park(tx, projection.name, parked);
   return parked;
 };

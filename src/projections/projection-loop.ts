@@ -2,13 +2,14 @@
  * Drives one projection along the log: reads a page, applies it, goes on; without news it rests.
  *
  * Of several processes one leads. The others look only when there is news, and take over when the checkpoint stands
- * still behind the head and the lead has run out. Whatever goes wrong, the loop lets go of what it knew, waits longer
- * from time to time, and begins again from the checkpoint that the database has.
+ * still behind the head and the lead has run out. One that is too old for what it meets resigns, for a newer one to go
+ * on. Whatever goes wrong, the loop lets go of what it knew, waits longer from time to time, and begins again from the
+ * checkpoint that the database has.
  */
 import { performance } from 'node:perf_hooks';
 import type { Pool } from 'pg';
 import { comparePositions, type EventStore, type Page } from '../event-store/event-store.js';
-import { applyPage } from './apply-page.js';
+import { applyPage, LeftToNewer } from './apply-page.js';
 import { checkpointAt, VersionMismatch, verifyCheckpoint, type Checkpoint, type Checkpoints } from './checkpoint.js';
 import { describeError, type ParkedStream } from './parked.js';
 import type { Projection } from './projection.js';
@@ -180,6 +181,12 @@ export class ProjectionLoop {
     this.failures += 1;
     this.on.log.failed(name, error, this.failures);
     await this.on.checkpoints.note(name, describeError(error)).catch(() => undefined);
+    if (error instanceof LeftToNewer) {
+      // A newer process takes the lead in at most `leadMs`, and finds it free for twice as long.
+      await this.on.checkpoints.resign(name).catch(() => undefined);
+      await this.pause.wait(2 * this.options.leadMs);
+      return;
+    }
     await this.pause.wait(Math.min(FIRST_RETRY_MS * 2 ** (this.failures - 1), LAST_RETRY_MS));
   }
 }

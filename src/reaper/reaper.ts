@@ -6,7 +6,7 @@
  * the age of the most overdue job from the leases (`ReaperWatch`), not from what the reaper says of itself.
  *
  * One instance leads, for a few seconds at a time; a frozen or dead one loses the lead. Two that sweep at once do no
- * harm: the second finds each job moved.
+ * harm: the second finds each job moved. Beside a newer program an older one leads a sweep at a time.
  */
 import type { Contexts } from '../commands/contexts.js';
 import { seedOf } from '../commands/lease-seed.js';
@@ -42,6 +42,8 @@ export interface ReaperDependencies extends SweepDependencies {
   readonly sweeps: Sweeps;
   readonly answers: Answers;
   readonly forgetReservations: () => Promise<void>;
+  /** Whether a newer jobledger writes to the log: then this one keeps no lead, for there may be jobs that it cannot read. */
+  readonly isOutdated: () => Promise<boolean>;
   readonly log: ReaperLog;
 }
 
@@ -114,7 +116,7 @@ export class Reaper {
       const report = await this.sweep();
       await this.on.sweeps.record(report, this.options.intervalMs);
       this.consecutiveErrors = 0;
-      return true;
+      return await this.keepsLead();
     } catch (error) {
       this.consecutiveErrors += 1;
       this.on.log.failed(error, this.consecutiveErrors);
@@ -122,6 +124,13 @@ export class Reaper {
       await this.on.sweeps.recordError(message, this.consecutiveErrors, this.options.intervalMs).catch(() => undefined);
       return false;
     }
+  }
+
+  /** An outdated one sweeps while nobody newer does: between its sweeps the lead is free. */
+  private async keepsLead(): Promise<boolean> {
+    if (!(await this.on.isOutdated())) return true;
+    await this.on.sweeps.resign();
+    return false;
   }
 
   /** Sleeps until the interval is over or a nearer deadline passes; keeps the lead meanwhile. */

@@ -21,6 +21,11 @@ afterEach(async () => {
   await app.close();
 });
 
+/** The log takes no change: for one that an owner of the database made, what keeps it from that is switched off. */
+const openLogForChanges = () =>
+  owner.query(`alter table jobledger.events disable trigger append_only;
+    alter table jobledger.events_0000 disable trigger append_only`);
+
 /** An event that this program never wrote, at the end of a stream, as a newer one or a stranger might. */
 const inject = async (
   stream: string,
@@ -29,9 +34,17 @@ const inject = async (
 ): Promise<string> => {
   const { version = 1, data = {} } = over;
   const [result] = await app.service.store.append([
-    { stream, expected: 'any', events: [{ id: randomUUID(), type, version, data: data as never, metadata: {} }] },
+    {
+      ...{ stream, expected: 'any' },
+      events: [{ id: randomUUID(), type, version: Math.max(1, version), data: data as never, metadata: {} }],
+    },
   ]);
   if (result?.ok !== true) throw new Error('not appended', { cause: result?.error });
+  if (version < 1) {
+    // No log takes it: who owns the database may have written it.
+    await openLogForChanges();
+    await owner.query('update jobledger.events set version = $1 where position = $2', [version, result.last]);
+  }
   return result.last;
 };
 
@@ -49,6 +62,7 @@ const maintain = async (path: string, body = {}) => (await api.post(`/v1/admin/p
 describe.each([
   ['of a type that nobody knows', 'JobTeleported', 1],
   ['of a version that nobody knows', 'JobStarted', 99],
+  ['of a version that never was', 'JobStarted', 0],
 ])('an event %s', (_, type, version) => {
   it('[Z-05, B-24] parks its job: it is read, not moved, and said; other jobs and projections go on', async () => {
     const { jobId } = await api.create({ queue: 'poisoned' });
@@ -59,7 +73,7 @@ describe.each([
 
     expect((await api.get(`/v1/jobs/${jobId}`)).body).toEqual(before);
     expect((await api.get(`/v1/jobs/${jobId}/events?order=desc&limit=1`)).body.items).toMatchObject([
-      { type, position },
+      { type, version, position },
     ]);
     expect((await api.get(`/v1/jobs/${jobId}?asOf=${position}`)).body).toMatchObject({ id: jobId, status: 'running' });
     const refused = await api.worker(claimed, 'complete', { result: null });
@@ -106,6 +120,8 @@ it('a queued job whose history cannot be read is passed over: it starves nobody,
     status: 200,
     body: { jobs: [] },
   });
+  // A newer process, which may read it, finds it free.
+  expect((await owner.query('select from jobledger.reservations where job_id = $1', [jobId])).rowCount).toBe(0);
   const sound = [await api.create({ queue: 'shared' }), await api.create({ queue: 'shared' })];
   const both = await api.post('/v1/claims', { workerId: 'w', queues: ['shared'], max: 5, waitMs: 5_000 });
   expect(both.body.jobs.map(({ job }: { job: { id: string } }) => job.id)).toEqual(sound.map((made) => made.jobId));
@@ -133,8 +149,7 @@ it('a verification finds a stream that cannot be read before any command does, a
 
   // As if a program came that can read it: here the event becomes one that this one can.
   const metadata = { command: 'priority', from: 'queued', to: 'queued', run: 1, attempt: 0 };
-  await owner.query(`alter table jobledger.events disable trigger append_only;
-    alter table jobledger.events_0000 disable trigger append_only`);
+  await openLogForChanges();
   await owner.query(
     `update jobledger.events set type = 'PriorityChanged', data = '{"priority":9}', metadata = $1 where type = 'JobTeleported'`,
     [JSON.stringify(metadata)],
@@ -147,4 +162,41 @@ it('a verification finds a stream that cannot be read before any command does, a
   expect((await ready()).checks.projections).toEqual({ status: 'ok', detail: null });
   expect((await api.get(`/v1/jobs/${jobId}`)).body).toMatchObject({ priority: 9, revision: 2 });
   expect((await api.claim('poisoned')).job.id).toBe(jobId);
+});
+
+it('what cannot be read where a newer jobledger writes is left to it: nothing is parked, and everybody is told', async () => {
+  await owner.query('insert into jobledger.formats (format) values (1000)');
+  const { jobId } = await api.create({ queue: 'newer' });
+  await inject(`job-${jobId}`, 'JobTeleported');
+  const refused = await api.post(`/v1/jobs/${jobId}/cancel`);
+  expect(refused).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+  expect(refused.body.detail).toMatch(
+    /^event \d+ of the job is JobTeleported of version 1, a type that this process does/,
+  );
+  const waiting = await until(
+    () => projection('counters'),
+    ({ lastError }) => lastError !== null,
+  );
+  expect(waiting).toMatchObject({
+    ...{ parked: 0, leader: null },
+    lastError: expect.stringMatching(
+      /^counters waits for a process of the newer jobledger .* \(JobTeleported v1\) cannot be/,
+    ),
+  });
+  const { status, checks } = await ready();
+  expect({ status, checks }).toMatchObject({
+    status: 'degraded',
+    checks: {
+      version: { status: 'degraded' },
+      projections: { status: 'degraded', detail: `counters: ${waiting.lastError}` },
+    },
+  });
+  // Made anew by this one, it would say less than the newer one has said.
+  expect(await maintain('jobs/rebuild')).toMatchObject({ ok: false });
+  expect((await projection('jobs')).parked).toBe(0);
+  // Jobs that it can read go on.
+  const other = await api.create({ queue: 'everybody' });
+  const taken = await api.claim('everybody');
+  expect(taken.job.id).toBe(other.jobId);
+  expect((await api.worker(taken, 'complete', { result: 1 })).status).toBe(200);
 });

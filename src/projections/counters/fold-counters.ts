@@ -2,7 +2,7 @@
 import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { jobIdOf, jobStream } from '../../domain/streams.js';
 import type { RecordedEvent } from '../../event-store/event-store.js';
-import { metadataOf, UnreadableEvent } from '../jobs/stored-job.js';
+import { metadataOf, toCurrent, UnreadableEvent } from '../jobs/stored-job.js';
 
 /** What never changes of a job, and its counts go by. */
 export interface JobKey {
@@ -56,14 +56,14 @@ const ruleOf = (event: RecordedEvent): string | undefined => {
   return typeof evidence?.rule === 'string' ? evidence.rule : undefined;
 };
 
-/** @throws UnreadableEvent when an event is of a later version, or does not say what it must, or does not follow. */
+/** @throws UnreadableEvent when an event is of a type or version that is not known, or does not say what it must, or does not follow. */
 export const foldCounters = (events: readonly RecordedEvent[]): CountersPage => {
   const born = new Map<string, JobKey>();
   const moves = new Map<string, Move>();
   const counted = new Map<string, number>();
   const reaped = new Map<string, number>();
-  for (const event of events) {
-    if (event.version !== 1) throw new UnreadableEvent(event);
+  for (const stored of events) {
+    const event = toCurrent(stored);
     add(counted, event.type, 1);
     const jobId = jobIdOf(event.stream);
     if (jobId === null || event.stream !== jobStream(jobId)) continue;

@@ -5,6 +5,7 @@
 import type { Pool } from 'pg';
 import type { EventStore } from '../../event-store/event-store.js';
 import { describeError, park } from '../parked.js';
+import { isOutdatedIn } from '../formats.js';
 import { inTransaction } from '../transaction.js';
 import { readableJob } from './job-history.js';
 import { JOBS } from './jobs.js';
@@ -35,6 +36,9 @@ export class Damage {
       position: event.position,
       error: describeError(error),
     }));
-    await inTransaction(this.pool, (tx) => park(tx, JOBS.name, streams));
+    await inTransaction(this.pool, async (tx) => {
+      // It is for the newest program to say what nobody can read.
+      if (!(await isOutdatedIn(tx))) await park(tx, JOBS.name, streams);
+    });
   }
 }

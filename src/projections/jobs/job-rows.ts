@@ -4,12 +4,13 @@ import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
 import type { EventMetadata } from '../../domain/streams.js';
+import { isNewer, NEWEST_FORMAT } from '../formats.js';
 import { putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
 import type { Progress, SavedProgress } from '../../domain/progress.js';
 
 export interface JobRows {
-  /** Rows that exist and say what the log says, by id. */
+  /** Rows that exist and say what the log says, and may be used for what these rows are for, by id. */
   load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>>;
   /** Jobs in one of the states that have no lease row: operational rows can be lost, their jobs must not be. */
   withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]>;
@@ -27,6 +28,8 @@ interface Witnessed {
   leased: boolean;
   /** Null when the log is not in this database. */
   transition: string | null;
+  /** The newest of the log that was declared when the row was read. */
+  format: number | null;
 }
 
 export interface JobRecord {
@@ -54,7 +57,7 @@ export const STORED_COLUMNS = `j.doc, j.payload, j.result, j.checkpoint, j.progr
  */
 export const JOB_COLUMNS = `${STORED_COLUMNS}, j.id, j.status, j.revision, j.run, j.attempt, j.leased,
   (select e.revision || ' ' || e.metadata from jobledger.events e where e.stream = 'job-' || j.id
-    order by e.revision desc limit 1) as transition`;
+    order by e.revision desc limit 1) as transition, ${NEWEST_FORMAT} as format`;
 
 export const toStoredJob = (row: JobRecord): StoredJob => ({
   job: row.doc,
@@ -94,8 +97,15 @@ export const isSound = (row: WitnessedRecord): boolean => {
   return isKnown && isItsRow && saysTheSame(doc, row) && isOfLog(doc, row);
 };
 
-/** Undefined when the row may not be served. */
-export const readJob = (row: WitnessedRecord): StoredJob | undefined => (isSound(row) ? toStoredJob(row) : undefined);
+/**
+ * Whether this program may decide on what a row says. Where a newer one writes, a row may come from events that this one
+ * cannot read: then the log is asked, which holds them. Whoever only shows a row shows it as the newer program made it.
+ */
+export const mayDecideOn = (row: WitnessedRecord): boolean => !isNewer(row) && isSound(row);
+
+/** Undefined when the row may not be decided on. */
+export const readJob = (row: WitnessedRecord): StoredJob | undefined =>
+  mayDecideOn(row) ? toStoredJob(row) : undefined;
 
 /** Without a name: it is rare, and a connection keeps what it prepared. */
 const repairStatement = (stored: StoredJob): { text: string; values: unknown[] } => {
@@ -132,6 +142,7 @@ export class PostgresJobRows implements JobRows {
     private readonly pool: Pool,
     /** Whether the log is in the same database: then no append moves a job between its replay and the repair. */
     private readonly log: 'here' | 'elsewhere' = 'here',
+    private readonly mayUse: typeof isSound = mayDecideOn,
   ) {}
 
   async load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>> {
@@ -140,7 +151,7 @@ export class PostgresJobRows implements JobRows {
       text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.id = any ($1::uuid[])`,
       values: [ids],
     });
-    return new Map(rows.filter(isSound).map((row) => [row.doc.id, toStoredJob(row)]));
+    return new Map(rows.filter(this.mayUse).map((row) => [row.doc.id, toStoredJob(row)]));
   }
 
   async withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]> {
@@ -150,7 +161,7 @@ export class PostgresJobRows implements JobRows {
         and not exists (select from jobledger.leases l where l.job_id = j.id) limit $2`,
       values: [statuses, limit],
     });
-    return rows.filter(isSound).map(toStoredJob);
+    return rows.filter(this.mayUse).map(toStoredJob);
   }
 
   async repair(stored: StoredJob, facts: readonly string[]): Promise<void> {

@@ -11,7 +11,7 @@ import type { Projection } from '../projection.js';
 import type { Tx } from '../transaction.js';
 import { STORED_COLUMNS, toStoredJob, type JobRecord } from './job-rows.js';
 import { putJobs } from './put-jobs.js';
-import { foldEvent, metadataOf, NO_JOB, type JobFold, type StoredJob } from './stored-job.js';
+import { foldEvent, metadataOf, NO_JOB, toFact, type JobFold, type StoredJob } from './stored-job.js';
 
 /** A fact of an attempt, by the id that its reporter gave it. */
 interface FactKey {
@@ -56,7 +56,7 @@ const byJob = (events: readonly RecordedEvent[]): Map<string, RecordedEvent[]> =
 
 const factKey = (jobId: string, event: RecordedEvent): FactKey => {
   const { run, attempt } = metadataOf(event);
-  return { jobId, run, attempt, batchId: (event.data as { batchId?: string }).batchId ?? '' };
+  return { jobId, run, attempt, batchId: toFact(event).data.batchId };
 };
 
 const isFact = ({ stream }: RecordedEvent): boolean => stream.startsWith('work-');

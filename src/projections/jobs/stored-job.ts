@@ -18,6 +18,7 @@ import {
   type SavedProgress,
 } from '../../domain/progress.js';
 import { jobIdOf, type EventMetadata } from '../../domain/streams.js';
+import { upcast, versionOf } from '../../domain/upcast.js';
 
 export interface StoredJob {
   readonly job: Job;
@@ -31,6 +32,8 @@ export interface StoredJob {
   readonly lastActivityPosition: Position | null;
 }
 
+const CURE = 'upgrade this process, or send the call to one that is newer';
+
 /** Thrown when an event cannot be understood by this version: its job is not decided on until it can. */
 export class UnreadableEvent extends Error {
   constructor(
@@ -38,6 +41,18 @@ export class UnreadableEvent extends Error {
     cause?: unknown,
   ) {
     super(`event ${event.position} of ${event.stream} (${event.type} v${event.version}) cannot be read`, { cause });
+  }
+
+  /** What a newer jobledger wrote, in words for a caller; undefined when no newer version would read it. */
+  get newer(): string | undefined {
+    const { position, type, version } = this.event;
+    const known = versionOf(type);
+    const place = `event ${position} of the job is ${type} of version ${version}`;
+    if (known === 0)
+      return `${place}, a type that this process does not know: when a newer jobledger wrote it, ${CURE}`;
+    return version > known
+      ? `${place}, this process knows it up to version ${known}: a newer jobledger wrote it: ${CURE}`
+      : undefined;
   }
 }
 
@@ -62,9 +77,19 @@ export const isActivity = (type: string): boolean => ACTIVITY.has(type);
 
 export const metadataOf = (event: RecordedEvent): EventMetadata => event.metadata as unknown as EventMetadata;
 
+/**
+ * A stored event in the shape of today, as everything that folds events has it.
+ * @throws UnreadableEvent when this program does not know its type or version
+ */
+export const toCurrent = (stored: RecordedEvent): RecordedEvent => {
+  const event = upcast(stored);
+  if (event === undefined) throw new UnreadableEvent(stored);
+  return event;
+};
+
 /** The transition that a recorded event of `job-<id>` is. */
-export const toTransition = (event: RecordedEvent): RecordedJobEvent => {
-  if (event.version !== 1) throw new UnreadableEvent(event);
+export const toTransition = (stored: RecordedEvent): RecordedJobEvent => {
+  const event = toCurrent(stored);
   return {
     type: event.type,
     data: event.data,
@@ -74,8 +99,9 @@ export const toTransition = (event: RecordedEvent): RecordedJobEvent => {
 };
 
 /** The fact that a recorded event of `work-<id>` is. */
-export const toFact = (event: RecordedEvent): RecordedJobFact => {
-  if (event.version !== 1 || event.type !== 'ProgressRecorded') throw new UnreadableEvent(event);
+export const toFact = (stored: RecordedEvent): RecordedJobFact => {
+  const event = toCurrent(stored);
+  if (event.type !== 'ProgressRecorded') throw new UnreadableEvent(stored);
   const { run, attempt } = metadataOf(event);
   return { type: event.type, data: event.data, at: event.at, run, attempt } as unknown as RecordedJobFact;
 };

@@ -30,10 +30,12 @@ export class ServiceProcess {
     readonly name: string,
     readonly port: number,
     private readonly environment: Environment,
+    private readonly program: string,
   ) {}
 
-  static async create(name: string, environment: Environment): Promise<ServiceProcess> {
-    return new ServiceProcess(name, await freePort(), environment);
+  /** @param program what it runs; default the build of these sources */
+  static async create(name: string, environment: Environment, program = mainFile): Promise<ServiceProcess> {
+    return new ServiceProcess(name, await freePort(), environment, program);
   }
 
   get url(): string {
@@ -55,7 +57,7 @@ export class ServiceProcess {
    */
   async start(more: Environment = {}): Promise<void> {
     const inherited = Object.entries(process.env).filter(([name]) => !name.toUpperCase().startsWith('JOBLEDGER_'));
-    const child = spawn(process.execPath, [mainFile], {
+    const child = spawn(process.execPath, [this.program], {
       env: { ...Object.fromEntries(inherited), ...this.environment, JOBLEDGER_PORT: `${this.port}`, ...more },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
