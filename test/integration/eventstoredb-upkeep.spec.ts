@@ -1,5 +1,5 @@
 /** Upkeep beside a log in EventStoreDB, over HTTP; and a database that is held to its log. */
-/* eslint-disable @typescript-eslint/no-unsafe-argument -- a test looks into answers by name. */
+/* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-return -- a test looks into answers by name. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { bindLog, OtherLog } from '../../src/event-store/postgres/place-of-log.js';
