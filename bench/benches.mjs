@@ -41,7 +41,7 @@ ${Object.entries(BENCHES)
   --rounds=N        of each side (5)
   --seconds=N       of a side in a round (3; all: 2)
   --lanes=A,B       in flight (1,8,32,256)
-  --full            larger volumes (replay, scale), and with all the runs under a held snapshot; about two hours
+  --full            larger volumes (replay, scale), and with all the runs under a held snapshot; takes hours
   --held            append and lifecycle: under a repeatable read snapshot that is held open
   --hold=SECONDS    how old it is when the rounds begin (120)
   --resume          all: goes on with the benches that the last run has no result of

@@ -60,6 +60,9 @@ const runOwn = async (runs) => {
 const RESULTS = join(here, '.results');
 const resultOf = ({ name, flags: own }) => join(RESULTS, `${name}${own.join('')}.json`);
 
+/** A bench that was cut has left what it had until then. */
+const hasEnded = (file) => existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).loadAfterwards !== undefined;
+
 /** The table is written after each bench, so that no later failure loses an earlier result. */
 const runAll = async () => {
   const runs = runsOfAll(isFull);
@@ -70,7 +73,7 @@ const runAll = async () => {
   const failed = [];
   for (const [index, run] of runs.entries()) {
     const file = resultOf(run);
-    if (flags.includes('--resume') && existsSync(file)) continue;
+    if (flags.includes('--resume') && hasEnded(file)) continue;
     console.log(`\n[${index + 1}/${runs.length}] ${[run.name, ...run.flags].join(' ')}`);
     failed.push(...(await runEach([run], [...defaults, `--out=${file}`])));
     const results = runs

@@ -10,7 +10,9 @@ import {
 } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { CommandBus, CqrsModule } from '@nestjs/cqrs';
+import { BulkCommands } from './api/bulk-commands.js';
 import { ClaimsController } from './api/controllers/claims.controller.js';
+import { CommandsController } from './api/controllers/commands.controller.js';
 import { CreateController } from './api/controllers/create.controller.js';
 import { CountersController } from './api/controllers/counters.controller.js';
 import { EventsController } from './api/controllers/events.controller.js';
@@ -28,6 +30,7 @@ import type * as wire from './api/contract.js';
 import { EndOfRun } from './api/end-of-run.js';
 import { Freshness } from './api/freshness.js';
 import { JobList } from './api/job-list.js';
+import { JobCalls } from './api/job-calls.js';
 import { JobReader } from './api/job-reader.js';
 import type { ApiKeys } from './api/keys/api-keys.js';
 import { KeyGuard } from './api/keys/key.guard.js';
@@ -72,6 +75,7 @@ const API_CONTROLLERS = [
   JobCommandsController,
   OperatorCommandsController,
   WorkerCallsController,
+  CommandsController,
   ClaimsController,
   JobHistoryController,
   EventsController,
@@ -159,6 +163,8 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
         ...[...COMMAND_HANDLERS, ReapJobHandler, CommandMeter],
         ...[EndOfRun, Freshness, JobList, JobReader, LedgerMetrics, Readiness, Telemetry],
         ...[CounterStream, JobStreams, LogStreams],
+        JobCalls,
+        BulkCommands,
         { provide: SseStreams, useFactory: () => new SseStreams() },
         // In this order: who calls is judged before what they ask.
         { provide: APP_GUARD, useClass: KeyGuard },

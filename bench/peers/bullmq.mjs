@@ -26,6 +26,11 @@ const startRedis = async () => {
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always'];
   const child = spawn(program, [...args, ...durable], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // It outlives a bench that fails otherwise.
+  process.once('exit', () => {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
   const stop = () =>
     new Promise((resolve) => {
       child.once('exit', () => {

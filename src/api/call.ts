@@ -21,38 +21,61 @@ const bodyOf = ({ body }: FastifyRequest): RequestBody | undefined => (body inst
 
 const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] ?? '';
 
+/** What one command was asked for with, whether it came alone or among others. */
+export interface Asking {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly key: string | undefined;
+  readonly ifMatch: number | null;
+  /** Its share of the request. */
+  readonly bytes: number;
+}
+
+const askingOf = (request: FastifyRequest): Asking => {
+  const body = bodyOf(request);
+  return {
+    method: request.method,
+    path: pathOf(request),
+    body: body?.value ?? {},
+    key: idempotencyKey(request.headers),
+    ifMatch: ifMatch(request.headers) ?? null,
+    bytes: body?.bytes.length ?? 0,
+  };
+};
+
 /**
  * A key is its caller's own: two API keys that send the same one are two calls. Bodies are compared as JSON values: neither
  * spaces nor the order of names make another request.
  */
-const idempotencyOf = (request: FastifyRequest): Idempotency | null => {
-  const key = idempotencyKey(request.headers);
-  if (key === undefined) return null;
-  const body = canonicalJson(bodyOf(request)?.value ?? {});
-  return { key: sha256(callerOf(request).id, key), fingerprint: sha256(request.method, pathOf(request), body) };
-};
+const idempotencyOf = (callerId: string, { key, method, path, body }: Asking): Idempotency | null =>
+  key === undefined ? null : { key: sha256(callerId, key), fingerprint: sha256(method, path, canonicalJson(body)) };
 
 /** Free text that any command may give. */
-const reasonOf = (request: FastifyRequest): string | null => {
-  const value = bodyOf(request)?.value as { reason?: unknown } | null | undefined;
-  return typeof value?.reason === 'string' ? value.reason : null;
+const reasonOf = ({ body }: Asking): string | null => {
+  const { reason } = (body ?? {}) as { reason?: unknown };
+  return typeof reason === 'string' ? reason : null;
 };
 
-const originOf = (request: FastifyRequest, type: ActorType): Origin => ({
+const originOf = (request: FastifyRequest, type: ActorType, asking: Asking): Origin => ({
   actor: { type, id: type === 'worker' ? UNKNOWN_WORKER : callerOf(request).id },
-  commandId: idempotencyKey(request.headers) ?? v7(),
+  commandId: asking.key ?? v7(),
   correlationId: null,
   traceparent: traceparent(request.headers),
-  reason: reasonOf(request),
+  reason: reasonOf(asking),
 });
 
 /** @throws Problem `validation_failed` on a header that is none of its kind. */
-export const callOf = (request: FastifyRequest, type: ActorType = 'client'): Call => ({
-  origin: originOf(request, type),
-  idempotency: idempotencyOf(request),
-  ifMatch: ifMatch(request.headers) ?? null,
+export const callOf = (
+  request: FastifyRequest,
+  type: ActorType = 'client',
+  asking: Asking = askingOf(request),
+): Call => ({
+  origin: originOf(request, type, asking),
+  idempotency: idempotencyOf(callerOf(request).id, asking),
+  ifMatch: asking.ifMatch,
   onlyJobsOf: type === 'client' ? onlyJobsOf(callerOf(request)) : null,
-  bytes: bodyOf(request)?.bytes.length ?? 0,
+  bytes: asking.bytes,
 });
 
 /** Says on the answer that it is the first one again. */

@@ -457,6 +457,50 @@ export interface LogLine {
   readonly at?: Instant | undefined;
 }
 
+type Named<Name extends string, Body> = Body & {
+  readonly command: Name;
+  readonly jobId: string;
+  /** What `Idempotency-Key` is to a call of its own; 1–120 of `A–Z a–z 0–9 . _ : / -`. */
+  readonly commandId?: string | undefined;
+};
+
+/** One command on a job: its name, which job, and the body of its own call. */
+export type JobCommand =
+  | Named<'start', StartJob>
+  | Named<'cancel', CancelJob>
+  | Named<'retry', RetryJob>
+  | Named<'hold', HoldJob>
+  | Named<'resume', ResumeJob>
+  | Named<'reschedule', RescheduleJob>
+  | Named<'priority', SetPriority>
+  | Named<'heartbeat', Heartbeat>
+  | Named<'progress', RecordProgress>
+  | Named<'complete', CompleteJob>
+  | Named<'fail', FailJob>
+  | Named<'throttle', ThrottleJob>
+  | Named<'wait', WaitJob>
+  | Named<'release', ReleaseJob>
+  | Named<'logs', WriteLogs>;
+
+/** `POST /v1/commands`: up to 1,000. `reason` is that of each command that gives none. */
+export interface SendCommands extends WithReason {
+  readonly commands: readonly JobCommand[];
+}
+
+/** What became of one command: an answer or a problem, and the status that a call of its own would have had. */
+export interface CommandResult {
+  readonly status: number;
+  readonly answer?: CommandAnswer | HeartbeatAnswer | undefined;
+  readonly problem?: Problem | undefined;
+  /** It is the first answer of its `commandId` again. */
+  readonly replayed?: true | undefined;
+}
+
+/** One result for each command, in order. */
+export interface SendCommandsAnswer {
+  readonly results: readonly CommandResult[];
+}
+
 /** 1–1,000 lines. The one worker call that does not renew the lease; its answer has no events. */
 export interface WriteLogs extends WithLease {
   readonly lines: readonly LogLine[];

@@ -22,7 +22,6 @@ export const NOT_BUILT: readonly NotBuiltRoute[] = [
   route('items', 'POST', '/v1/jobs/:id/items/:itemId/retry'),
   route('families of jobs', 'GET', '/v1/jobs/:id/children'),
   route('what a job waits on', 'GET', '/v1/jobs/:id/why'),
-  route('commands in bulk', 'POST', '/v1/commands'),
   route('deleting a job', 'DELETE', '/v1/jobs/:id'),
   route('credentials', 'GET PUT DELETE', '/v1/credentials/:name'),
   route('credentials', 'POST', '/v1/credentials/:name/secret'),

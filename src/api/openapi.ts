@@ -16,11 +16,19 @@ interface Converted {
   readonly components: Record<string, Schema>;
 }
 
+interface Overridden {
+  readonly zodSchema: z.core.$ZodTypes;
+  readonly jsonSchema: z.core.JSONSchema.BaseSchema;
+}
+
+const isNotBuilt = (field: unknown): boolean =>
+  field instanceof z.ZodOptional && (field.unwrap() as unknown) instanceof z.ZodNever;
+
 /** Fields that no value fits are those that are not built yet: the document describes what is. */
-const leaveOutNotBuilt = ({ jsonSchema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }): void => {
-  const { properties } = jsonSchema;
-  for (const [field, schema] of Object.entries(properties ?? {})) {
-    if (typeof schema === 'object' && schema.not !== undefined) Reflect.deleteProperty(properties!, field);
+const leaveOutNotBuilt = ({ zodSchema, jsonSchema: { properties } }: Overridden): void => {
+  if (!(zodSchema instanceof z.ZodObject) || properties === undefined) return;
+  for (const [field, schema] of Object.entries(zodSchema.shape)) {
+    if (isNotBuilt(schema)) Reflect.deleteProperty(properties, field);
   }
 };
 

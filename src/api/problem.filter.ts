@@ -14,21 +14,26 @@ export const sendProblem = (reply: FastifyReply, problem: Problem): void => {
   void reply.code(problem.status).headers(problem.headers).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem));
 };
 
+const logger = new Logger('http');
+
+/** The problem to answer with. A fault of ours is logged, and nothing of it is told. */
+export const toldProblem = (error: unknown, request: FastifyRequest): Problem => {
+  const problem = problemOf(error) ?? new Problem('internal', 'something went wrong on our side', { cause: error });
+  if (problem.code === 'internal' || isDamage(error)) logFault(error, request);
+  return problem;
+};
+
+/** The path without its query: filters are the client's business, not the log's. */
+const logFault = (error: unknown, request: FastifyRequest): void => {
+  const where = `${request.method} ${request.url.split('?', 1)[0] ?? ''}, request ${request.id}`;
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  logger.error(`${where} failed: ${message}`, stack);
+};
+
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  private readonly logger = new Logger('http');
-
   catch(error: unknown, host: ArgumentsHost): void {
-    const request = host.switchToHttp().getRequest<FastifyRequest>();
-    const problem = problemOf(error) ?? new Problem('internal', 'something went wrong on our side', { cause: error });
-    if (problem.code === 'internal' || isDamage(error)) this.logFault(error, request);
-    sendProblem(host.switchToHttp().getResponse<FastifyReply>(), problem);
-  }
-
-  /** The path without its query: filters are the client's business, not the log's. */
-  private logFault(error: unknown, request: FastifyRequest): void {
-    const where = `${request.method} ${request.url.split('?', 1)[0] ?? ''}, request ${request.id}`;
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    this.logger.error(`${where} failed: ${message}`, stack);
+    const http = host.switchToHttp();
+    sendProblem(http.getResponse<FastifyReply>(), toldProblem(error, http.getRequest<FastifyRequest>()));
   }
 }

@@ -26,6 +26,9 @@ const kindOf = (issue: z.core.$ZodIssue): IssueKind | undefined => {
 const pathIn = (source: Source, keys: readonly PropertyKey[]): string =>
   pathOf(source === 'body' ? keys : keys.slice(0, 1));
 
+/** A schema, and what it judges. */
+type Judged = readonly [z.ZodType, unknown];
+
 const fieldErrors = (issues: readonly z.core.$ZodIssue[], source: Source): FieldError[] =>
   issues.slice(0, MAX_FIELD_ERRORS).flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
@@ -55,16 +58,27 @@ const refusal = (issues: readonly z.core.$ZodIssue[], source: Source): Problem =
 };
 
 /**
+ * Values as their schemas give them back, judged together.
+ * @param within where they stand in the body.
+ */
+export const validatedTogether = (
+  judged: readonly Judged[],
+  source: Source,
+  within: readonly PropertyKey[] = [],
+): readonly unknown[] => {
+  const results = judged.map(([schema, value]) => schema.safeParse(value));
+  const issues = results.flatMap(({ error }) => error?.issues ?? []);
+  if (issues.length === 0) return results.map(({ data }) => data);
+  throw refusal(
+    within.length === 0 ? issues : issues.map((each) => ({ ...each, path: [...within, ...each.path] })),
+    source,
+  );
+};
+
+/**
  * The value as the schema gives it back: defaults filled in, times normalised.
  * @throws Problem `payload_too_large`, `not_implemented` or `validation_failed` with every error; of a path parameter
  *   `not_found`, since no resource has such a name.
  */
-export const validated = <Schema extends z.ZodType>(
-  schema: Schema,
-  value: unknown,
-  source: Source,
-): z.output<Schema> => {
-  const result = schema.safeParse(value);
-  if (!result.success) throw refusal(result.error.issues, source);
-  return result.data;
-};
+export const validated = <Schema extends z.ZodType>(schema: Schema, value: unknown, source: Source): z.output<Schema> =>
+  validatedTogether([[schema, value]], source)[0] as z.output<Schema>;

@@ -8,11 +8,22 @@
  */
 import type * as wire from '../api/contract.js';
 import type { Clock } from './clock.js';
+import type { EventQuery, JobEventQuery, JobQuery, PageQuery, ReadOptions, StreamQuery } from './call-options.js';
+import { CommandCalls, jobPath } from './command-calls.js';
 import { streamFrames, type StreamFrame, type StreamOptions } from './event-stream.js';
 import { Transport, type CallOptions, type ClientOptions, type QueryValues } from './transport.js';
 
 export type * from '../api/contract.js';
 export type { AttemptContext, ProgressUpdate } from './attempt-context.js';
+export type {
+  CommandOptions,
+  EventQuery,
+  JobEventQuery,
+  JobQuery,
+  PageQuery,
+  ReadOptions,
+  StreamQuery,
+} from './call-options.js';
 export type { Handler } from './attempt.js';
 export type { Clock } from './clock.js';
 export {
@@ -27,6 +38,7 @@ export {
   UnreachableError,
   ValidationError,
 } from './errors.js';
+export type { BatchOptions } from './command-batches.js';
 export type { StreamFrame, StreamOptions } from './event-stream.js';
 export {
   AttemptAbortedError,
@@ -41,161 +53,22 @@ export type { HeldJob, WorkerListeners } from './worker-listeners.js';
 export { Worker } from './worker.js';
 export type { WorkerOptions } from './worker-options.js';
 
-/** What a command takes. */
-export interface CommandOptions extends CallOptions {
-  /** The same key with the same body gives the first answer, for at least 24 h. Default a new UUID. */
-  readonly idempotencyKey?: string;
-  /** Refuse with `precondition_failed` when the job is at another revision. */
-  readonly ifMatch?: number;
-}
-
-/** What a question takes. */
-export interface ReadOptions extends CallOptions {
-  /** Answer only when at least as fresh as this position, as a command's answer names it. */
-  readonly minPosition?: wire.Position;
-}
-
-/** What lists take: 1–200 a page, default 50. */
-export interface PageQuery {
-  readonly limit?: number | undefined;
-  /** `nextCursor` of the page before, with the same filter and sort. */
-  readonly cursor?: string | undefined;
-}
-
-export interface JobQuery extends wire.JobFilter, PageQuery {
-  readonly sort?: wire.JobSort | undefined;
-}
-
-export interface EventQuery extends PageQuery {
-  /** Begin behind this position. Default `0`. */
-  readonly after?: wire.Position | undefined;
-  /** Event types. Default all. */
-  readonly types?: readonly string[] | undefined;
-}
-
-export interface JobEventQuery extends PageQuery {
-  /** By position. Default `asc`. */
-  readonly order?: 'asc' | 'desc' | undefined;
-}
-
-/** Where a stream begins, and what it leaves out. */
-export interface StreamQuery extends wire.JobFilter {
-  /** Default: from now. `0` is the start of the log. */
-  readonly after?: wire.Position | undefined;
-}
-
 type Id = string;
 
-const UPKEEP_WAIT_MS = 30_000;
-
-export class JobledgerClient {
-  readonly #transport: Transport;
-
+export class JobledgerClient extends CommandCalls {
   /** @throws RangeError that names the option that is wrong, what it takes, and what it was given. */
   constructor(options: ClientOptions) {
-    this.#transport = new Transport(options);
+    super(new Transport(options));
   }
 
   /** Where the ledger is, without a slash at its end. */
   get baseUrl(): string {
-    return this.#transport.baseUrl;
+    return this.transport.baseUrl;
   }
 
   /** Shared with workers. */
   get clock(): Clock {
-    return this.#transport.clock;
-  }
-
-  // ------------------------------------------------------------------------------------------- dispatching
-
-  createJob(job: wire.CreateJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#command('/v1/jobs', job, options);
-  }
-
-  /** All or none. */
-  createJobs(jobs: wire.CreateJobs, options?: CommandOptions): Promise<wire.CreateJobsAnswer> {
-    return this.#command('/v1/jobs/batch', jobs, options);
-  }
-
-  /** Moves a draft on; with the token, starts what was claimed with `start: false`. */
-  start(jobId: Id, body: wire.StartJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'start', body, options);
-  }
-
-  /** A worker that holds the job is told with its next heartbeat; `force` does not wait for it. */
-  cancel(jobId: Id, body: wire.CancelJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'cancel', body, options);
-  }
-
-  /** A new run of a job that failed or was cancelled. */
-  retry(jobId: Id, body: wire.RetryJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'retry', body, options);
-  }
-
-  /** Nobody gets the job until `resume`; a worker that has it is told with its next heartbeat, and gives it back. */
-  hold(jobId: Id, body: wire.HoldJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'hold', body, options);
-  }
-
-  /** What the job waited for has come. */
-  resume(jobId: Id, body: wire.ResumeJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'resume', body, options);
-  }
-
-  reschedule(jobId: Id, body: wire.RescheduleJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'reschedule', body, options);
-  }
-
-  setPriority(jobId: Id, body: wire.SetPriority, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'priority', body, options);
-  }
-
-  // ------------------------------------------------------------------------------------------- worker calls
-
-  /** Leases up to `max` jobs. Repeated with the same key it gives the same leases. `Worker` does this for you. */
-  claim(request: wire.ClaimRequest, options?: CommandOptions): Promise<wire.ClaimAnswer> {
-    return this.#command('/v1/claims', request, options, request.waitMs);
-  }
-
-  /** Carries no idempotency key unless given one: a repeat has to renew the lease, not to hear of an old renewal. */
-  heartbeat(jobId: Id, body: wire.Heartbeat, options: CommandOptions = {}): Promise<wire.HeartbeatAnswer> {
-    const { idempotencyKey } = options;
-    const call = {
-      method: 'POST',
-      path: `${jobPath(jobId)}/heartbeat`,
-      headers: commandHeaders(options),
-      body,
-    } as const;
-    return this.#transport.send(idempotencyKey === undefined ? call : { ...call, idempotencyKey }, options);
-  }
-
-  progress(jobId: Id, body: wire.RecordProgress, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'progress', body, options);
-  }
-
-  complete(jobId: Id, body: wire.CompleteJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'complete', body, options);
-  }
-
-  fail(jobId: Id, body: wire.FailJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'fail', body, options);
-  }
-
-  throttle(jobId: Id, body: wire.ThrottleJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'throttle', body, options);
-  }
-
-  wait(jobId: Id, body: wire.WaitJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'wait', body, options);
-  }
-
-  release(jobId: Id, body: wire.ReleaseJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'release', body, options);
-  }
-
-  /** Writes lines of the attempt's log; does not renew the lease. */
-  log(jobId: Id, body: wire.WriteLogs, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#jobCommand(jobId, 'logs', body, options);
+    return this.transport.clock;
   }
 
   // ------------------------------------------------------------------------------------------- questions
@@ -266,26 +139,6 @@ export class JobledgerClient {
     return this.#get('/v1/reaper', {}, options);
   }
 
-  /** Handles all that is due now, and says what it did. */
-  sweep(request: wire.SweepRequest = {}, options?: CommandOptions): Promise<wire.SweepReport> {
-    return this.#command('/v1/admin/reaper/sweep', request, options);
-  }
-
-  /** Ends a job that somebody works on or waits for as failed, `ManualTimeout`. */
-  forceFail(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#command(operatorPath(jobId, 'force-fail'), body, options);
-  }
-
-  /** Takes a job away from its worker, in the same run; gives a dead letter a new run. */
-  requeue(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#command(operatorPath(jobId, 'requeue'), body, options);
-  }
-
-  /** Ends whatever is not ended as failed, `EmergencyStop`; no events when it has ended already. */
-  emergencyStop(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#command(operatorPath(jobId, 'emergency-stop'), body, options);
-  }
-
   /** The end of the log: keep it elsewhere, and give it to `verifyLog` later. */
   logHead(options?: ReadOptions): Promise<wire.LogHead> {
     return this.#get('/v1/log/head', {}, options);
@@ -294,25 +147,6 @@ export class JobledgerClient {
   /** Read models, each with how far behind it is and what was done to it last. */
   projections(options?: ReadOptions): Promise<{ readonly items: readonly wire.Projection[] }> {
     return this.#get('/v1/admin/projections', {}, options);
-  }
-
-  /** Makes a read model anew. Answers when done or after `waitMs`; then `upkeep` tells how it goes. */
-  rebuild(name: string, request: wire.RebuildRequest = {}, options?: CommandOptions): Promise<wire.Upkeep> {
-    return this.#upkeep(`projections/${encodeURIComponent(name)}/rebuild`, request, options);
-  }
-
-  /** Compares a read model with the log. Answers as `rebuild` does. */
-  verifyProjection(
-    name: string,
-    request: wire.VerifyProjectionRequest = {},
-    options?: CommandOptions,
-  ): Promise<wire.Upkeep> {
-    return this.#upkeep(`projections/${encodeURIComponent(name)}/verify`, request, options);
-  }
-
-  /** Checks the log against its chain of hashes, and a head that was kept. Answers as `rebuild` does. */
-  verifyLog(request: wire.VerifyLogRequest = {}, options?: CommandOptions): Promise<wire.Upkeep> {
-    return this.#upkeep('log/verify', request, options);
   }
 
   /** @param query.waitMs answer when the run has ended, or after this: 0–60,000. */
@@ -326,7 +160,7 @@ export class JobledgerClient {
 
   /** Answers `unavailable` too, instead of throwing it. */
   ready(options?: CallOptions): Promise<wire.Ready> {
-    return this.#transport.send({ method: 'GET', path: '/health/ready', alsoAnswers: [503] }, options);
+    return this.transport.send({ method: 'GET', path: '/health/ready', alsoAnswers: [503] }, options);
   }
 
   // ------------------------------------------------------------------------------------------- streams
@@ -370,24 +204,9 @@ export class JobledgerClient {
 
   // ------------------------------------------------------------------------------------------- how
 
-  #jobCommand(jobId: Id, name: string, body: object, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.#command(`${jobPath(jobId)}/${name}`, body, options);
-  }
-
-  #upkeep(path: string, request: { readonly waitMs?: number | undefined }, options?: CommandOptions) {
-    const { waitMs = UPKEEP_WAIT_MS } = request;
-    return this.#command<wire.Upkeep>(`/v1/admin/${path}`, { ...request, waitMs }, options, waitMs);
-  }
-
-  async #command<T>(path: string, body: object, options: CommandOptions = {}, waitMs = 0): Promise<T> {
-    const idempotencyKey = options.idempotencyKey ?? crypto.randomUUID();
-    const headers = commandHeaders(options);
-    return this.#transport.send({ method: 'POST', path, body, headers, idempotencyKey, waitMs }, options);
-  }
-
   async #get<T>(path: string, query: QueryValues, options: ReadOptions = {}, waitMs = 0): Promise<T> {
     const headers = { 'x-min-position': options.minPosition };
-    return this.#transport.send({ method: 'GET', path, query, headers, waitMs }, options);
+    return this.transport.send({ method: 'GET', path, query, headers, waitMs }, options);
   }
 
   #stream<T>(
@@ -398,16 +217,8 @@ export class JobledgerClient {
   ): AsyncGenerator<StreamFrame<T>, void, undefined> {
     const connect = (after: wire.Position | null, signal: AbortSignal): Promise<Response> => {
       const headers = { accept: 'text/event-stream', 'last-event-id': after ?? undefined };
-      return this.#transport.open({ method: 'GET', path, query, headers }, signal);
+      return this.transport.open({ method: 'GET', path, query, headers }, signal);
     };
     return streamFrames<T>({ clock: this.clock, connect, resumable: true, ...source }, options);
   }
 }
-
-const jobPath = (jobId: Id): string => `/v1/jobs/${encodeURIComponent(jobId)}`;
-
-const operatorPath = (jobId: Id, name: string): string => `/v1/admin/jobs/${encodeURIComponent(jobId)}/${name}`;
-
-const commandHeaders = ({ ifMatch }: CommandOptions): Readonly<Record<string, string | undefined>> => ({
-  'if-match': ifMatch?.toString(),
-});

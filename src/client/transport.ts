@@ -7,6 +7,13 @@
  */
 import { readAnswer, readRefusal, type Answer } from './answer.js';
 import { backoffMs, sleep, systemClock, type Clock } from './clock.js';
+import {
+  CommandBatches,
+  checkBatchOptions,
+  isBatchable,
+  type BatchedCommand,
+  type BatchOptions,
+} from './command-batches.js';
 import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
 import { reasonOf, wasNeverSent } from './reason.js';
 import { refuse, requireKnown, requireWhole } from './require.js';
@@ -31,11 +38,13 @@ export interface ClientOptions {
   /** Default the global one. */
   readonly fetch?: typeof globalThis.fetch;
   readonly retry?: RetryOptions;
+  /** Commands on jobs that are on their way together go in one request; those of a `Worker` too. Default: each alone. */
+  readonly batch?: BatchOptions | undefined;
   /** For tests. Default the system's. */
   readonly clock?: Clock;
 }
 
-const OPTIONS: readonly (keyof ClientOptions)[] = ['baseUrl', 'apiKey', 'fetch', 'retry', 'clock'];
+const OPTIONS: readonly (keyof ClientOptions)[] = ['baseUrl', 'apiKey', 'fetch', 'retry', 'batch', 'clock'];
 const RETRY_OPTIONS: readonly (keyof RetryOptions)[] = ['deadlineMs', 'timeoutMs', 'initialMs', 'maxMs'];
 const LONGEST_MS = 2_147_483_647;
 /** An empty variable is no key, and a line break at its end would be refused by `fetch`, with the key in the message. */
@@ -47,7 +56,7 @@ const checkClientOptions = (options: ClientOptions): void => {
     refuse('options of a JobledgerClient', 'an object', options);
   }
   requireKnown('a JobledgerClient', options, OPTIONS);
-  const { baseUrl, apiKey, retry = {} } = options;
+  const { baseUrl, apiKey, retry = {}, batch = {} } = options;
   // `localhost:8080` is a URL too: of the protocol `localhost`.
   if (!URL.canParse(String(baseUrl)) || !/^https?:$/.test(new URL(baseUrl).protocol)) {
     refuse('baseUrl', 'an http or https URL as in http://127.0.0.1:8080', baseUrl);
@@ -61,6 +70,7 @@ const checkClientOptions = (options: ClientOptions): void => {
   requireWhole('retry.timeoutMs', retry.timeoutMs, 1, LONGEST_MS);
   requireWhole('retry.initialMs', retry.initialMs, 1, LONGEST_MS);
   requireWhole('retry.maxMs', retry.maxMs, 1, LONGEST_MS);
+  checkBatchOptions(batch);
 };
 
 /** What any call takes. */
@@ -84,12 +94,16 @@ export interface Call {
   readonly query?: QueryValues;
   readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
+  /** A body that is JSON already. */
+  readonly text?: string;
   /** Absent on calls whose repeat is harmless. */
   readonly idempotencyKey?: string;
   /** How long the ledger may hold the call before it answers. Default 0. */
   readonly waitMs?: number;
   /** Statuses beyond 2xx that are answers. */
   readonly alsoAnswers?: readonly number[];
+  /** What it is, when it may go with others in one request. */
+  readonly command?: { readonly name: string; readonly jobId: string };
 }
 
 export class Transport {
@@ -99,6 +113,7 @@ export class Transport {
   readonly #apiKey: string | undefined;
   readonly #fetch: typeof globalThis.fetch;
   readonly #retry: Required<RetryOptions>;
+  readonly #batches: CommandBatches | undefined;
 
   constructor(options: ClientOptions) {
     this.clock = options.clock ?? systemClock;
@@ -109,6 +124,8 @@ export class Transport {
     this.#fetch = (url, init) => fetch(url, init);
     const { deadlineMs = 60_000, timeoutMs = 10_000, initialMs = 100, maxMs = 5_000 } = options.retry ?? {};
     this.#retry = { deadlineMs, timeoutMs, initialMs, maxMs };
+    const { batch } = options;
+    this.#batches = batch && new CommandBatches((body, signal) => this.#sendTogether(body, signal), batch);
   }
 
   /**
@@ -150,15 +167,28 @@ export class Transport {
   }
 
   /** Built before the first try, so that what can never be sent is thrown instead of repeated. */
-  #request({ method, path, query, headers, body, idempotencyKey }: Call): [string, RequestInit] {
+  #request({
+    method,
+    path,
+    query,
+    headers,
+    body,
+    text = body === undefined ? undefined : JSON.stringify(body),
+    idempotencyKey,
+  }: Call): [string, RequestInit] {
     const sent = new Headers({ accept: 'application/json' });
     if (this.#apiKey !== undefined) sent.set('authorization', `Bearer ${this.#apiKey}`);
     if (idempotencyKey !== undefined) sent.set('idempotency-key', idempotencyKey);
     for (const [name, value] of Object.entries(headers ?? {})) if (value !== undefined) sent.set(name, value);
     const url = `${this.baseUrl}${path}${queryString(query)}`;
-    if (body === undefined) return [url, { method, headers: sent }];
+    if (text === undefined) return [url, { method, headers: sent }];
     sent.set('content-type', 'application/json');
-    return [url, { method, headers: sent, body: JSON.stringify(body) }];
+    return [url, { method, headers: sent, body: text }];
+  }
+
+  async #sendTogether(commands: string, signal: AbortSignal): Promise<Answer> {
+    const [url, init] = this.#request({ method: 'POST', path: '/v1/commands', text: commands });
+    return readAnswer(await this.#fetch(url, { ...init, signal }), []);
   }
 
   async #try(call: Call, url: string, init: RequestInit, timeoutMs: number, signal?: AbortSignal): Promise<Answer> {
@@ -171,8 +201,11 @@ export class Transport {
       abort.abort(new Error(`no answer in ${Math.round(timeoutMs)} ms`)),
     );
     try {
-      const response = await this.#fetch(url, { ...init, signal: abort.signal });
-      return await readAnswer(response, call.alsoAnswers ?? []);
+      const alone = async (only: AbortSignal): Promise<Answer> =>
+        readAnswer(await this.#fetch(url, { ...init, signal: only }), call.alsoAnswers ?? []);
+      const command = commandOf(call, init);
+      if (command === undefined || this.#batches === undefined) return await alone(abort.signal);
+      return await this.#batches.try(command, alone, abort.signal);
     } catch (cause) {
       signal?.throwIfAborted();
       return { kind: 'lost', cause, retryAfterMs: 0 };
@@ -182,6 +215,13 @@ export class Transport {
     }
   }
 }
+
+/** Undefined when it has to go alone. */
+const commandOf = ({ command, idempotencyKey }: Call, { body }: RequestInit): BatchedCommand | undefined => {
+  if (command === undefined || typeof body !== 'string') return undefined;
+  const batched = { ...command, key: idempotencyKey, body };
+  return isBatchable(batched) ? batched : undefined;
+};
 
 const queryString = (query: QueryValues = {}): string => {
   const params = new URLSearchParams();

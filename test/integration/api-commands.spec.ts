@@ -66,7 +66,6 @@ describe('commands of clients', () => {
       ['POST', '/v1/jobs', { type: 'x', itemCount: 3 }],
       ['GET', '/v1/stuck', undefined],
       ['GET', '/v1/streams/stuck', undefined],
-      ['POST', '/v1/commands', { commands: [] }],
     ] as const) {
       const answer = await call.send(method, path, body);
       expect([path, answer.status, answer.body.code]).toEqual([path, 501, 'not_implemented']);

@@ -87,7 +87,9 @@ describe('the OpenAPI document', () => {
     const batch = await call.post('/v1/jobs/batch', exampleOf('POST', '/v1/jobs/batch'));
     const claim = await call.post('/v1/claims', exampleOf('POST', '/v1/claims'));
     expect(claim.body.jobs).toHaveLength(1);
-    succeeded([created, again, batch, claim]);
+    const grid = await call.post('/v1/jobs/batch', { template: { type: 'grid' }, grid: { n: [1, 2] } });
+    const bulk = await call.post('/v1/commands', exampleOf('POST', '/v1/commands'));
+    succeeded([created, again, batch, claim, grid, bulk]);
     for (const name of ['heartbeat', 'progress', 'complete', 'fail', 'throttle', 'wait', 'release', 'logs']) {
       succeeded([await tryWorker(name)]);
     }
@@ -140,6 +142,25 @@ describe('the OpenAPI document', () => {
     succeeded([await call.post('/v1/admin/log/verify', exampleOf('POST', '/v1/admin/log/verify'))]);
     for (const each of ['/v1/log/head', '/v1/admin/projections', `${path}?digest=true`, '/v1/admin/upkeep']) {
       succeeded([await call.get(each)]);
+    }
+    expect(defects).toEqual([]);
+  });
+
+  it('describes what becomes of each command among many', async () => {
+    const { jobId } = await call.create({ queue: 'among' });
+    const { leaseToken } = await call.claim('among');
+    const commands = [
+      { command: 'heartbeat', jobId, leaseToken },
+      { command: 'complete', jobId, leaseToken, commandId: 'among' },
+      { command: 'complete', jobId, leaseToken, commandId: 'among' },
+      { command: 'cancel', jobId },
+      { command: 'items', jobId },
+      { command: 'cancel', jobId: 'x' },
+    ];
+    const { body } = await call.post('/v1/commands', { commands });
+    expect(body.results.map(({ status }: any) => status)).toEqual([200, 200, 200, 409, 501, 400]);
+    for (const wrong of [{ commands: [] }, `{"commands":["${'x'.repeat(17_000_000)}"]}`]) {
+      expect((await call.post('/v1/commands', wrong)).status).toBeGreaterThanOrEqual(400);
     }
     expect(defects).toEqual([]);
   });

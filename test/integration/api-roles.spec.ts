@@ -52,6 +52,8 @@ const MAY: Readonly<Record<string, string>> = {
   resumeJob: CLIENTS,
   rescheduleJob: CLIENTS,
   setPriority: CLIENTS,
+  // Each command by the roles of its own call.
+  sendCommands: 'dispatcher operator worker',
   claimJobs: 'worker',
   heartbeat: 'worker',
   recordProgress: 'worker',
@@ -195,7 +197,7 @@ describe('refusals', () => {
     const huge = `"${'x'.repeat(16 * 1024 * 1024)}"`;
     const inOrder: readonly (readonly [string, Promise<{ readonly status: number }>, number])[] = [
       ['an unknown path', call.get('/v1/nothing'), 404],
-      ['a part that is not built', call.post('/v1/commands', {}), 501],
+      ['a part that is not built', call.post('/v1/schedules', {}), 501],
       ['a method that is not built', call.send('DELETE', `/v1/jobs/${randomUUID()}`), 501],
       ['another method', call.send('PUT', '/v1/jobs', {}), 405],
       ['OPTIONS', call.send('OPTIONS', '/v1/jobs'), 405],

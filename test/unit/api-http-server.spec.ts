@@ -149,7 +149,7 @@ describe('what comes first', () => {
     ['an unknown path', { method: 'POST', url: '/v1/nothing', ...everythingWrong }, 404, 'not_found'],
     ['a path below a job', { method: 'POST', url: '/v1/jobs/1/nothing', ...everythingWrong }, 404, 'not_found'],
     ['a trailing slash', { url: '/v1/jobs/' }, 404, 'not_found'],
-    ['a reserved path', { method: 'POST', url: '/v1/commands', ...everythingWrong }, 501, 'not_implemented'],
+    ['a reserved path', { method: 'POST', url: '/v1/alerts', ...everythingWrong }, 501, 'not_implemented'],
     ['a reserved path, any method', { method: 'DELETE', url: '/v1/schedules/7' }, 501, 'not_implemented'],
     ['a path with a colon', { method: 'POST', url: '/v1/admin/jobs:cancel?x=1' }, 501, 'not_implemented'],
     ['a colon is no parameter', { method: 'POST', url: '/v1/admin/jobsxcancel' }, 404, 'not_found'],

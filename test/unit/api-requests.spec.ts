@@ -224,7 +224,7 @@ describe('a time', () => {
 
 describe('a batch', () => {
   it('has one to a thousand jobs', () => {
-    expect(refused(createJobs, {})).toBe('validation_failed jobs');
+    expect(refused(createJobs, {})).toBe('validation_failed ');
     expect(refused(createJobs, { jobs: [] })).toBe('validation_failed jobs');
     expect(refused(createJobs, { jobs: Array(1_001).fill(job) })).toBe('validation_failed jobs');
     expect(validated(createJobs, { jobs: Array(1_000).fill(job) }, 'body').jobs).toHaveLength(1_000);
@@ -233,7 +233,10 @@ describe('a batch', () => {
   it('names the entry', () => {
     expect(refused(createJobs, { jobs: [job, {}, { ...job, x: 1 }] })).toBe('validation_failed jobs[1].type jobs[2].x');
     expect(refused(createJobs, { jobs: [job, { ...job, dedupKey: 'k' }] })).toBe('not_implemented jobs[1].dedupKey');
-    expect(refused(createJobs, { template: job, grid: {} })).toBe('not_implemented template grid');
+    expect(refused(createJobs, { template: { ...job, x: 1 }, grid: {} })).toBe('validation_failed template.x grid');
+    expect(refused(createJobs, { template: { ...job, dedupKey: 'k' }, grid: { a: [1] } })).toBe(
+      'not_implemented template.dedupKey',
+    );
   });
 });
 

@@ -4,6 +4,9 @@ import type * as wire from '../contract.js';
 import { count, instant, jobId, jobStatus, json, position } from './fields.js';
 import { job } from './job.js';
 
+/** Described beside the answers, since any call may have one. */
+const problem = z.any().meta({ $ref: '#/components/schemas/Problem' });
+
 export const commandAnswer = z.object({
   jobId,
   status: jobStatus,
@@ -36,3 +39,14 @@ export const heartbeatAnswer = z.object({
   leaseExpiresAt: instant,
   directive: z.enum(['continue', 'cancel', 'pause']),
 }) satisfies z.ZodType<wire.HeartbeatAnswer>;
+
+export const commandResult = z.object({
+  status: count,
+  answer: z.union([commandAnswer, heartbeatAnswer]).optional(),
+  problem: problem.optional(),
+  replayed: z.literal(true).optional(),
+}) satisfies z.ZodType<wire.CommandResult>;
+
+export const sendCommandsAnswer = z.object({
+  results: z.array(commandResult),
+}) satisfies z.ZodType<wire.SendCommandsAnswer>;

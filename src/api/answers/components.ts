@@ -1,6 +1,14 @@
 /** The answers that have a name in the OpenAPI document: a client that is generated from it has types of these names. */
 import { z } from 'zod';
-import { claimAnswer, claimedJob, commandAnswer, createJobsAnswer, heartbeatAnswer } from './commands.js';
+import {
+  claimAnswer,
+  claimedJob,
+  commandAnswer,
+  commandResult,
+  createJobsAnswer,
+  heartbeatAnswer,
+  sendCommandsAnswer,
+} from './commands.js';
 import { jobStatus, pageOf } from './fields.js';
 import { ledgerEvent, logRow } from './history.js';
 import { attemptFailure, deadline, job, jobError, lease, policy, progress, waiting } from './job.js';
@@ -31,6 +39,8 @@ const ANSWERS = {
   ClaimedJob: claimedJob,
   ClaimAnswer: claimAnswer,
   HeartbeatAnswer: heartbeatAnswer,
+  CommandResult: commandResult,
+  SendCommandsAnswer: sendCommandsAnswer,
   LedgerEvent: ledgerEvent,
   LogRow: logRow,
   JobPage: pageOf(job),

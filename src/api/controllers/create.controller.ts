@@ -12,6 +12,14 @@ import { callerOf } from '../keys/caller.js';
 import { newJob } from '../new-job.js';
 import { CLOCK } from '../ports.js';
 import { createJob, type CreateJobBody, createJobs, type CreateJobsBody } from '../requests/create.js';
+import { combinations, expandedBytes } from '../requests/grid.js';
+
+/** The jobs that are asked for, and the bytes of what is made here of a grid. */
+const jobsOf = ({ jobs, template, grid }: CreateJobsBody): { jobs: readonly CreateJobBody[]; bytes: number } => {
+  if (template === null || grid === null) return { jobs: jobs ?? [], bytes: 0 };
+  const made = combinations(template.payload, grid).map((payload) => ({ ...template, payload }));
+  return { jobs: made, bytes: expandedBytes(template.payload, grid) };
+};
 
 @Controller('v1/jobs')
 export class CreateController {
@@ -35,17 +43,19 @@ export class CreateController {
   /** Straight to the ledger: a thousand jobs are one call of it, not a thousand commands. */
   @Post('batch')
   async createAll(
-    @Body({ schema: createJobs }) { jobs, reason }: CreateJobsBody,
+    @Body({ schema: createJobs }) body: CreateJobsBody,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CreateJobsAnswer> {
     const now = this.clock.now();
     const correlationId = v7();
     const { id } = callerOf(request);
-    const made = jobs.map((body) => newJob({ ...body, reason: body.reason ?? reason ?? null }, now, correlationId, id));
+    const { jobs, bytes } = jobsOf(body);
+    const made = jobs.map((job) => newJob({ ...job, reason: job.reason ?? body.reason }, now, correlationId, id));
+    const call = callOf(request);
     const outcomes = await this.meter.measure(
       'create',
-      () => this.ledger.create(made, callOf(request)),
+      () => this.ledger.create(made, { ...call, bytes: Math.max(call.bytes, bytes) }),
       ([first]) => successOf(first!),
       made.length,
     );

@@ -1,79 +1,53 @@
-import { createHash } from 'node:crypto';
-import { Body, Controller, HttpCode, Param, Post, Req, Res } from '@nestjs/common';
-import { CommandBus } from '@nestjs/cqrs';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { BeatJob, CommandJob, LogJob } from '../../commands/bus-commands.js';
-import { LeaseTokens } from '../../commands/lease-token.js';
-import type { JobCommand } from '../../domain/job-commands.js';
-import { toInstant, type Value } from '../../domain/job-events.js';
-import { canonicalJson } from '../../event-store/canonical-json.js';
-import { answer, callOf, markReplayed } from '../call.js';
+import { Body, Controller, HttpCode, Param, Post, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import type * as wire from '../contract.js';
-import { jobId } from '../requests/paths.js';
+import { JobCalls } from '../job-calls.js';
 import * as bodies from '../requests/worker-calls.js';
-
-/** Equal checkpoints are no news: they are told by their digest. */
-const checkpointOf = (value: Value | undefined) =>
-  value === undefined ? null : { value, digest: createHash('sha256').update(canonicalJson(value)).digest('hex') };
-
-const throttleBy = ({ retryAfterMs, baseMs }: bodies.ThrottleBody) =>
-  retryAfterMs === null ? { baseMs: baseMs ?? 0 } : { retryAfterMs };
+import { jobId } from '../requests/paths.js';
 
 /** What the holder of a lease says. */
 @Controller('v1/jobs/:id')
 export class WorkerCallsController {
-  constructor(
-    private readonly commands: CommandBus,
-    private readonly tokens: LeaseTokens,
-  ) {}
+  constructor(private readonly calls: JobCalls) {}
 
   @Post('heartbeat')
   @HttpCode(200)
-  async heartbeat(
+  heartbeat(
     @Param('id', { schema: jobId }) id: string,
-    @Body({ schema: bodies.heartbeat }) { leaseToken, leaseMs, checkpoint, state }: bodies.HeartbeatBody,
-    @Req() request: FastifyRequest,
+    @Body({ schema: bodies.heartbeat }) body: bodies.HeartbeatBody,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.HeartbeatAnswer> {
-    const token = this.tokens.read(id, leaseToken);
-    const command = { name: 'heartbeat', token, checkpoint: checkpointOf(checkpoint), state } as const;
-    const outcome = await this.commands.execute(new BeatJob(id, command, callOf(request, 'worker'), leaseMs));
-    markReplayed(reply, outcome.replayed);
-    return { leaseExpiresAt: toInstant(outcome.leaseExpiresAt), directive: outcome.directive };
+    return this.calls.answer('heartbeat', id, body, reply);
   }
 
   @Post('progress')
   @HttpCode(200)
   progress(
     @Param('id', { schema: jobId }) id: string,
-    @Body({ schema: bodies.progress }) { leaseToken, reason: _reason, ...counts }: bodies.ProgressBody,
-    @Req() request: FastifyRequest,
+    @Body({ schema: bodies.progress }) body: bodies.ProgressBody,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
-    return this.send(id, { name: 'progress', token: this.tokens.read(id, leaseToken), ...counts }, request, reply);
+    return this.calls.answer('progress', id, body, reply);
   }
 
   @Post('complete')
   @HttpCode(200)
   complete(
     @Param('id', { schema: jobId }) id: string,
-    @Body({ schema: bodies.complete }) { leaseToken, result }: bodies.CompleteBody,
-    @Req() request: FastifyRequest,
+    @Body({ schema: bodies.complete }) body: bodies.CompleteBody,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
-    return this.send(id, { name: 'complete', token: this.tokens.read(id, leaseToken), result }, request, reply);
+    return this.calls.answer('complete', id, body, reply);
   }
 
   @Post('fail')
   @HttpCode(200)
   fail(
     @Param('id', { schema: jobId }) id: string,
-    @Body({ schema: bodies.fail }) { leaseToken, code, message, detail, retryable }: bodies.FailBody,
-    @Req() request: FastifyRequest,
+    @Body({ schema: bodies.fail }) body: bodies.FailBody,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
-    const token = this.tokens.read(id, leaseToken);
-    return this.send(id, { name: 'fail', token, code, message, detail, retryable }, request, reply);
+    return this.calls.answer('fail', id, body, reply);
   }
 
   @Post('throttle')
@@ -81,54 +55,38 @@ export class WorkerCallsController {
   throttle(
     @Param('id', { schema: jobId }) id: string,
     @Body({ schema: bodies.throttle }) body: bodies.ThrottleBody,
-    @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
-    const token = this.tokens.read(id, body.leaseToken);
-    return this.send(id, { name: 'throttle', token, reason: body.reason, ...throttleBy(body) }, request, reply);
+    return this.calls.answer('throttle', id, body, reply);
   }
 
   @Post('wait')
   @HttpCode(200)
   wait(
     @Param('id', { schema: jobId }) id: string,
-    @Body({ schema: bodies.wait }) { leaseToken, reason, detail, until }: bodies.WaitBody,
-    @Req() request: FastifyRequest,
+    @Body({ schema: bodies.wait }) body: bodies.WaitBody,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
-    const token = this.tokens.read(id, leaseToken);
-    return this.send(id, { name: 'wait', token, reason, detail, until }, request, reply);
+    return this.calls.answer('wait', id, body, reply);
   }
 
   @Post('release')
   @HttpCode(200)
   release(
     @Param('id', { schema: jobId }) id: string,
-    @Body({ schema: bodies.release }) { leaseToken, reason }: bodies.ReleaseBody,
-    @Req() request: FastifyRequest,
+    @Body({ schema: bodies.release }) body: bodies.ReleaseBody,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
-    return this.send(id, { name: 'release', token: this.tokens.read(id, leaseToken), reason }, request, reply);
+    return this.calls.answer('release', id, body, reply);
   }
 
   @Post('logs')
   @HttpCode(200)
-  async logs(
+  logs(
     @Param('id', { schema: jobId }) id: string,
-    @Body({ schema: bodies.writeLogs }) { leaseToken, lines }: bodies.WriteLogsBody,
-    @Req() request: FastifyRequest,
+    @Body({ schema: bodies.writeLogs }) body: bodies.WriteLogsBody,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
-    const token = this.tokens.read(id, leaseToken);
-    return answer(reply, await this.commands.execute(new LogJob(id, token, lines, callOf(request, 'worker'))));
-  }
-
-  private async send(
-    id: string,
-    command: JobCommand,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): Promise<wire.CommandAnswer> {
-    return answer(reply, await this.commands.execute(new CommandJob(id, command, callOf(request, 'worker'))));
+    return this.calls.answer('logs', id, body, reply);
   }
 }

@@ -39,6 +39,9 @@ const verifyProjection: Access = {
   rolesFor: ({ repair }) => (repair === true ? administer.roles : verify.roles),
 };
 
+/** Whoever may give one of them: each command is judged by the rule of its own call. */
+const commands: Access = { roles: start.roles };
+
 /** By method and path, as the OpenAPI document has them. What is not here is for `admin` alone, and fails a test. */
 const RULES: Readonly<Record<string, Access | typeof OPEN>> = {
   'POST /v1/jobs': create,
@@ -55,6 +58,7 @@ const RULES: Readonly<Record<string, Access | typeof OPEN>> = {
   'POST /v1/jobs/{id}/resume': command,
   'POST /v1/jobs/{id}/reschedule': command,
   'POST /v1/jobs/{id}/priority': command,
+  'POST /v1/commands': commands,
   'POST /v1/claims': work,
   'POST /v1/jobs/{id}/heartbeat': work,
   'POST /v1/jobs/{id}/progress': work,

@@ -10,9 +10,9 @@ import { Problem, unauthenticated } from '../problem.js';
 import { RequestBody } from '../request-body.js';
 import { type Access, accessTo, OPEN } from './access.js';
 import type { ApiKeys } from './api-keys.js';
-import { type Caller, EVERYBODY, setCaller } from './caller.js';
+import { EVERYBODY, setCaller } from './caller.js';
+import { requireAccess } from './require-access.js';
 import { requireLocal } from './keyless.js';
-import type { Role } from './roles.js';
 
 const HEADER = 'authorization';
 const BEARER = /^bearer +(.+)$/i;
@@ -57,11 +57,6 @@ const bodyOf = ({ body }: FastifyRequest): Readonly<Record<string, unknown>> | u
   }
 };
 
-const requireRole = (caller: Caller, roles: readonly Role[], what: string): void => {
-  if (roles.some((role) => caller.roles.has(role))) return;
-  throw new Problem('forbidden', `key ${caller.id} has none of the roles that may ${what}: ${roles.join(', ')}`);
-};
-
 @Injectable()
 export class KeyGuard implements CanActivate {
   private readonly known = new WeakMap<object, Access | typeof OPEN>();
@@ -93,9 +88,7 @@ export class KeyGuard implements CanActivate {
     if (access === OPEN) return;
     const caller = this.keys.find(secretOf(request));
     if (caller === undefined) throw unauthenticated('this API key is not known');
-    requireRole(caller, access.roles, 'do this');
-    const body = access.rolesFor === undefined ? undefined : bodyOf(request);
-    if (body !== undefined) requireRole(caller, access.rolesFor!(body), 'ask for this');
+    requireAccess(caller, access, access.rolesFor === undefined ? undefined : bodyOf(request));
     setCaller(request, caller);
   }
 

@@ -4,6 +4,7 @@
  */
 import type { AnswerName } from '../answers/components.js';
 import { OPERATOR_CALLS } from './operator-calls.js';
+import { BULK_CALLS } from './bulk-calls.js';
 import { UPKEEP_CALLS } from './upkeep-calls.js';
 
 export const TAGS = {
@@ -66,7 +67,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
     ...byClient(
       'createJobs',
       'Create many jobs',
-      'Up to 1,000 jobs, all or none. An error names its entry: `jobs[3].type`.',
+      'Up to 1,000 jobs, all or none: a list, or a `template` with every combination of the values in `grid`, each merged into its `payload`; the last parameter varies fastest. Jobs that name no `correlationId` share one. An error names its entry: `jobs[3].type`.',
       {
         jobs: [{ type: 'report', payload: { pages: ['a'] } }],
       },
@@ -189,6 +190,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
       lines: [{ level: 'info', message: 'page a is done' }],
     },
   ),
+  ...BULK_CALLS,
   'GET /v1/jobs/{id}/events': question(
     'jobEvents',
     'History',

@@ -95,11 +95,30 @@ export const count = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 export const durationMs = (min: number, max = MAX_REQUEST_DURATION_MS) =>
   wholeNumberWhere(`whole milliseconds from ${min} to ${max}`, min, max);
 
+const VALUE_TEXT = `at most ${MAX_VALUE_BYTES} bytes of JSON`;
+
 /** Any JSON value of bounded size. */
 export const jsonValue = z.custom<Value>().superRefine((value, context) => {
   if (!exceedsJsonBytes(value, MAX_VALUE_BYTES)) return;
-  context.addIssue(issueOf('payload_too_large', `must be at most ${MAX_VALUE_BYTES} bytes of JSON`, undefined));
+  context.addIssue(issueOf('payload_too_large', `must be ${VALUE_TEXT}`, undefined));
 });
+
+/** Members of a JSON object. */
+export type Members = Readonly<Record<string, Value>>;
+
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A JSON object of bounded size. */
+export const jsonObject = z
+  .custom<Members>()
+  .superRefine((value, context) => {
+    if (!isObject(value))
+      context.addIssue({ code: 'custom', message: 'must be an object', input: value, continue: false });
+    else if (exceedsJsonBytes(value, MAX_VALUE_BYTES))
+      context.addIssue(issueOf('payload_too_large', `must be ${VALUE_TEXT}`, undefined));
+  })
+  .meta({ type: 'object' });
 
 const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/i;
 const INSTANT_TEXT = 'a time of RFC 3339, as 2026-01-31T12:00:00.000Z';

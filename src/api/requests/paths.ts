@@ -2,12 +2,12 @@
 import { z } from 'zod';
 import { name } from './fields.js';
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+export const JOB_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The id of a job, in lower case. */
 export const jobId = z
   .string()
-  .regex(UUID)
+  .regex(JOB_ID)
   .transform((id) => id.toLowerCase())
   .meta({ format: 'uuid' });
 

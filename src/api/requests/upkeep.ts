@@ -11,7 +11,7 @@ const waitMs = durationMs(0, MAX_WAIT_MS).default(30_000);
 const POSITION = 'a position: decimal digits';
 const HASH = 'a hash: 64 hexadecimal digits';
 
-export const projectionName = z.string().regex(/^[a-z-]{1,60}$/);
+export const projectionName = z.string().regex(/^[a-z_-]{1,60}$/);
 export const upkeepId = z.uuid();
 
 /** `POST /v1/admin/projections/{name}/rebuild`. */

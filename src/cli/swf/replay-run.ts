@@ -66,7 +66,8 @@ export class ReplayRun {
     this.#killAfter = args.faults ? killAfter(jobs) : null;
     this.#longest = jobs.reduce((most, { run, wait }) => Math.max(most, run + wait), 0);
     const room = (): number => this.#room();
-    this.#submitter = new Submitter(jobs, { ...args, client, queue: this.queue, clock: this.clock, room });
+    const { signal } = this.#over;
+    this.#submitter = new Submitter(jobs, { ...args, client, queue: this.queue, clock: this.clock, signal, room });
   }
 
   get workedMs(): number {

@@ -16,6 +16,8 @@ export interface SubmitterOptions {
   readonly queue: string;
   readonly leaseMs: number;
   readonly clock: ReplayClock;
+  /** Ends calls that are under way: a service that has gone would be asked for minutes. */
+  readonly signal: AbortSignal;
   /** Whether so many more jobs may be submitted now. */
   readonly room: () => number;
 }
@@ -107,7 +109,7 @@ export class Submitter {
   }
 
   #startCancels(): void {
-    while (this.#cancelling < CANCELS_AT_ONCE && this.#cancels.length > 0) {
+    while (!this.options.signal.aborted && this.#cancelling < CANCELS_AT_ONCE && this.#cancels.length > 0) {
       this.#cancelling += 1;
       void this.#cancel(this.#cancels.shift()!).finally(() => {
         this.#cancelling -= 1;
@@ -118,7 +120,8 @@ export class Submitter {
 
   async #cancel(jobId: string): Promise<void> {
     try {
-      await this.options.client.cancel(jobId, { reason: 'cancelled in the log' });
+      const { client, signal } = this.options;
+      await client.cancel(jobId, { reason: 'cancelled in the log' }, { signal });
     } catch (error) {
       // What somebody else did to the job is found by the comparison.
       if (error instanceof ProblemError && !(error instanceof UnavailableError)) return;
