@@ -27,9 +27,15 @@ export const grid = z
       context.addIssue({ code: 'custom', message, path: [...path], input: value, continue: false });
       return undefined;
     };
-    if (!isObject(value)) { issue(`must be ${GRID_TEXT}`); return; }
+    if (!isObject(value)) {
+      issue(`must be ${GRID_TEXT}`);
+      return;
+    }
     const axes = Object.entries(value);
-    if (axes.length === 0) { issue('must have at least 1 parameter'); return; }
+    if (axes.length === 0) {
+      issue('must have at least 1 parameter');
+      return;
+    }
     const wrong = axes.filter(([name, values]) => name === '' || name.length > MAX_PARAMETER || !isList(values));
     for (const [name] of wrong)
       issue(`must be a list of at least 1 value, named with 1–${MAX_PARAMETER} characters`, [name]);
