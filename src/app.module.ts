@@ -35,7 +35,8 @@ import { JobReader } from './api/job-reader.js';
 import type { ApiKeys } from './api/keys/api-keys.js';
 import { KeyGuard } from './api/keys/key.guard.js';
 import { LedgerMetrics } from './api/ledger-metrics.js';
-import { API_KEYS, CLOCK, EVENT_STORE, JOB_ROWS, LEASES, SETTINGS } from './api/ports.js';
+import { API_KEYS, CLOCK, EVENT_STORE, JOB_ROWS, LEASES, POOLS, SETTINGS } from './api/ports.js';
+import { ProcessMetrics } from './api/process-metrics.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { QueryGuard } from './api/query.guard.js';
 import { Readiness } from './api/readiness.js';
@@ -51,6 +52,7 @@ import { COMMAND_HANDLERS } from './commands/handlers.js';
 import { JobLogs } from './commands/job-logs.js';
 import { LeaseTokens } from './commands/lease-token.js';
 import { Ledger } from './commands/ledger.js';
+import { Pipeline } from './commands/pipeline.js';
 import type { Duty } from './config.js';
 import { CounterQueries } from './projections/counters/counter-queries.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
@@ -63,6 +65,7 @@ import { Upkeep } from './projections/upkeep/upkeep.js';
 import { REAP, ReapJobHandler } from './reaper/reap.handler.js';
 import { Reaper } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
+import { metered } from './metered.js';
 import { Telemetry } from './telemetry.js';
 import { openService, type Service, type ServiceOptions } from './service.js';
 
@@ -98,6 +101,8 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [LeaseTokens, ({ tokens }) => tokens],
   [JobLogs, ({ reads }) => reads.logs],
   [Ledger, ({ ledger }) => ledger],
+  [Pipeline, ({ pipeline }) => pipeline],
+  [POOLS, ({ pools }) => pools],
   [Reaper, ({ reaper }) => reaper],
   [ReaperWatch, ({ watch }) => watch],
   [JobQueries, ({ reads }) => reads.jobs],
@@ -122,6 +127,7 @@ export interface AppOptions {
   readonly settings: wire.ConfigView;
   /** Null: nobody needs a key. */
   readonly keys: ApiKeys | null;
+  readonly telemetry: Telemetry;
 }
 
 @Module({})
@@ -140,7 +146,8 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
     });
   }
 
-  static for({ service, run, shutdown, settings, keys }: AppOptions): DynamicModule {
+  static for({ service, run, shutdown, settings, keys, telemetry }: AppOptions): DynamicModule {
+    const counted = metered(service, telemetry);
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
@@ -151,17 +158,18 @@ export class AppModule implements OnApplicationBootstrap, OnModuleDestroy, OnApp
           inject: [CommandBus],
           useFactory: (commands: CommandBus) =>
             openService({
-              ...service,
-              reaper: { ...service.reaper, execute: (command) => commands.execute(command) },
+              ...counted,
+              reaper: { ...counted.reaper, execute: (command) => commands.execute(command) },
             }),
         },
+        { provide: Telemetry, useValue: telemetry },
         { provide: RUN, useValue: run },
         { provide: Shutdown, useValue: shutdown },
         { provide: SETTINGS, useValue: settings },
         { provide: API_KEYS, useValue: keys },
         ...PARTS.map(([provide, part]) => ({ provide, inject: [SERVICE], useFactory: part })),
         ...[...COMMAND_HANDLERS, ReapJobHandler, CommandMeter],
-        ...[EndOfRun, Freshness, JobList, JobReader, LedgerMetrics, Readiness, Telemetry],
+        ...[EndOfRun, Freshness, JobList, JobReader, LedgerMetrics, ProcessMetrics, Readiness],
         ...[CounterStream, JobStreams, LogStreams],
         JobCalls,
         BulkCommands,

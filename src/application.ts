@@ -5,9 +5,10 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createHttpAdapter } from './api/http-server.js';
 import { NOT_BUILT } from './api/not-built.js';
 import { serveOpenApi } from './api/openapi.js';
+import { Telemetry } from './telemetry.js';
 import { AppModule, type AppOptions } from './app.module.js';
 
-export interface ApplicationOptions extends AppOptions {
+export interface ApplicationOptions extends Omit<AppOptions, 'telemetry'> {
   /** Of the program, for its OpenAPI document. */
   readonly version: string;
   readonly logger: LoggerService;
@@ -20,12 +21,14 @@ export interface ApplicationOptions extends AppOptions {
 export const createApplication = async (options: ApplicationOptions): Promise<NestFastifyApplication> => {
   const { version, logger, shutdown, run } = options;
   const servesApi = run.includes('api');
+  const telemetry = new Telemetry();
   const adapter = createHttpAdapter({
+    telemetry,
     isDraining: () => shutdown.begun,
     // Another process of the installation has the paths, so nothing is planned here.
     notBuilt: servesApi ? NOT_BUILT : [],
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.for(options), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.for({ ...options, telemetry }), adapter, {
     abortOnError: false,
     logger,
   });

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { PostgresAnswers } from './commands/answers.js';
-import { BatchSteps } from './commands/batch.js';
+import { type BatchDependencies, BatchSteps } from './commands/batch.js';
 import { Claims } from './commands/claims.js';
 import { Contexts } from './commands/contexts.js';
 import type { Outcome } from './commands/envelope.js';
@@ -71,6 +71,8 @@ export interface ServiceOptions {
     /** How its commands are sent; default: straight to the pipeline. */
     readonly execute?: (command: ReapJob) => Promise<Outcome>;
   };
+  /** Told of each append: how many commands it wrote, and how long it took; default nobody. */
+  readonly onBatch?: BatchDependencies['onBatch'];
   /** Told of projections that fail, and of readers of the log's end; default nobody. */
   readonly projectionLog?: ProjectionLog & {
     readonly tailFailed: (error: unknown) => void;
@@ -104,6 +106,8 @@ export interface Reads {
 /** What runs in a process. */
 export interface Service {
   readonly pool: pg.Pool;
+  /** All of the process's, by what they are for. */
+  readonly pools: Readonly<Record<'commands' | 'reads' | 'upkeep', pg.Pool>>;
   readonly store: EventStore;
   readonly clock: DatabaseClock;
   readonly tokens: LeaseTokens;
@@ -144,7 +148,7 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, c
   const states = new JobStates(store, rows, undefined, (jobId) => damage.note(jobId));
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
-  const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts }), options);
+  const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts, onBatch: options.onBatch }), options);
   const claims = new Claims(store, answers, reservations, states, rows, pipeline, options.maxPending);
   const heartbeats = new Heartbeats(leases, options.maxPending);
   const ledger = new Ledger({
@@ -159,7 +163,7 @@ const UPKEEP_CONNECTIONS = 4;
 /** An `analyze` of a large table takes longer than any statement that somebody waits for, ms. */
 const UPKEEP_STATEMENT_MS = 120_000;
 
-const NO_LOG = {
+export const NO_LOG = {
   failed: () => undefined,
   parked: () => undefined,
   tailFailed: () => undefined,
@@ -204,7 +208,7 @@ const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, 
     await own?.close();
     await pool.end();
   };
-  return { upkeep, close };
+  return { upkeep, close, pool };
 };
 
 const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Reads => {
@@ -261,7 +265,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const projections = [ofRows, COUNTERS];
   const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
   const reads = readsOf(options, readPool, reading);
-  const { upkeep, close: closeUpkeep } = upkeepOf(options, sweeps.instanceId, store, projections);
+  const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, sweeps.instanceId, store, projections);
   for (const duty of duties) duty.start();
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
@@ -280,8 +284,9 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     await Promise.all([pool.end(), readPool.end()]);
   };
   const watch = new ReaperWatch({ ...judging, rows: reads.rows }, intervalMs);
+  const pools = { commands: pool, reads: readPool, upkeep: upkeepPool };
   return {
-    ...{ pool, store, clock, tokens, contexts, ...commands, ...following, upkeep, reads, reaper, watch, reap },
+    ...{ pool, pools, store, clock, tokens, contexts, ...commands, ...following, upkeep, reads, reaper, watch, reap },
     drain,
     close,
   };

@@ -9,7 +9,8 @@ import { canonicalJson } from '../event-store/canonical-json.js';
 import type * as wire from './contract.js';
 import { onlyJobsOf } from './keys/access.js';
 import { callerOf } from './keys/caller.js';
-import { idempotencyKey, ifMatch, traceparent } from './requests/headers.js';
+import { traceOf } from './request-watch.js';
+import { idempotencyKey, ifMatch } from './requests/headers.js';
 import { RequestBody } from './request-body.js';
 
 /** Stands for the worker until the job says who holds the lease. */
@@ -61,7 +62,7 @@ const originOf = (request: FastifyRequest, type: ActorType, asking: Asking): Ori
   actor: { type, id: type === 'worker' ? UNKNOWN_WORKER : callerOf(request).id },
   commandId: asking.key ?? v7(),
   correlationId: null,
-  traceparent: traceparent(request.headers),
+  traceparent: traceOf(request),
   reason: reasonOf(asking),
 });
 

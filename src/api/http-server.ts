@@ -11,8 +11,10 @@ import { NOT_BUILT, type NotBuiltRoute } from './not-built.js';
 import { notFound, payloadTooLarge, Problem, unavailable, unsupportedMediaType, validationFailed } from './problem.js';
 import { problemOf } from './problem-of.js';
 import { sendProblem } from './problem.filter.js';
+import type { Telemetry } from '../telemetry.js';
 import { RequestBody } from './request-body.js';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.js';
+import { watchRequests } from './request-watch.js';
 import { RouteTable } from './route-table.js';
 
 export interface HttpServerOptions {
@@ -22,6 +24,8 @@ export interface HttpServerOptions {
   readonly isDraining?: () => boolean;
   /** Default `NOT_BUILT`. */
   readonly notBuilt?: readonly NotBuiltRoute[];
+  /** Told of every answer. Default nobody. */
+  readonly telemetry?: Telemetry;
 }
 
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -164,6 +168,7 @@ export const createHttpAdapter = (options: HttpServerOptions = {}): FastifyAdapt
   adapter.watchConnections();
   const instance: FastifyInstance = adapter.getInstance();
   instance.addHook('onRoute', ({ method, url }) => routes.add([method].flat(), url));
+  watchRequests(instance, options.telemetry);
   refuseEarly(instance, routes, maxBodyBytes, isDraining);
   readBodies(instance, maxBodyBytes);
   return adapter;

@@ -1,15 +1,19 @@
 /** What the log counts, as metrics: read when somebody looks, so that every process of an installation says the same. */
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge } from 'prom-client';
 import { CounterQueries, type CounterTotals } from '../projections/counters/counter-queries.js';
 import { ProjectionWatch } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
+import type { Leases } from '../leases/leases.js';
+import { LEASES } from './ports.js';
+import { Readiness } from './readiness.js';
 import { Telemetry } from '../telemetry.js';
 import { within } from './within.js';
 
 /** A scrape has a time limit of its own, 10 s as a rule. */
 const READ_MS = 3_000;
 const MS_PER_SECOND = 1_000;
+const STATUSES = ['ok', 'degraded', 'unavailable'] as const;
 
 /** Counts of the log without labels. */
 type Total = keyof { [Name in keyof CounterTotals as CounterTotals[Name] extends number ? Name : never]: 0 };
@@ -38,6 +42,10 @@ export class LedgerMetrics {
   private readonly events: Counter;
   private readonly reaped: Counter;
   private readonly jobs: Gauge<'status'>;
+  private readonly sweeps: Counter;
+  private readonly lastSweep: Gauge;
+  private readonly leasesHeld: Gauge;
+  private readonly ready: Gauge<'status'>;
   private readonly mostOverdue: Gauge;
   private readonly lagEvents: Gauge<'projection'>;
   private readonly lagSeconds: Gauge<'projection'>;
@@ -47,6 +55,8 @@ export class LedgerMetrics {
     private readonly counters: CounterQueries,
     private readonly projections: ProjectionWatch,
     private readonly reaper: ReaperWatch,
+    private readonly readiness: Readiness,
+    @Inject(LEASES) private readonly leases: Leases,
   ) {
     const registers = [telemetry.registry];
     const log = new LogCounters(telemetry);
@@ -62,6 +72,23 @@ export class LedgerMetrics {
     this.events = log.add('jobledger_events_total', 'Events in the log', ['type']);
     this.reaped = log.add('jobledger_jobs_reaped_total', 'Attempts that a rule ended or took back', ['rule']);
     this.jobs = new Gauge({ name: 'jobledger_jobs', help: 'Jobs by status', labelNames: ['status'], registers });
+    this.sweeps = new Counter({
+      name: 'jobledger_sweeps_total',
+      help: 'Sweeps of the reaper, of all processes; those by hand do not count',
+      registers,
+    });
+    this.lastSweep = new Gauge({
+      name: 'jobledger_last_sweep_timestamp_seconds',
+      help: 'When the last sweep ended, of all processes, in seconds since 1970; 0 when there was none',
+      registers,
+    });
+    this.leasesHeld = new Gauge({ name: 'jobledger_leases_held', help: 'Leases that workers hold', registers });
+    this.ready = new Gauge({
+      name: 'jobledger_ready',
+      help: '1 at the status that /health/ready of this process tells, 0 at the others',
+      labelNames: ['status'],
+      registers,
+    });
     this.mostOverdue = new Gauge({
       name: 'jobledger_most_overdue_seconds',
       help: 'Age of the most overdue job that nobody has reaped; 0 when there is none',
@@ -83,7 +110,13 @@ export class LedgerMetrics {
 
   /** In the text format of Prometheus. While the database is away, what it counts is as it was last seen. */
   async render(): Promise<{ readonly contentType: string; readonly text: string }> {
-    await Promise.all([this.readCounters(), this.readProjections(), this.readReaper()]);
+    await Promise.all([
+      this.readCounters(),
+      this.readProjections(),
+      this.readReaper(),
+      this.readLeases(),
+      this.readReadiness(),
+    ]);
     const { registry } = this.telemetry;
     return { contentType: registry.contentType, text: await registry.metrics() };
   }
@@ -109,6 +142,21 @@ export class LedgerMetrics {
 
   private async readReaper(): Promise<void> {
     const status = await within(READ_MS, this.reaper.status());
-    if (status !== undefined) this.mostOverdue.set(status.mostOverdueMs / MS_PER_SECOND);
+    if (status === undefined) return;
+    this.mostOverdue.set(status.mostOverdueMs / MS_PER_SECOND);
+    this.sweeps.reset();
+    this.sweeps.inc(status.sweeps);
+    this.lastSweep.set(status.lastSweepAt === null ? 0 : Date.parse(status.lastSweepAt) / MS_PER_SECOND);
+  }
+
+  private async readLeases(): Promise<void> {
+    const held = await within(READ_MS, this.leases.held());
+    if (held !== undefined) this.leasesHeld.set(held);
+  }
+
+  /** Tells it too when the database is away: each check has a time limit. */
+  private async readReadiness(): Promise<void> {
+    const now = (await this.readiness.check()).status;
+    for (const status of STATUSES) this.ready.set({ status }, status === now ? 1 : 0);
   }
 }

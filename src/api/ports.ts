@@ -3,6 +3,8 @@ export const EVENT_STORE = Symbol('EventStore');
 export const CLOCK = Symbol('Clock');
 export const JOB_ROWS = Symbol('JobRows');
 export const LEASES = Symbol('Leases');
+/** Pools of connections to the database, by name. */
+export const POOLS = Symbol('Pools');
 /** `ConfigView`: every setting in force, secrets redacted. */
 export const SETTINGS = Symbol('Settings');
 /** `ApiKeys`, or null: nobody needs a key. */

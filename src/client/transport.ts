@@ -38,13 +38,18 @@ export interface ClientOptions {
   /** Default the global one. */
   readonly fetch?: typeof globalThis.fetch;
   readonly retry?: RetryOptions;
+  /**
+   * Asked at each call, a worker's own too, for the `traceparent` (W3C Trace Context) to send; undefined: none. A request
+   * that carries the commands of several calls (`batch`) has none.
+   */
+  readonly traceparent?: (() => string | undefined) | undefined;
   /** Commands on jobs that are on their way together go in one request; those of a `Worker` too. Default: each alone. */
   readonly batch?: BatchOptions | undefined;
   /** For tests. Default the system's. */
   readonly clock?: Clock;
 }
 
-const OPTIONS: readonly (keyof ClientOptions)[] = ['baseUrl', 'apiKey', 'fetch', 'retry', 'batch', 'clock'];
+const OPTIONS: readonly (keyof ClientOptions)[] = ['baseUrl', 'apiKey', 'fetch', 'retry', 'traceparent', 'batch', 'clock'];
 const RETRY_OPTIONS: readonly (keyof RetryOptions)[] = ['deadlineMs', 'timeoutMs', 'initialMs', 'maxMs'];
 const LONGEST_MS = 2_147_483_647;
 /** An empty variable is no key, and a line break at its end would be refused by `fetch`, with the key in the message. */
@@ -56,7 +61,7 @@ const checkClientOptions = (options: ClientOptions): void => {
     refuse('options of a JobledgerClient', 'an object', options);
   }
   requireKnown('a JobledgerClient', options, OPTIONS);
-  const { baseUrl, apiKey, retry = {}, batch = {} } = options;
+  const { baseUrl, apiKey, traceparent, retry = {}, batch = {} } = options;
   // `localhost:8080` is a URL too: of the protocol `localhost`.
   if (!URL.canParse(String(baseUrl)) || !/^https?:$/.test(new URL(baseUrl).protocol)) {
     refuse('baseUrl', 'an http or https URL as in http://127.0.0.1:8080', baseUrl);
@@ -64,6 +69,9 @@ const checkClientOptions = (options: ClientOptions): void => {
   // Not `refuse`, which would show it.
   if (apiKey !== undefined && (typeof (apiKey as unknown) !== 'string' || !HEADER_TEXT.test(apiKey))) {
     throw new RangeError('apiKey: text of visible ASCII characters, without spaces around it; it is not shown here');
+  }
+  if (traceparent !== undefined && typeof (traceparent as unknown) !== 'function') {
+    refuse('traceparent', 'a function that gives one, or undefined', traceparent);
   }
   requireKnown('retry', retry, RETRY_OPTIONS);
   requireWhole('retry.deadlineMs', retry.deadlineMs, 0, LONGEST_MS);
@@ -111,6 +119,7 @@ export class Transport {
   /** Without a slash at its end. */
   readonly baseUrl: string;
   readonly #apiKey: string | undefined;
+  readonly #traceparent: (() => string | undefined) | undefined;
   readonly #fetch: typeof globalThis.fetch;
   readonly #retry: Required<RetryOptions>;
   readonly #batches: CommandBatches | undefined;
@@ -120,6 +129,7 @@ export class Transport {
     checkClientOptions(options);
     this.baseUrl = new URL(options.baseUrl).href.replace(/\/+$/, '');
     this.#apiKey = options.apiKey;
+    this.#traceparent = options.traceparent;
     const fetch = options.fetch ?? globalThis.fetch;
     this.#fetch = (url, init) => fetch(url, init);
     const { deadlineMs = 60_000, timeoutMs = 10_000, initialMs = 100, maxMs = 5_000 } = options.retry ?? {};
@@ -167,17 +177,12 @@ export class Transport {
   }
 
   /** Built before the first try, so that what can never be sent is thrown instead of repeated. */
-  #request({
-    method,
-    path,
-    query,
-    headers,
-    body,
-    text = body === undefined ? undefined : JSON.stringify(body),
-    idempotencyKey,
-  }: Call): [string, RequestInit] {
+  #request(call: Call, traceparent: string | null = this.#traceparent?.() ?? null): [string, RequestInit] {
+    const { method, path, query, headers, body, idempotencyKey } = call;
+    const { text = body === undefined ? undefined : JSON.stringify(body) } = call;
     const sent = new Headers({ accept: 'application/json' });
     if (this.#apiKey !== undefined) sent.set('authorization', `Bearer ${this.#apiKey}`);
+    if (traceparent !== null) sent.set('traceparent', traceparent);
     if (idempotencyKey !== undefined) sent.set('idempotency-key', idempotencyKey);
     for (const [name, value] of Object.entries(headers ?? {})) if (value !== undefined) sent.set(name, value);
     const url = `${this.baseUrl}${path}${queryString(query)}`;
@@ -187,7 +192,7 @@ export class Transport {
   }
 
   async #sendTogether(commands: string, signal: AbortSignal): Promise<Answer> {
-    const [url, init] = this.#request({ method: 'POST', path: '/v1/commands', text: commands });
+    const [url, init] = this.#request({ method: 'POST', path: '/v1/commands', text: commands }, null);
     return readAnswer(await this.#fetch(url, { ...init, signal }), []);
   }
 

@@ -65,7 +65,12 @@ export interface BatchDependencies {
   readonly states: JobStates;
   readonly verification: Verification;
   readonly contexts: Contexts;
+  /** Told of each append. */
+  readonly onBatch?: ((commands: number, appendMs: number) => void) | undefined;
 }
+
+const commandsOf = (planned: readonly Planned[]): number =>
+  planned.reduce((sum, { entry }) => sum + entry.group.members.length, 0);
 
 export class BatchSteps {
   constructor(private readonly on: BatchDependencies) {}
@@ -87,6 +92,7 @@ export class BatchSteps {
       requests.push(...toRequests(entry, verdicts, first));
       planned.push({ entry, verdicts, first, requests: requests.length - first });
     }
+    const began = performance.now();
     const results =
       requests.length === 0
         ? []
@@ -95,6 +101,7 @@ export class BatchSteps {
             for (const id of batch.jobs) this.on.states.forget(id);
             throw error;
           });
+    if (requests.length > 0) this.on.onBatch?.(commandsOf(planned), performance.now() - began);
     for (const plan of planned) {
       const own = results.slice(plan.first, plan.first + plan.requests);
       const isPart = plan.entry.group.dropRefused && own.some((result) => result.ok);

@@ -1,7 +1,9 @@
 /** Counts commands by what came of them. */
 import { Injectable } from '@nestjs/common';
+import { SpanStatusCode } from '@opentelemetry/api';
 import { Telemetry } from '../telemetry.js';
-import { Refused, type Outcome } from './envelope.js';
+import { beginSpan } from '../tracing.js';
+import { Refused, type Origin, type Outcome } from './envelope.js';
 import {
   DeadlineExceeded,
   IdempotencyKeyReused,
@@ -31,22 +33,33 @@ export const successOf = ({ events, replayed }: Outcome): Success =>
 export class CommandMeter {
   constructor(private readonly telemetry: Telemetry) {}
 
-  /** Runs a command and counts it, `times` at once. */
-  async measure<Answer>(
+  /** Runs a command under a span, which its events name, and counts it, `times` at once. */
+  async measure<Asked extends { readonly origin: Origin }, Answer>(
     command: string,
-    run: () => Promise<Answer>,
+    call: Asked,
+    run: (call: Asked) => Promise<Answer>,
     success: (answer: Answer) => Success,
     times = 1,
   ): Promise<Answer> {
+    const { span, traceparent } = beginSpan(`command ${command}`, call.origin.traceparent);
+    let outcome = 'error';
     try {
-      const answer = await run();
-      this.telemetry.commands.inc({ command, outcome: success(answer) }, times);
+      const answer = await run(withTrace(call, traceparent));
+      outcome = success(answer);
       return answer;
     } catch (error) {
       const code = codeOf(error);
       if (code !== undefined) this.telemetry.refused.inc({ code });
-      this.telemetry.commands.inc({ command, outcome: code === undefined ? 'error' : 'refused' }, times);
+      if (code === undefined) span.setStatus({ code: SpanStatusCode.ERROR });
+      outcome = code === undefined ? 'error' : 'refused';
       throw error;
+    } finally {
+      this.telemetry.commands.inc({ command, outcome }, times);
+      span.setAttributes({ 'jobledger.command': command, 'jobledger.outcome': outcome });
+      span.end();
     }
   }
 }
+
+const withTrace = <Asked extends { readonly origin: Origin }>(call: Asked, traceparent: string | null): Asked =>
+  traceparent === call.origin.traceparent ? call : { ...call, origin: { ...call.origin, traceparent } };

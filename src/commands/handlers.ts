@@ -14,7 +14,7 @@ class CreateJobHandler implements ICommandHandler<CreateJob> {
   ) {}
 
   execute({ job, call }: CreateJob): Promise<Outcome> {
-    return this.meter.measure('create', async () => (await this.ledger.create([job], call))[0]!, successOf);
+    return this.meter.measure('create', call, async (traced) => (await this.ledger.create([job], traced))[0]!, successOf);
   }
 }
 
@@ -26,7 +26,7 @@ class CommandJobHandler implements ICommandHandler<CommandJob> {
   ) {}
 
   execute({ jobId, command, call, leaseMs }: CommandJob): Promise<Outcome> {
-    return this.meter.measure(command.name, () => this.ledger.execute(jobId, command, call, leaseMs), successOf);
+    return this.meter.measure(command.name, call, (traced) => this.ledger.execute(jobId, command, traced, leaseMs), successOf);
   }
 }
 
@@ -38,7 +38,7 @@ class BeatJobHandler implements ICommandHandler<BeatJob> {
   ) {}
 
   execute({ jobId, command, call, leaseMs }: BeatJob): Promise<HeartbeatOutcome> {
-    return this.meter.measure('heartbeat', () => this.ledger.heartbeat(jobId, command, call, leaseMs), successOf);
+    return this.meter.measure('heartbeat', call, (traced) => this.ledger.heartbeat(jobId, command, traced, leaseMs), successOf);
   }
 }
 
@@ -52,7 +52,8 @@ class ClaimJobsHandler implements ICommandHandler<ClaimJobs> {
   execute({ request }: ClaimJobs): Promise<readonly ClaimedJob[]> {
     return this.meter.measure(
       'claim',
-      () => this.ledger.claim(request),
+      request,
+      (traced) => this.ledger.claim(traced),
       ([first]) => (first === undefined ? 'empty' : successOf(first.outcome)),
     );
   }
@@ -68,7 +69,8 @@ class LogJobHandler implements ICommandHandler<LogJob> {
   execute({ jobId, token, lines, call }: LogJob): Promise<Outcome> {
     return this.meter.measure(
       'logs',
-      () => this.ledger.log(jobId, token, lines, call),
+      call,
+      (traced) => this.ledger.log(jobId, token, lines, traced),
       ({ replayed }) => (replayed ? 'replayed' : 'done'),
     );
   }

@@ -60,6 +60,8 @@ export interface Leases {
   nextDeadline(after: number): Promise<number | null>;
   /** What passed its deadline for certain: nobody holds it, or its lease lapsed. */
   overdue(now: number): Promise<{ readonly count: number; readonly oldest: number | null }>;
+  /** Leases that a worker has, lapsed ones that nobody ended included. */
+  held(): Promise<number>;
   /** Deadlines that passed although the lease lives: only the job says whether a rule is due. */
   silent(now: number, limit: number): Promise<readonly DueLease[]>;
   /** Makes every deadline due, so that each is judged by the policy in force and armed anew. */

@@ -171,6 +171,14 @@ export class PostgresLeases implements Leases {
     return { count: Number(rows[0]?.count ?? 0), oldest: ms(rows[0]?.oldest ?? null) };
   }
 
+  async held(): Promise<number> {
+    const { rows } = await this.pool.query<{ count: string }>({
+      name: 'leases-held',
+      text: 'select count(*) as count from jobledger.leases where worker_id is not null',
+    });
+    return Number(rows[0]?.count ?? 0);
+  }
+
   async silent(now: number, limit: number): Promise<readonly DueLease[]> {
     const { rows } = await this.pool.query<LeaseRecord>({
       name: 'leases-silent',

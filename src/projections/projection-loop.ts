@@ -13,6 +13,7 @@ import { applyPage, LeftToNewer } from './apply-page.js';
 import { checkpointAt, VersionMismatch, verifyCheckpoint, type Checkpoint, type Checkpoints } from './checkpoint.js';
 import { describeError, type ParkedStream } from './parked.js';
 import type { Projection } from './projection.js';
+import { beginSpan, linksTo } from '../tracing.js';
 import { Wake } from './wake.js';
 
 export interface ProjectionLog {
@@ -136,9 +137,18 @@ export class ProjectionLoop {
     const { projection, options, on } = this;
     const to = await checkpointAt(on.store, page, from);
     const step = { from: from.position, to, events: page.events, leadMs: options.leadMs };
-    const parked = await applyPage({ ...on, projection }, step);
-    parked?.forEach((stream) => on.log.parked(projection.name, stream));
-    return parked === undefined ? undefined : to;
+    const { span } = beginSpan(`project ${projection.name}`, null);
+    if (span.isRecording()) {
+      span.setAttributes({ 'jobledger.projection': projection.name, 'jobledger.events': page.events.length });
+      span.addLinks(linksTo(page.events.map(({ metadata }) => metadata['traceparent'])));
+    }
+    try {
+      const parked = await applyPage({ ...on, projection }, step);
+      parked?.forEach((stream) => on.log.parked(projection.name, stream));
+      return parked === undefined ? undefined : to;
+    } finally {
+      span.end();
+    }
   }
 
   /**

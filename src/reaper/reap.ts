@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Outcome } from '../commands/envelope.js';
 import type { Pipeline } from '../commands/pipeline.js';
+import { beginSpan } from '../tracing.js';
 import { v7 } from '../commands/uuid.js';
 import type { ReapJob } from './reap.saga.js';
 
@@ -13,9 +14,14 @@ export const reapWith =
   (pipeline: Pipeline, instanceId: string) =>
   async ({ jobId, command, beats, revision, reason }: ReapJob): Promise<Outcome> => {
     const actor = { type: 'reaper', id: instanceId } as const;
-    const origin = { actor, commandId: v7(), correlationId: null, traceparent: null, reason };
+    const { span, traceparent } = beginSpan('reap', null, { attributes: { 'jobledger.job_id': jobId } });
+    const origin = { actor, commandId: v7(), correlationId: null, traceparent, reason };
     const member = { jobId, command, origin, ifMatch: revision, onlyJobsOf: null, leaseMs: null, fenceBeats: beats };
     const deadline = performance.now() + REAP_TIMEOUT_MS;
     const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true as const };
-    return (await pipeline.submit(group, 0))[0] as Outcome;
+    try {
+      return (await pipeline.submit(group, 0))[0] as Outcome;
+    } finally {
+      span.end();
+    }
   };

@@ -197,6 +197,10 @@ export class LeasesTable implements Leases {
     return Promise.resolve({ count: rows.length, oldest });
   }
 
+  held(): Promise<number> {
+    return Promise.resolve([...this.rows.values()].filter(({ workerId }) => workerId !== null).length);
+  }
+
   silent(now: number, limit: number): Promise<readonly DueLease[]> {
     const rows = this.armed().filter(({ deadlineAt, expiresAt }) => deadlineAt < now && (expiresAt ?? 0) >= now);
     return Promise.resolve(rows.sort(byDeadline).slice(0, limit).map(toDue));

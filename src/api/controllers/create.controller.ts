@@ -55,7 +55,8 @@ export class CreateController {
     const call = callOf(request);
     const outcomes = await this.meter.measure(
       'create',
-      () => this.ledger.create(made, { ...call, bytes: Math.max(call.bytes, bytes) }),
+      { ...call, bytes: Math.max(call.bytes, bytes) },
+      (traced) => this.ledger.create(made, traced),
       ([first]) => successOf(first!),
       made.length,
     );
