@@ -148,7 +148,10 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, c
   const states = new JobStates(store, rows, undefined, (jobId) => damage.note(jobId));
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
-  const pipeline = new Pipeline(new BatchSteps({ store, states, verification, contexts, onBatch: options.onBatch }), options);
+  const pipeline = new Pipeline(
+    new BatchSteps({ store, states, verification, contexts, onBatch: options.onBatch }),
+    options,
+  );
   const claims = new Claims(store, answers, reservations, states, rows, pipeline, options.maxPending);
   const heartbeats = new Heartbeats(leases, options.maxPending);
   const ledger = new Ledger({

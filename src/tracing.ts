@@ -4,8 +4,10 @@
  * append is made of many requests and a projection reads events of a process that may be gone.
  */
 import {
+  INVALID_SPAN_CONTEXT,
   isSpanContextValid,
   type Link,
+  ProxyTracerProvider,
   ROOT_CONTEXT,
   type Span,
   type SpanContext,
@@ -25,6 +27,16 @@ const MAX_LINKS = 128;
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/;
 
 const tracer = trace.getTracer('jobledger');
+const NOBODYS_SPAN = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
+let isHeard = false;
+
+/** Whether an SDK has registered: then it stays. To ask costs 0.1 µs, a span that nobody hears with a parent 1.7 µs. */
+const hasListener = (): boolean => {
+  if (isHeard) return true;
+  const provider = trace.getTracerProvider();
+  isHeard = !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer('jobledger') !== undefined;
+  return isHeard;
+};
 
 const contextOf = (traceparent: string): SpanContext | undefined => {
   const [, traceId = '', spanId = '', flags = '00'] = TRACEPARENT.exec(traceparent) ?? [];
@@ -35,8 +47,12 @@ const contextOf = (traceparent: string): SpanContext | undefined => {
 const textOf = ({ traceId, spanId, traceFlags }: SpanContext): string =>
   `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
 
-/** Begins a span below the one that `parent` names, or a trace when it names none. */
+/**
+ * Begins a span below the one that `parent` names, or a trace when it names none. Nobody listens: the caller's own goes on
+ * as it was written.
+ */
 export const beginSpan = (name: string, parent: string | null, options: SpanOptions = {}): Begun => {
+  if (!hasListener()) return { span: NOBODYS_SPAN, traceparent: parent };
   const above = parent === null ? undefined : contextOf(parent);
   const span = tracer.startSpan(
     name,
@@ -44,9 +60,7 @@ export const beginSpan = (name: string, parent: string | null, options: SpanOpti
     above === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, above),
   );
   const own = span.spanContext();
-  // Nobody listens: the caller's own goes on as it was written.
-  if (!isSpanContextValid(own) || own.spanId === above?.spanId) return { span, traceparent: parent };
-  return { span, traceparent: textOf(own) };
+  return { span, traceparent: isSpanContextValid(own) ? textOf(own) : parent };
 };
 
 /** Links to the spans that made what is handled now, each once, the first 128. */

@@ -49,7 +49,15 @@ export interface ClientOptions {
   readonly clock?: Clock;
 }
 
-const OPTIONS: readonly (keyof ClientOptions)[] = ['baseUrl', 'apiKey', 'fetch', 'retry', 'traceparent', 'batch', 'clock'];
+const OPTIONS: readonly (keyof ClientOptions)[] = [
+  'baseUrl',
+  'apiKey',
+  'fetch',
+  'retry',
+  'traceparent',
+  'batch',
+  'clock',
+];
 const RETRY_OPTIONS: readonly (keyof RetryOptions)[] = ['deadlineMs', 'timeoutMs', 'initialMs', 'maxMs'];
 const LONGEST_MS = 2_147_483_647;
 /** An empty variable is no key, and a line break at its end would be refused by `fetch`, with the key in the message. */

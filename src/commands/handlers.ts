@@ -14,7 +14,12 @@ class CreateJobHandler implements ICommandHandler<CreateJob> {
   ) {}
 
   execute({ job, call }: CreateJob): Promise<Outcome> {
-    return this.meter.measure('create', call, async (traced) => (await this.ledger.create([job], traced))[0]!, successOf);
+    return this.meter.measure(
+      'create',
+      call,
+      async (traced) => (await this.ledger.create([job], traced))[0]!,
+      successOf,
+    );
   }
 }
 
@@ -26,7 +31,12 @@ class CommandJobHandler implements ICommandHandler<CommandJob> {
   ) {}
 
   execute({ jobId, command, call, leaseMs }: CommandJob): Promise<Outcome> {
-    return this.meter.measure(command.name, call, (traced) => this.ledger.execute(jobId, command, traced, leaseMs), successOf);
+    return this.meter.measure(
+      command.name,
+      call,
+      (traced) => this.ledger.execute(jobId, command, traced, leaseMs),
+      successOf,
+    );
   }
 }
 
@@ -38,7 +48,12 @@ class BeatJobHandler implements ICommandHandler<BeatJob> {
   ) {}
 
   execute({ jobId, command, call, leaseMs }: BeatJob): Promise<HeartbeatOutcome> {
-    return this.meter.measure('heartbeat', call, (traced) => this.ledger.heartbeat(jobId, command, traced, leaseMs), successOf);
+    return this.meter.measure(
+      'heartbeat',
+      call,
+      (traced) => this.ledger.heartbeat(jobId, command, traced, leaseMs),
+      successOf,
+    );
   }
 }
 
