@@ -46,7 +46,7 @@ export class DatabaseProcess {
 
   constructor(dataDir: string, { project = process.cwd(), uid, gid }: StartOptions = {}) {
     const { PATH } = process.env;
-    this.#child = spawn(process.execPath, ['--import', './test/support/register-typescript.mjs', 'src/cli/db.ts'], {
+    this.#child = spawn(process.execPath, ['--import', './test/support/register-typescript.mjs', 'src/cli/jobledger.ts', 'db'], {
       cwd: project,
       // A group of its own, as a shell gives to a command: Ctrl-C is a signal to the group.
       detached: true,
