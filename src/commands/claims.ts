@@ -259,7 +259,8 @@ export class Claims {
         0,
       );
       const claimed = await this.claimedOf(outcomes, candidates);
-      const lost = ids.filter((id) => !claimed.some(({ outcome }) => outcome.jobId === id));
+      const won = new Set(claimed.map(({ outcome }) => outcome.jobId));
+      const lost = ids.filter((id) => !won.has(id));
       await this.reservations.release(lost);
       if (waiting.settled && idempotency === null) await this.giveBack(claimed, origin);
       else if (claimed.length > 0) this.settle(waiting, claimed);

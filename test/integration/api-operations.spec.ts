@@ -176,6 +176,7 @@ describe('the document', () => {
       '/v1/admin/upkeep',
       '/v1/admin/upkeep/{id}',
       '/v1/claims',
+      '/v1/commands',
       '/v1/config',
       '/v1/counters',
       '/v1/dead-letters',

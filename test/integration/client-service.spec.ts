@@ -77,11 +77,11 @@ describe('the client and the service', () => {
     const [claimed] = jobs;
     const { leaseToken } = claimed!;
     await client.wait(jobId, { leaseToken, reason: 'approval' });
-    await client.resume(jobId);
+    const { position: minPosition } = await client.resume(jobId);
     expect((await client.listJobs({ queue: ['asked'], status: ['queued'], tag: ['a'] })).items).toHaveLength(1);
     expect((await client.events({ after: position, types: ['JobCancelled'] })).items[0]).toMatchObject({ jobId });
     expect((await client.jobEvents(jobId, { order: 'desc', limit: 1 })).items[0]?.type).toBe('JobQueued');
-    expect((await client.queue('asked')).name).toBe('asked');
+    expect((await client.queue('asked', { minPosition })).name).toBe('asked');
     expect((await client.queues()).items.length).toBeGreaterThan(0);
     expect((await client.deadLetters()).items).toEqual([]);
     expect(await client.sweep({ dryRun: true })).toMatchObject({ due: 0, dryRun: true });

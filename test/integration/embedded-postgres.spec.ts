@@ -71,12 +71,13 @@ const query = async (url: string, text: string): Promise<unknown[][]> => {
   }
 };
 
-/** The one line with which it ended. */
+/** The one line with which it ended, behind the name of the command. */
 const refusalOf = async (owner: DatabaseProcess): Promise<string> => {
   expect(await owner.ended).toEqual({ code: 1, signal: null });
   const lines = owner.lines.text.trimEnd().split('\n');
   expect(lines).toHaveLength(1);
-  return lines[0]!;
+  expect(lines[0]).toMatch(/^jobledger db: /);
+  return lines[0]!.replace('jobledger db: ', '');
 };
 
 describe('the embedded server', () => {

@@ -46,14 +46,18 @@ export class DatabaseProcess {
 
   constructor(dataDir: string, { project = process.cwd(), uid, gid }: StartOptions = {}) {
     const { PATH } = process.env;
-    this.#child = spawn(process.execPath, ['--import', './test/support/register-typescript.mjs', 'src/cli/db.ts'], {
-      cwd: project,
-      // A group of its own, as a shell gives to a command: Ctrl-C is a signal to the group.
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH, JOBLEDGER_DATA_DIR: dataDir },
-      ...(uid === undefined || gid === undefined ? {} : { uid, gid }),
-    });
+    this.#child = spawn(
+      process.execPath,
+      ['--import', './test/support/register-typescript.mjs', 'src/cli/jobledger.ts', 'db'],
+      {
+        cwd: project,
+        // A group of its own, as a shell gives to a command: Ctrl-C is a signal to the group.
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { PATH, JOBLEDGER_DATA_DIR: dataDir },
+        ...(uid === undefined || gid === undefined ? {} : { uid, gid }),
+      },
+    );
     running.add(this.#child);
     this.ended = new Promise((resolve) => {
       this.#child.once('close', (code, signal) => {
