@@ -37,7 +37,11 @@ export default {
       from: { path: `^src/${folder}/` },
       to: {
         path: '^src/',
-        pathNot: [`^src/(${[folder, ...allowed].join('|')})/`, rootFile('telemetry', 'tracing'), '^src/api/contract[.]ts$'],
+        pathNot: [
+          `^src/(${[folder, ...allowed].join('|')})/`,
+          rootFile('telemetry', 'tracing'),
+          '^src/api/contract[.]ts$',
+        ],
       },
     })),
     {

@@ -7,7 +7,6 @@ import {
   INVALID_SPAN_CONTEXT,
   isSpanContextValid,
   type Link,
-  ProxyTracerProvider,
   ROOT_CONTEXT,
   type Span,
   type SpanContext,
@@ -30,22 +29,14 @@ const tracer = trace.getTracer('jobledger');
 const NOBODYS_SPAN = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
 let isHeard = false;
 
-/** Whether an SDK has registered: then it stays. To ask costs 0.1 µs, a span that nobody hears with a parent 1.7 µs. */
+/**
+ * Whether an SDK has registered: then it stays. Asked with a span that is never ended, so that nobody is told of it; without a parent
+ * one that nobody hears costs 0.13 µs, with one 1.7 µs.
+ */
 const hasListener = (): boolean => {
-  if (isHeard) return true;
-  const provider = trace.getTracerProvider();
-  isHeard = !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer('jobledger') !== undefined;
+  isHeard ||= isSpanContextValid(tracer.startSpan('probe', {}, ROOT_CONTEXT).spanContext());
   return isHeard;
 };
-
-const contextOf = (traceparent: string): SpanContext | undefined => {
-  const [, traceId = '', spanId = '', flags = '00'] = TRACEPARENT.exec(traceparent) ?? [];
-  const found = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
-  return isSpanContextValid(found) ? found : undefined;
-};
-
-const textOf = ({ traceId, spanId, traceFlags }: SpanContext): string =>
-  `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
 
 /**
  * Begins a span below the one that `parent` names, or a trace when it names none. Nobody listens: the caller's own goes on

@@ -54,7 +54,8 @@ describe('the table of metrics', () => {
       .filter(({ name }) => name.startsWith('jobledger_'))
       .map((family) => ({ ...family, labels: labelsOf(family.name) }));
     expect(served.length).toBeGreaterThan(20);
-    const byName = (a: { name?: string }, b: { name?: string }): number => (a.name ?? '').localeCompare(b.name ?? '');
+    const byName = (a: { name: string | undefined }, b: { name: string | undefined }): number =>
+      (a.name ?? '').localeCompare(b.name ?? '');
     expect(written.sort(byName)).toEqual(served.sort(byName));
   });
 });
