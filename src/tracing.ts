@@ -38,6 +38,15 @@ const hasListener = (): boolean => {
   return isHeard;
 };
 
+const contextOf = (traceparent: string): SpanContext | undefined => {
+  const [, traceId = '', spanId = '', flags = '00'] = TRACEPARENT.exec(traceparent) ?? [];
+  const found = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+  return isSpanContextValid(found) ? found : undefined;
+};
+
+const textOf = ({ traceId, spanId, traceFlags }: SpanContext): string =>
+  `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+
 /**
  * Begins a span below the one that `parent` names, or a trace when it names none. Nobody listens: the caller's own goes on
  * as it was written.

@@ -288,8 +288,13 @@ describe('metrics', () => {
     await call.post(`/v1/admin/jobs/${dead}/cancel`, {}, withKey('dispatcher'));
     await fetch(`${app.url}/v1/admin/jobs/${dead}/cancel`, { method: 'POST' });
     const after = await metrics(body.position);
-    const changed = [...after].filter(([name, now]) => now !== (before.get(name) ?? 0) && !/_seconds|_lag_/.test(name));
+    const changed = [...after].filter(
+      ([name, now]) => now !== (before.get(name) ?? 0) && !/_seconds|_lag_|_bucket/.test(name),
+    );
     expect(Object.fromEntries(changed.map(([name, now]) => [name, now - (before.get(name) ?? 0)]))).toEqual({
+      jobledger_batch_commands_count: 3,
+      jobledger_batch_commands_sum: 3,
+      jobledger_leases_held: -2,
       'jobledger_commands_total{command="force-fail",outcome="done"}': 1,
       'jobledger_commands_total{command="force-fail",outcome="refused"}': 1,
       'jobledger_commands_total{command="emergency-stop",outcome="done"}': 1,

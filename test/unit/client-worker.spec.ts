@@ -457,7 +457,7 @@ describe('options', () => {
     [{ baseUrl: 'http://a', retry: { maxMs: 0 } }, 'retry.maxMs: a whole number from 1 to 2147483647, not 0'],
     [
       { baseUrl: 'http://a', url: 'b' },
-      'a JobledgerClient has no option url: it has baseUrl, apiKey, fetch, retry, batch, clock',
+      'a JobledgerClient has no option url: it has baseUrl, apiKey, fetch, retry, traceparent, batch, clock',
     ],
   ])('of a client too: %j', (options, message) => {
     ledger.script(CLAIM, neverAnswer);
