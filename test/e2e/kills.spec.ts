@@ -7,10 +7,10 @@ import { createJobs, readJob } from '../support/e2e/work.js';
 
 const { scenario } = useCluster({ environment: { JOBLEDGER_REAPER_INTERVAL_MS: '200' } });
 
-const KILLS = 8;
+const KILLS = 20;
 
 scenario(
-  'a process is killed again and again under load: every answered command is there, once [R-15] [R-16] [C-04] [C-15]',
+  'a process is killed 20 times under load: every answered command is there, once [R-15] [R-16] [C-04] [C-15]',
   async (cluster) => {
     const load = Load.start(cluster, { queue: 'kills', creators: 2, workers: 4 });
     for (let kill = 0; kill < KILLS; kill += 1) {
