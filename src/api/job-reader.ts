@@ -1,6 +1,6 @@
 /** Jobs as the wire has them: read models, with what is known of their leases now. */
 import { Inject, Injectable } from '@nestjs/common';
-import type { ClaimedJob } from '../commands/claims.js';
+import type { ClaimedJob } from '../commands/claim-request.js';
 import { Contexts } from '../commands/contexts.js';
 import { JobNotFound } from '../commands/errors.js';
 import { toEpochMs } from '../domain/job-events.js';

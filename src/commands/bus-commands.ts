@@ -2,7 +2,7 @@
 import { Command } from '@nestjs/cqrs';
 import type { CommandOf, JobCommand, Token } from '../domain/job-commands.js';
 import type { JobSpec } from '../domain/job-events.js';
-import type { ClaimedJob, ClaimRequest } from './claims.js';
+import type { ClaimedJob, ClaimRequest } from './claim-request.js';
 import type { Outcome } from './envelope.js';
 import type { LogLine } from './job-logs.js';
 import type { Call, HeartbeatOutcome } from './ledger.js';

@@ -5,42 +5,18 @@
  * wake-up.
  */
 import { performance } from 'node:perf_hooks';
-import { isTerminal } from '../domain/job-chart.js';
-import type { EventStore, Position } from '../event-store/event-store.js';
-import type { ClaimFilter, Reservations, Reserved } from '../leases/leases.js';
-import { replayJob } from '../projections/jobs/job-history.js';
+import type { EventStore } from '../event-store/event-store.js';
+import type { Reservations, Reserved } from '../leases/leases.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
-import { applyTransitions, DamagedHistory, type StoredJob } from '../projections/jobs/stored-job.js';
+import { DamagedHistory, type StoredJob } from '../projections/jobs/stored-job.js';
 import { firstAnswer, type Answers } from './answers.js';
-import type { Idempotency, MemberRefused, Origin, Outcome } from './envelope.js';
+import { ClaimAppends } from './claim-appends.js';
+import type { ClaimedJob, ClaimRequest } from './claim-request.js';
 import { DeadlineExceeded, Overloaded } from './errors.js';
 import type { JobStates } from './job-states.js';
 import type { Pipeline } from './pipeline.js';
 
-export interface ClaimRequest {
-  readonly workerId: string;
-  readonly filter: ClaimFilter;
-  /** 1–1,000. */
-  readonly max: number;
-  /** How long to wait for the first job, ms; 0: not at all. */
-  readonly waitMs: number;
-  /** Null: the policy's. */
-  readonly leaseMs: number | null;
-  readonly start: boolean;
-  readonly origin: Origin;
-  readonly idempotency: Idempotency | null;
-  /** Aborted when the client hung up: it is leased nothing. */
-  readonly signal: AbortSignal;
-}
-
-export interface ClaimedJob {
-  readonly stored: StoredJob;
-  readonly outcome: Outcome;
-}
-
-/** How long an append of a claim may take once candidates are held: as long as they are held. */
-const APPEND_MS = 2_000;
 /** Of a claim whose turn comes too late for its candidates, again and again: how long others are searched for, ms. */
 const TURNS_MS = 10_000;
 
@@ -83,6 +59,7 @@ export class Claims {
   private wakes = 0;
   private timer: NodeJS.Timeout | undefined;
   private draining = false;
+  private readonly appends: ClaimAppends;
 
   constructor(
     private readonly store: EventStore,
@@ -90,9 +67,11 @@ export class Claims {
     private readonly reservations: Reservations<StoredJob>,
     private readonly states: JobStates,
     private readonly rows: JobRows,
-    private readonly pipeline: Pipeline,
+    pipeline: Pipeline,
     private readonly maxWaiting: number,
-  ) {}
+  ) {
+    this.appends = new ClaimAppends(store, pipeline);
+  }
 
   /** Claims up to `max` jobs; returns as soon as it has one, empty when there was none in time. */
   claim(request: ClaimRequest): Promise<readonly ClaimedJob[]> {
@@ -224,7 +203,7 @@ export class Claims {
     try {
       const first = await firstAnswer(this.store, this.answers, idempotency);
       waiting.isNew = true;
-      if (first !== undefined) this.settle(waiting, await this.recalled(first));
+      if (first !== undefined) this.settle(waiting, await this.appends.recalled(first));
     } catch (error) {
       this.fail(waiting, error);
     }
@@ -237,32 +216,14 @@ export class Claims {
   private async take(waiting: Waiting, candidates: readonly Reserved<StoredJob>[]): Promise<void> {
     const { request } = waiting;
     const ids = candidates.map(({ jobId }) => jobId);
-    const { workerId, leaseMs, start, origin, idempotency, signal } = request;
+    const { origin, idempotency, signal } = request;
     waiting.taking = true;
     try {
-      const outcomes = await this.pipeline.submit(
-        {
-          members: ids.map((jobId) => ({
-            jobId,
-            command: { name: 'claim', workerId, leaseMs, start },
-            origin,
-            ifMatch: null,
-            onlyJobsOf: null,
-            leaseMs: null,
-            fenceBeats: null,
-          })),
-          idempotency,
-          dropRefused: true,
-          deadline: performance.now() + APPEND_MS,
-          signal,
-        },
-        0,
-      );
-      const claimed = await this.claimedOf(outcomes, candidates);
+      const claimed = await this.appends.append(request, candidates);
       const won = new Set(claimed.map(({ outcome }) => outcome.jobId));
       const lost = ids.filter((id) => !won.has(id));
       await this.reservations.release(lost);
-      if (waiting.settled && idempotency === null) await this.giveBack(claimed, origin);
+      if (waiting.settled && idempotency === null) await this.appends.giveBack(claimed, origin);
       else if (claimed.length > 0) this.settle(waiting, claimed);
       else await this.lose(waiting, lost);
     } catch (error) {
@@ -308,53 +269,5 @@ export class Claims {
     }
     if (waiting.losses > 1) await Promise.all(lost.map((jobId) => repairRow(this.store, this.rows, jobId)));
     this.retake(waiting);
-  }
-
-  /** The claimer hung up while its jobs were appended: nobody would work on them. */
-  private async giveBack(claimed: readonly ClaimedJob[], origin: Origin): Promise<void> {
-    for (const { outcome } of claimed) {
-      const token = { run: outcome.run, attempt: outcome.attempt };
-      const command = { name: 'release', token, reason: 'claimer_gone' } as const;
-      const place = { ifMatch: null, onlyJobsOf: null, leaseMs: null, fenceBeats: null };
-      const member = { jobId: outcome.jobId, command, origin, ...place };
-      const deadline = performance.now() + APPEND_MS;
-      const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true } as const;
-      await this.pipeline.submit(group, 0);
-    }
-  }
-
-  /** The jobs of a first answer that is given again: each as it was then. */
-  private recalled(outcomes: readonly Outcome[]): Promise<readonly ClaimedJob[]> {
-    return Promise.all(
-      outcomes.map(async (outcome) => ({ stored: await this.asOf(outcome.jobId, outcome.position), outcome })),
-    );
-  }
-
-  private async claimedOf(
-    outcomes: readonly (Outcome | MemberRefused)[],
-    candidates: readonly Reserved<StoredJob>[],
-  ): Promise<readonly ClaimedJob[]> {
-    const rows = new Map(candidates.map(({ jobId, row }) => [jobId, row]));
-    const claimed = outcomes.filter(
-      (outcome): outcome is Outcome => 'status' in outcome && !isTerminal(outcome.status),
-    );
-    return Promise.all(
-      claimed.map(async (outcome) => {
-        const known = rows.get(outcome.jobId);
-        const isOfRow = known !== undefined && known.job.revision + outcome.recorded.length === outcome.revision;
-        return {
-          stored: isOfRow
-            ? applyTransitions(known, outcome.recorded)
-            : await this.asOf(outcome.jobId, outcome.position),
-          outcome,
-        };
-      }),
-    );
-  }
-
-  private async asOf(jobId: string, position: Position): Promise<StoredJob> {
-    const { stored } = await replayJob(this.store, jobId, position);
-    if (stored === null) throw new Error(`claimed job ${jobId} has no history`);
-    return stored;
   }
 }

@@ -41,6 +41,9 @@ export interface Envelope {
   readonly fenceBeats: number | null;
 }
 
+/** Of a command that holds whatever became of the job, and renews its lease as long as the lease says. */
+export const UNCONDITIONAL = { ifMatch: null, onlyJobsOf: null, leaseMs: null, fenceBeats: null } as const;
+
 /** What a heartbeat answers of its lease. */
 export interface BeatLease {
   /** Epoch ms. */

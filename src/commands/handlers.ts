@@ -1,7 +1,7 @@
 /** From the command bus to the ledger. A handler counts, and adds nothing: what a command means stands in the ledger. */
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { BeatJob, ClaimJobs, CommandJob, CreateJob, LogJob } from './bus-commands.js';
-import type { ClaimedJob } from './claims.js';
+import type { ClaimedJob } from './claim-request.js';
 import { CommandMeter, successOf } from './command-meter.js';
 import type { Outcome } from './envelope.js';
 import { type HeartbeatOutcome, Ledger } from './ledger.js';

@@ -10,9 +10,11 @@ import { directiveOf } from '../domain/directive.js';
 import type { Leases, Renewed } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import { firstAnswer, KeyUnsettled, type AnswerBody, type Answers } from './answers.js';
-import type { ClaimedJob, ClaimRequest, Claims } from './claims.js';
+import type { ClaimedJob, ClaimRequest } from './claim-request.js';
+import type { Claims } from './claims.js';
 import {
   Refused,
+  UNCONDITIONAL,
   type BeatLease,
   type Envelope,
   type Group,
@@ -74,10 +76,7 @@ export class Ledger {
       jobId: v7(),
       command: { name: 'create', spec, reason },
       origin: call.origin,
-      ifMatch: null,
-      onlyJobsOf: null,
-      leaseMs: null,
-      fenceBeats: null,
+      ...UNCONDITIONAL,
     }));
     return this.once(call.idempotency, () => this.submit(members, call));
   }
@@ -94,10 +93,10 @@ export class Ledger {
       jobId,
       command,
       origin: call.origin,
+      ...UNCONDITIONAL,
       ifMatch: call.ifMatch,
       onlyJobsOf: call.onlyJobsOf,
       leaseMs,
-      fenceBeats: null,
     };
     return this.once(call.idempotency, async () => (await this.submit([envelope], call, renew))[0]!);
   }

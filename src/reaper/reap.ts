@@ -1,6 +1,6 @@
 /** How a reap gets into the pipeline: the way of any command, with what it was judged on. */
 import { performance } from 'node:perf_hooks';
-import type { Outcome } from '../commands/envelope.js';
+import { UNCONDITIONAL, type Outcome } from '../commands/envelope.js';
 import type { Pipeline } from '../commands/pipeline.js';
 import { beginSpan } from '../tracing.js';
 import { v7 } from '../commands/uuid.js';
@@ -16,7 +16,7 @@ export const reapWith =
     const actor = { type: 'reaper', id: instanceId } as const;
     const { span, traceparent } = beginSpan('reap', null, { attributes: { 'jobledger.job_id': jobId } });
     const origin = { actor, commandId: v7(), correlationId: null, traceparent, reason };
-    const member = { jobId, command, origin, ifMatch: revision, onlyJobsOf: null, leaseMs: null, fenceBeats: beats };
+    const member = { jobId, command, origin, ...UNCONDITIONAL, ifMatch: revision, fenceBeats: beats };
     const deadline = performance.now() + REAP_TIMEOUT_MS;
     const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true as const };
     try {

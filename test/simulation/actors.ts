@@ -1,7 +1,7 @@
 /** Those who call: workers that work, forget, freeze and wake as zombies; clients that change their minds; reapers. */
 import type { JobCommand, Token } from '../../src/domain/job-commands.js';
 import { toInstant } from '../../src/domain/job-events.js';
-import type { ClaimedJob } from '../../src/commands/claims.js';
+import type { ClaimedJob } from '../../src/commands/claim-request.js';
 import { spec, type Heard, type With } from './caller.js';
 import type { SimulatedNode } from './node.js';
 import type { Random } from './random.js';

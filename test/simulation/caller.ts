@@ -10,7 +10,7 @@ import {
   Overloaded,
   PreconditionFailed,
 } from '../../src/commands/errors.js';
-import type { ClaimedJob, ClaimRequest } from '../../src/commands/claims.js';
+import type { ClaimedJob, ClaimRequest } from '../../src/commands/claim-request.js';
 import type { Call, HeartbeatOutcome } from '../../src/commands/ledger.js';
 import { v7 } from '../../src/commands/uuid.js';
 import { Refusal } from '../../src/domain/errors.js';

@@ -1,5 +1,5 @@
 /** Schedules by hand: tasks run in the order of their arrival, but for those that a test holds back. */
-import type { ClaimedJob } from '../../src/commands/claims.js';
+import type { ClaimedJob } from '../../src/commands/claim-request.js';
 import type { CommandName, CommandOf, JobCommand } from '../../src/domain/job-commands.js';
 import { mergePolicy, PRESETS, type PolicyOverrides } from '../../src/domain/policy.js';
 import type { Job } from '../../src/domain/job.js';

@@ -3,6 +3,7 @@
  * was made, and what the job was at its end. They are kept for ever and never written again.
  */
 import { readFileSync } from 'node:fs';
+import { UNCONDITIONAL } from '../../src/commands/envelope.js';
 import { toRequest } from '../../src/commands/job-requests.js';
 import { Refusals } from '../../src/commands/refusals.js';
 import { decide } from '../../src/domain/decide.js';
@@ -85,10 +86,9 @@ class Life {
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
       reason: 'asked for',
     };
-    const place = { ifMatch: null, onlyJobsOf: null, leaseMs: null, fenceBeats: null };
     const spec = command.name === 'create' ? command.spec : this.job!.spec;
     const context: Context = { now: this.now, random: 0.5, policy: mergePolicy(GOLDEN_POLICY, spec.policy ?? {}) };
-    const envelope = { jobId: JOB_ID, command, origin, ...place };
+    const envelope = { jobId: JOB_ID, command, origin, ...UNCONDITIONAL };
     try {
       const decided = 'name' in step ? decide(this.job, command, context) : [step];
       await this.append([toRequest(this.job, decided, envelope, context).request]);

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { PRESETS, type Policy } from '../../src/domain/policy.js';
 import type { JobSpec } from '../../src/domain/job-events.js';
 import type { CommandOf, CommandName, JobCommand } from '../../src/domain/job-commands.js';
-import type { ClaimedJob, ClaimRequest } from '../../src/commands/claims.js';
+import type { ClaimedJob, ClaimRequest } from '../../src/commands/claim-request.js';
 import type { Origin, Outcome } from '../../src/commands/envelope.js';
 import type { Call } from '../../src/commands/ledger.js';
 import { openService, type Service, type ServiceOptions } from '../../src/service.js';

@@ -2,7 +2,7 @@ import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ClaimJobs } from '../../commands/bus-commands.js';
-import type { ClaimedJob } from '../../commands/claims.js';
+import type { ClaimedJob } from '../../commands/claim-request.js';
 import { LeaseTokens } from '../../commands/lease-token.js';
 import { callOf, markReplayed } from '../call.js';
 import type * as wire from '../contract.js';
