@@ -172,7 +172,8 @@ export class Claims {
       const reserved = await this.reservations.reserve(first.request.filter, wanted);
       const found = reserved.filter(({ jobId }) => !this.isDamaged(jobId));
       // Another process, a newer one, may read them.
-      if (found.length < reserved.length) await this.release(reserved.filter((one) => !found.includes(one)));
+      const passedOver = reserved.filter(({ jobId }) => this.isDamaged(jobId));
+      await this.release(passedOver.map(({ jobId }) => jobId));
       if (found.length === 0) {
         await Promise.all(group.map((waiting) => this.recallKey(waiting)));
         for (const waiting of group) waiting.searched = true;
@@ -186,14 +187,15 @@ export class Claims {
         // Not awaited: who asks next searches while this is appended.
         void this.take(waiting, found.splice(0, waiting.request.max));
       }
-      await this.release(found);
+      await this.release(found.map(({ jobId }) => jobId));
     } catch (error) {
       for (const waiting of group) this.fail(waiting, error);
     }
   }
 
-  private release(reserved: readonly Reserved<StoredJob>[]): Promise<void> {
-    return this.reservations.release(reserved.map(({ jobId }) => jobId));
+  /** What is held is a hint: one that cannot be given back lapses by itself, and changes no answer. */
+  private async release(jobIds: readonly string[]): Promise<void> {
+    if (jobIds.length > 0) await this.reservations.release(jobIds).catch(() => undefined);
   }
 
   /** There is nothing new to claim: a repeated key may have claimed it before. */
@@ -222,13 +224,13 @@ export class Claims {
       const claimed = await this.appends.append(request, candidates);
       const won = new Set(claimed.map(({ outcome }) => outcome.jobId));
       const lost = ids.filter((id) => !won.has(id));
-      await this.reservations.release(lost);
+      await this.release(lost);
       if (waiting.settled && idempotency === null) await this.appends.giveBack(claimed, origin);
       else if (claimed.length > 0) this.settle(waiting, claimed);
       else await this.lose(waiting, lost);
     } catch (error) {
       if (error instanceof DamagedHistory) return this.passOver(waiting, ids, error.jobId);
-      await this.reservations.release(ids).catch(() => undefined);
+      await this.release(ids);
       if (signal.aborted) this.settle(waiting, []);
       else if (error instanceof DeadlineExceeded && performance.now() < waiting.came + TURNS_MS) this.retake(waiting);
       else this.fail(waiting, error);
@@ -244,7 +246,7 @@ export class Claims {
   /** The claim goes on to the next. What cannot be read here is free for a process that can. */
   private async passOver(waiting: Waiting, ids: readonly string[], damaged: string): Promise<void> {
     this.damagedUntil.set(damaged, performance.now() + DAMAGE_RETRY_MS);
-    await this.reservations.release(ids).catch(() => undefined);
+    await this.release(ids);
     waiting.searched = false;
     this.retake(waiting);
   }
