@@ -170,10 +170,10 @@ export class Claims {
       // So many more that those which are passed over take nobody's place.
       const wanted = Math.min(MAX_FOUND, max + this.damagedUntil.size);
       const reserved = await this.reservations.reserve(first.request.filter, wanted);
-      const found = reserved.filter(({ jobId }) => !this.isDamaged(jobId));
+      const passedOver = new Set(reserved.flatMap(({ jobId }) => (this.isDamaged(jobId) ? [jobId] : [])));
+      const found = reserved.filter(({ jobId }) => !passedOver.has(jobId));
       // Another process, a newer one, may read them.
-      const passedOver = reserved.filter(({ jobId }) => this.isDamaged(jobId));
-      await this.release(passedOver.map(({ jobId }) => jobId));
+      await this.release([...passedOver]);
       if (found.length === 0) {
         await Promise.all(group.map((waiting) => this.recallKey(waiting)));
         for (const waiting of group) waiting.searched = true;

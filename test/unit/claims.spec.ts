@@ -30,7 +30,7 @@ it('is not failed by candidates that could not be given back', async () => {
   const claim = claims.claim(request());
   const ended = claim.then(
     () => 'answered',
-    (error: Error) => error.message,
+    (error: unknown) => (error as Error).message,
   );
   await new Promise(setImmediate);
   expect(released).toEqual([['left']]);
