@@ -177,7 +177,8 @@ it('what cannot be read where a newer jobledger writes is left to it: nothing is
   );
   const waiting = await until(
     () => projection('counters'),
-    ({ lastError }) => lastError !== null,
+    // It says why before it lets go of the lead.
+    ({ lastError, leader }) => lastError !== null && leader === null,
   );
   expect(waiting).toMatchObject({
     ...{ parked: 0, leader: null },
