@@ -12,8 +12,8 @@ import { catalogue, type PlannedJob } from './catalogue.js';
 import { DemoRun } from './demo-run.js';
 import type { Display } from './display.js';
 import { tallyFileSystem } from './file-system.js';
-import { cancelUnfinished } from './unfinished.js';
-import { findService, type LedgerService } from './ledger-service.js';
+import { toItsEnd } from './unfinished.js';
+import { onService, type LedgerService } from './ledger-service.js';
 import { readOutcome } from './outcome.js';
 import { compare, comparisonTable, remarks, runTable } from './report.js';
 import { formatBytes, formatCount, printable } from '../text.js';
@@ -54,17 +54,10 @@ const runOn = async (
   const client = connect({ ...args, url: service.url }, RETRY);
   const run = new DemoRun(client, args, plans, display);
   display.say(`queue ${run.queue}, ${args.workers} workers, leases of ${formatCount(args.leaseMs)} ms`);
-  try {
+  return toItsEnd(run, client, !service.isOwn, display.say, async () => {
     await run.work(service.url, signal);
-    return await report(run, client, args.folder, display);
-  } catch (error) {
-    await run.abandon();
-    if (!service.isOwn)
-      await cancelUnfinished(client, run.queue).catch(() => display.say(`jobs are left in queue ${run.queue}`));
-    throw error;
-  } finally {
-    run.close();
-  }
+    return report(run, client, args.folder, display);
+  });
 };
 
 /** @returns the exit code. */
@@ -80,13 +73,8 @@ export const runCatalogue = async (
   const bytes = plans.reduce((sum, plan) => sum + plan.bytes, 0);
   const size = `${formatCount(plans.length)} jobs, ${formatCount(entries)} files, ${formatBytes(bytes)}`;
   display.say(`Cataloguing ${printable(args.folder)}: ${size}`);
-  const service = await findService(args, signal);
-  try {
-    signal.throwIfAborted();
-    const isOver = AbortSignal.any([signal, service.lost]);
-    const isEqual = await runOn(service, { ...args, folder }, plans, display, isOver);
-    return isEqual ? EXIT.OK : EXIT.DIFFERENT;
-  } finally {
-    await service.close();
-  }
+  const isEqual = await onService(args, signal, (service, isOver) =>
+    runOn(service, { ...args, folder }, plans, display, isOver),
+  );
+  return isEqual ? EXIT.OK : EXIT.DIFFERENT;
 };

@@ -118,7 +118,7 @@ const there = (url: string): LedgerService => ({
  * @param signal ends one that is being started.
  * @throws NoServiceError when the one that was named does not answer, or none could be started.
  */
-export const findService = async (
+const findService = async (
   { url, own }: Pick<Connection, 'url'> & { readonly own: boolean },
   signal: AbortSignal,
 ): Promise<LedgerService> => {
@@ -129,4 +129,22 @@ export const findService = async (
   }
   if (!own && (await refusalOf(USUAL_URL)) === null) return there(USUAL_URL);
   return startOwn(signal);
+};
+
+/**
+ * What a demo does on its service, which is found before and closed after it.
+ * @param signal ends it, as the loss of a service of its own does.
+ */
+export const onService = async <Result>(
+  args: Parameters<typeof findService>[0],
+  signal: AbortSignal,
+  work: (service: LedgerService, signal: AbortSignal) => Promise<Result>,
+): Promise<Result> => {
+  const service = await findService(args, signal);
+  try {
+    signal.throwIfAborted();
+    return await work(service, AbortSignal.any([signal, service.lost]));
+  } finally {
+    await service.close();
+  }
 };

@@ -12,7 +12,7 @@ const LIMIT_MS = 5_000;
 const UNFINISHED = JOB_STATUSES.filter((status) => !isTerminal(status));
 
 /** So that a service that stays is left with no job that nobody will do. */
-export const cancelUnfinished = async (client: JobledgerClient, queue: string): Promise<void> => {
+const cancelUnfinished = async (client: JobledgerClient, queue: string): Promise<void> => {
   const options = { deadlineMs: LIMIT_MS };
   const ids: string[] = [];
   const ofRun = (cursor?: string) =>
@@ -37,4 +37,34 @@ export const nothingHappens = async (
   const troubles = checks.map(([name, { status, detail }]) => `${name} is ${status}: ${detail ?? ''}`);
   const service = ready === null ? 'the service does not answer' : troubles.join('; ') || 'the service is ready';
   return new RunFailed(`nothing has happened for ${formatSeconds(forMs)}: ${service}\n${complaints}`);
+};
+
+/** A run of a demo, as its end is brought about. */
+interface Run {
+  readonly queue: string;
+  readonly abandon: () => Promise<void>;
+  readonly close: () => void;
+}
+
+/**
+ * Brings a run to its end, or leaves nothing of it behind.
+ * @param leavesService whether the service stays: then jobs that nobody will do are cancelled
+ */
+export const toItsEnd = async <Result>(
+  run: Run,
+  client: JobledgerClient,
+  leavesService: boolean,
+  say: (line: string) => void,
+  work: () => Promise<Result>,
+): Promise<Result> => {
+  try {
+    return await work();
+  } catch (error) {
+    await run.abandon();
+    if (leavesService)
+      await cancelUnfinished(client, run.queue).catch(() => say(`jobs are left in queue ${run.queue}`));
+    throw error;
+  } finally {
+    run.close();
+  }
 };

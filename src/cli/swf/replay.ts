@@ -3,8 +3,8 @@ import type { JobledgerClient } from '../../client/client.js';
 import { connect } from '../connection.js';
 import type { ReplayArguments } from '../demo/arguments.js';
 import type { Display } from '../demo/display.js';
-import { findService, type LedgerService } from '../demo/ledger-service.js';
-import { cancelUnfinished } from '../demo/unfinished.js';
+import { onService, type LedgerService } from '../demo/ledger-service.js';
+import { toItsEnd } from '../demo/unfinished.js';
 import { EXIT } from '../exit-codes.js';
 import { formatCount, printable } from '../text.js';
 import { readLedgerTotals } from './ledger-totals.js';
@@ -59,18 +59,10 @@ const playOn = async (
   const run = new ReplayRun(client, args, workload.jobs, display);
   const speed = args.speed === null ? 'as fast as it goes' : `${formatCount(args.speed)} s of the log in a second`;
   display.say(`queue ${run.queue}, ${args.workers} workers, leases of ${formatCount(args.leaseMs)} ms, ${speed}`);
-  try {
+  return toItsEnd(run, client, !service.isOwn, display.say, async () => {
     await run.work(service.url, signal);
-    return await compare(run, client, workload, display);
-  } catch (error) {
-    await run.abandon();
-    if (!service.isOwn) {
-      await cancelUnfinished(client, run.queue).catch(() => display.say(`jobs are left in queue ${run.queue}`));
-    }
-    throw error;
-  } finally {
-    run.close();
-  }
+    return compare(run, client, workload, display);
+  });
 };
 
 /** @returns the exit code. @throws EmptyWorkload, or what the file system says. */
@@ -80,12 +72,6 @@ export const runReplay = async (args: ReplayArguments, display: Display, signal:
   sayAll(display, report.malformedLines(workload));
   if (workload.jobs.length === 0) throw new EmptyWorkload(`${printable(args.file)} has no job that could be replayed`);
   sayAll(display, report.workloadLines(workload));
-  const service = await findService(args, signal);
-  try {
-    signal.throwIfAborted();
-    const isOver = AbortSignal.any([signal, service.lost]);
-    return (await playOn(service, args, workload, display, isOver)) ? EXIT.OK : EXIT.DIFFERENT;
-  } finally {
-    await service.close();
-  }
+  const isEqual = await onService(args, signal, (service, isOver) => playOn(service, args, workload, display, isOver));
+  return isEqual ? EXIT.OK : EXIT.DIFFERENT;
 };
