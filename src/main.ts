@@ -1,6 +1,5 @@
 /** The process: reads the configuration, starts what it says, and stops it in order. */
 import 'reflect-metadata';
-import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
@@ -16,11 +15,7 @@ import { type Config, ConfigError, describeConfig, loadConfig } from './config.j
 import { Unsupported } from './event-store/event-store.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
 import { createLogger, keyLog, type Logger, nestLogger, projectionLog, reaperLog } from './process-log.js';
-
-const versionOf = (): string => {
-  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-};
+import { readVersion } from './version.js';
 
 /** The server of those who run none; null when a database is configured. */
 const openDatabase = async ({ databaseUrl, dataDir }: Config, log: Logger): Promise<EmbeddedPostgres | null> => {
@@ -64,7 +59,7 @@ const openApplication = (
     shutdown,
     keys,
     settings: describeConfig(config) as wire.ConfigView,
-    version: versionOf(),
+    version: readVersion(),
     logger: nestLogger(log, () => state.ready),
   });
 

@@ -1,5 +1,4 @@
 /** `jobledger`: the program that people and scripts call. Finds the command, runs it, and says how it went. */
-import { readFileSync } from 'node:fs';
 import {
   type JobledgerClient,
   OutcomeUnknownError,
@@ -9,6 +8,7 @@ import {
   ValidationError,
 } from '../client/client.js';
 import { ConfigError } from '../config.js';
+import { readVersion } from '../version.js';
 import { BrokenPipe } from './broken-pipe.js';
 import type { Command } from './command.js';
 import { findCommand, readValues } from './command-line.js';
@@ -138,15 +138,10 @@ const runCommand = async (command: Command, args: readonly string[], terminal: T
   }
 };
 
-const versionOf = (): string => {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-};
-
 const run = async (given: readonly string[], terminal: Terminal): Promise<number> => {
   const args = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
   if (args[0] === '--version') {
-    await terminal.line(versionOf());
+    await terminal.line(readVersion());
     return EXIT.OK;
   }
   try {
