@@ -32,6 +32,10 @@ export const formatDuration = (ms: number): string => {
 /** As recorded, without what every line would repeat: `2026-01-31 12:00:00.000` is in UTC. */
 export const formatInstant = (at: string | null): string => at?.replace('T', ' ').replace('Z', '') ?? '';
 
+/** An attempt of the first run by its number alone, of a later one behind the run's. */
+export const formatAttempt = (run: number, attempt: number | null): string =>
+  run === 1 ? `${attempt}` : `${run}.${attempt}`;
+
 /** @param ratio 0–1. */
 export const bar = (ratio: number, width: number): string => {
   const filled = Math.round(Math.min(1, Math.max(0, ratio)) * width);

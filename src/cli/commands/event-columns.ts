@@ -3,7 +3,7 @@ import type { LedgerEvent } from '../../client/client.js';
 import { isTerminal } from '../../domain/job-chart.js';
 import type { Column } from '../table.js';
 import type { Style } from '../terminal.js';
-import { formatInstant } from '../text.js';
+import { formatAttempt, formatInstant } from '../text.js';
 
 const moveOf = ({ from, to }: LedgerEvent): string => {
   if (to === null) return '';
@@ -46,7 +46,7 @@ export const eventColumns = (withJob: boolean): readonly Column<LedgerEvent>[] =
   { title: 'STATUS', value: moveOf, dispensable: 1, least: 10 },
   {
     title: 'ATTEMPT',
-    value: ({ run, attempt }) => (run === null ? '' : run === 1 ? `${attempt}` : `${run}.${attempt}`),
+    value: ({ run, attempt }) => (run === null ? '' : formatAttempt(run, attempt)),
     align: 'right',
     dispensable: 5,
   },

@@ -3,7 +3,7 @@ import type { Job } from '../../client/client.js';
 import { hasTag, isTerminal } from '../../domain/job-chart.js';
 import type { Column } from '../table.js';
 import type { Style } from '../terminal.js';
-import { formatDuration, formatInstant } from '../text.js';
+import { formatAttempt, formatDuration, formatInstant } from '../text.js';
 
 export const statusStyle = ({ status, error }: Pick<Job, 'status' | 'error'>): Style | null => {
   if (isTerminal(status)) return error === null ? 'green' : 'red';
@@ -41,7 +41,7 @@ export const jobColumns = (now: number): readonly Column<Job>[] => [
   { title: 'QUEUE', value: ({ queue }) => queue, least: 8, dispensable: 3 },
   {
     title: 'ATTEMPT',
-    value: ({ run, attempt }) => (run === 1 ? `${attempt}` : `${run}.${attempt}`),
+    value: ({ run, attempt }) => formatAttempt(run, attempt),
     align: 'right',
     dispensable: 5,
   },
