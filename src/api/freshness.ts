@@ -5,7 +5,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { toInstant, type Instant } from '../domain/job-events.js';
-
 import { comparePositions, type EventStore, type Position } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
 import { JOB_ROWS } from '../projections/jobs/row-follower.js';

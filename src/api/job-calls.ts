@@ -8,6 +8,7 @@ import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { BeatJob, CommandJob, LogJob } from '../commands/bus-commands.js';
+import type { Outcome } from '../commands/envelope.js';
 import type { Call } from '../commands/ledger.js';
 import { LeaseTokens } from '../commands/lease-token.js';
 import type { JobCommand, Token } from '../domain/job-commands.js';
@@ -45,6 +46,11 @@ interface JobCall<Body, Answer> {
   readonly send: (asked: Asked<Body>, tools: Tools) => Promise<Answered<Answer>>;
 }
 
+const answered = (outcome: Outcome): Answered<wire.CommandAnswer> => ({
+  answer: answerOf(outcome),
+  replayed: outcome.replayed,
+});
+
 const byClient = <Body>(
   schema: z.ZodType<Body>,
   commandOf: (body: Body, now: number) => JobCommand,
@@ -52,8 +58,7 @@ const byClient = <Body>(
   schema,
   actorOf: () => 'client',
   send: async ({ jobId, body, call }, { bus, clock }) => {
-    const outcome = await bus.execute(new CommandJob(jobId, commandOf(body, clock.now()), call));
-    return { answer: answerOf(outcome), replayed: outcome.replayed };
+    return answered(await bus.execute(new CommandJob(jobId, commandOf(body, clock.now()), call)));
   },
 });
 
@@ -64,10 +69,9 @@ const byWorker = <Body extends { readonly leaseToken: string }>(
   schema,
   actorOf: () => 'worker',
   send: async ({ jobId, body, call }, { bus, tokens }) => {
-    const outcome = await bus.execute(
-      new CommandJob(jobId, commandOf(body, tokens.read(jobId, body.leaseToken)), call),
+    return answered(
+      await bus.execute(new CommandJob(jobId, commandOf(body, tokens.read(jobId, body.leaseToken)), call)),
     );
-    return { answer: answerOf(outcome), replayed: outcome.replayed };
   },
 });
 
@@ -77,8 +81,7 @@ const start: JobCall<client.StartJobBody, wire.CommandAnswer> = {
   actorOf: ({ leaseToken }) => (leaseToken === null ? 'client' : 'worker'),
   send: async ({ jobId, body: { leaseToken, reason }, call }, { bus, tokens }) => {
     const token = leaseToken === null ? undefined : tokens.read(jobId, leaseToken);
-    const outcome = await bus.execute(new CommandJob(jobId, { name: 'start', token, reason }, call));
-    return { answer: answerOf(outcome), replayed: outcome.replayed };
+    return answered(await bus.execute(new CommandJob(jobId, { name: 'start', token, reason }, call)));
   },
 };
 
@@ -101,8 +104,7 @@ const logs: JobCall<worker.WriteLogsBody, wire.CommandAnswer> = {
   schema: worker.writeLogs,
   actorOf: () => 'worker',
   send: async ({ jobId, body: { leaseToken, lines }, call }, { bus, tokens }) => {
-    const outcome = await bus.execute(new LogJob(jobId, tokens.read(jobId, leaseToken), lines, call));
-    return { answer: answerOf(outcome), replayed: outcome.replayed };
+    return answered(await bus.execute(new LogJob(jobId, tokens.read(jobId, leaseToken), lines, call)));
   },
 };
 

@@ -49,9 +49,11 @@ export class CommandMeter {
       return answer;
     } catch (error) {
       const code = codeOf(error);
-      if (code !== undefined) this.telemetry.refused.inc({ code });
       if (code === undefined) span.setStatus({ code: SpanStatusCode.ERROR });
-      outcome = code === undefined ? 'error' : 'refused';
+      else {
+        this.telemetry.refused.inc({ code });
+        outcome = 'refused';
+      }
       throw error;
     } finally {
       this.telemetry.commands.inc({ command, outcome }, times);

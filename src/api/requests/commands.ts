@@ -2,21 +2,15 @@
 import { z } from 'zod';
 import { JOB_CALL_NAMES } from '../job-calls.js';
 import { body, expected, name } from './fields.js';
-import { JOB_ID } from './paths.js';
+import { jobIdWhere } from './paths.js';
 
 export const MAX_COMMANDS = 1_000;
-
-const JOB_ID_TEXT = 'the id of a job, a UUID';
 
 /** What every entry has beside the body of its command. */
 export const entryHead = z.looseObject(
   {
     command: z.enum(JOB_CALL_NAMES, { error: expected(`one of ${JOB_CALL_NAMES.join(', ')}`) }),
-    jobId: z
-      .string({ error: expected(JOB_ID_TEXT) })
-      .regex(JOB_ID, { error: expected(JOB_ID_TEXT) })
-      .transform((id) => id.toLowerCase())
-      .meta({ format: 'uuid' }),
+    jobId: jobIdWhere({ error: expected('the id of a job, a UUID') }),
     commandId: name.optional(),
   },
   { error: expected('an object') },

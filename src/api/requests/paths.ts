@@ -1,14 +1,18 @@
 /** Path parameters. One that no resource can have is 404: there is nothing at that path. */
 import { z } from 'zod';
+import type { expected} from './fields.js';
 import { name } from './fields.js';
 
-export const JOB_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const JOB_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** The id of a job, in lower case. */
-export const jobId = z
-  .string()
-  .regex(JOB_ID)
-  .transform((id) => id.toLowerCase())
-  .meta({ format: 'uuid' });
+/** The id of a job, in lower case. @param params what is said of another one; a path says nothing. */
+export const jobIdWhere = (params: { readonly error?: ReturnType<typeof expected> } = {}) =>
+  z
+    .string(params)
+    .regex(JOB_ID, params)
+    .transform((id) => id.toLowerCase())
+    .meta({ format: 'uuid' });
+
+export const jobId = jobIdWhere();
 
 export const queueName = name;
