@@ -1,6 +1,6 @@
 /** Path parameters. One that no resource can have is 404: there is nothing at that path. */
 import { z } from 'zod';
-import type { expected} from './fields.js';
+import type { expected } from './fields.js';
 import { name } from './fields.js';
 
 const JOB_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
