@@ -45,13 +45,21 @@ const readBoth = async (store: EventStore, jobId: string, until: Until): Promise
   return transitions.length === 0 ? [] : [...transitions, ...facts];
 };
 
+export interface ReplayedJob extends JobFold {
+  /** Of the last fact; -1 without one. */
+  readonly workRevision: number;
+}
+
 /**
  * Replays a job from its streams; `NO_JOB` when it has none.
  * @param upTo position, inclusive: what the job was then; default the end of the log. Its streams are read one by one,
  * so without a position they would be of different instants: a fact without the attempt that reported it.
  */
-export const replayJob = async (store: EventStore, jobId: string, upTo?: Position): Promise<JobFold> =>
-  replay(await readBoth(store, jobId, { position: upTo ?? (await store.head()).position }));
+export const replayJob = async (store: EventStore, jobId: string, upTo?: Position): Promise<ReplayedJob> => {
+  const events = await readBoth(store, jobId, { position: upTo ?? (await store.head()).position });
+  const work = workStream(jobId);
+  return { ...replay(events), workRevision: events.filter(({ stream }) => stream === work).length - 1 };
+};
 
 /** Until the end of the log; a position, inclusive; or a time, events of that very millisecond included. */
 export type Moment = 'now' | { readonly position: Position } | { readonly time: Instant };

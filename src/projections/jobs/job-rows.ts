@@ -14,8 +14,12 @@ export interface JobRows {
   load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>>;
   /** Jobs in one of the states that have no lease row: operational rows can be lost, their jobs must not be. */
   withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]>;
-  /** Writes the row that the log says; the way back for a row that was lost or edited. */
-  repair(stored: StoredJob, facts: readonly string[]): Promise<void>;
+  /**
+   * Writes the row that the log says; the way back for a row that was lost or edited.
+   * @param facts of the attempt in hand that counted
+   * @param workRevision of the last fact, -1 without one
+   */
+  repair(stored: StoredJob, facts: readonly string[], workRevision: number): Promise<void>;
 }
 
 /** What a row says twice, and what the last transition in the log says of it. */
@@ -127,14 +131,16 @@ const writeLocked = async (client: PoolClient, stored: StoredJob): Promise<boole
 };
 
 /** A row that knows of more than the replay stays: it was written since. */
-const writeNewer = async (client: PoolClient, stored: StoredJob): Promise<boolean> => {
+const writeNewer = async (client: PoolClient, stored: StoredJob, workRevision: number): Promise<boolean> => {
   const { text, values } = repairStatement(stored);
   const { rowCount } = await client.query(
     `${text} where jobs.revision < excluded.revision
       or (jobs.revision = excluded.revision and jobs.position <= excluded.position)`,
     values,
   );
-  return rowCount === 1;
+  if (rowCount !== 1) return false;
+  await client.query('update jobledger.jobs set work_revision = $2 where id = $1', [stored.job.id, workRevision]);
+  return true;
 };
 
 export class PostgresJobRows implements JobRows {
@@ -143,9 +149,12 @@ export class PostgresJobRows implements JobRows {
     /** Whether the log is in the same database: then no append moves a job between its replay and the repair. */
     private readonly log: 'here' | 'elsewhere' = 'here',
     private readonly mayUse: typeof isSound = mayDecideOn,
+    /** Brings rows to the end of a log elsewhere before they are loaded. */
+    private readonly catchUp: (ids: readonly string[]) => Promise<void> = () => Promise.resolve(),
   ) {}
 
   async load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>> {
+    await this.catchUp(ids);
     const { rows } = await this.pool.query<WitnessedRecord>({
       name: 'jobs-load',
       text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.id = any ($1::uuid[])`,
@@ -164,13 +173,14 @@ export class PostgresJobRows implements JobRows {
     return rows.filter(this.mayUse).map(toStoredJob);
   }
 
-  async repair(stored: StoredJob, facts: readonly string[]): Promise<void> {
+  async repair(stored: StoredJob, facts: readonly string[], workRevision: number): Promise<void> {
     const client = await this.pool.connect();
     try {
       await client.query('begin');
       // A process that freezes here must not hold the log: the server ends its transaction.
       await client.query("select set_config('idle_in_transaction_session_timeout', '2000', true)");
-      if (this.log === 'elsewhere' ? await writeNewer(client, stored) : await writeLocked(client, stored)) {
+      const isElsewhere = this.log === 'elsewhere';
+      if (isElsewhere ? await writeNewer(client, stored, workRevision) : await writeLocked(client, stored)) {
         await client.query(
           `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
           [stored.job.id, stored.job.run, stored.job.attempt, facts],

@@ -14,7 +14,7 @@ import { putJobs } from './put-jobs.js';
 import { foldEvent, metadataOf, NO_JOB, toFact, type JobFold, type StoredJob } from './stored-job.js';
 
 /** A fact of an attempt, by the id that its reporter gave it. */
-interface FactKey {
+export interface FactKey {
   readonly jobId: string;
   readonly run: number;
   readonly attempt: number;
@@ -54,12 +54,12 @@ const byJob = (events: readonly RecordedEvent[]): Map<string, RecordedEvent[]> =
   return jobs;
 };
 
-const factKey = (jobId: string, event: RecordedEvent): FactKey => {
+export const factKey = (jobId: string, event: RecordedEvent): FactKey => {
   const { run, attempt } = metadataOf(event);
   return { jobId, run, attempt, batchId: toFact(event).data.batchId };
 };
 
-const isFact = ({ stream }: RecordedEvent): boolean => stream.startsWith('work-');
+export const isFact = ({ stream }: RecordedEvent): boolean => stream.startsWith('work-');
 
 const columnsOf = (keys: readonly FactKey[]): readonly unknown[] => [
   keys.map(({ jobId }) => jobId),
@@ -69,7 +69,7 @@ const columnsOf = (keys: readonly FactKey[]): readonly unknown[] => [
 ];
 
 /** Which of the page's facts counted before it, by job. */
-const countedBefore = async (keys: readonly FactKey[], tx: Tx): Promise<ReadonlyMap<string, readonly FactKey[]>> => {
+export const countedBefore = async (keys: readonly FactKey[], tx: Tx): Promise<ReadonlyMap<string, readonly FactKey[]>> => {
   const found = new Map<string, FactKey[]>();
   if (keys.length === 0) return found;
   const rows = await tx.query<FactKey>({
@@ -83,7 +83,8 @@ const countedBefore = async (keys: readonly FactKey[], tx: Tx): Promise<Readonly
   return found;
 };
 
-const resume = (record: JobRecord, counted: readonly FactKey[]): JobFold => {
+/** The fold that the row and the facts that counted were left by. */
+export const resume = (record: JobRecord, counted: readonly FactKey[]): JobFold => {
   const stored = toStoredJob(record);
   const { job, progress, saved } = stored;
   const own = counted.filter(({ run, attempt }) => run === job.run && attempt === job.attempt);
@@ -116,12 +117,12 @@ const foldsBefore = async (
   return new Map(rows.map((row) => [row.doc.id, resume(row, counted.get(row.doc.id) ?? [])] as const));
 };
 
-const keepFacts = async (keys: readonly FactKey[], tx: Tx): Promise<void> => {
+export const keepFacts = async (keys: readonly FactKey[], tx: Tx): Promise<void> => {
   if (keys.length === 0) return;
   await tx.query({
     name: 'jobs-facts-keep',
     text: `insert into ${tx.schema}.job_facts (job_id, run, attempt, batch_id)
-      select * from unnest($1::uuid[], $2::int[], $3::int[], $4::text[])`,
+      select * from unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) on conflict do nothing`,
     values: columnsOf(keys),
   });
 };
@@ -130,7 +131,7 @@ const keepFacts = async (keys: readonly FactKey[], tx: Tx): Promise<void> => {
 const SLICE = 250;
 
 /** Folds the events of one job. @returns undefined when they make no row; the facts that counted are added */
-const foldJob = (
+export const foldJob = (
   jobId: string,
   events: readonly RecordedEvent[],
   before: JobFold,
