@@ -87,7 +87,9 @@ export interface AroundAppend<Row = unknown> {
    *
    * When rows are not at the events that these follow, it raises SQLSTATE `JL003`, with the detail a JSON array of their
    * streams: nothing of the call is written, and it is made again once `catchUp` has brought them there. An answer is
-   * given only then, so that no read lacks what was answered.
+   * given only then, so that no read lacks what was answered. With `JL004`, the message a table's name and the detail a
+   * JSON array of positions, it refuses events that came to stand where the table would have refused them before: they stay
+   * in the log, and their requests are answered as refused, and given back.
    */
   readonly after?: string;
   /**

@@ -10,7 +10,7 @@ import { Unsupported } from '../event-store.js';
 import type { Unit } from '../append-plan.js';
 import { refusedRequests } from '../postgres/appender.js';
 import type { Ended, EndedUnit } from './ended-units.js';
-import { appendedRows, givenRows } from './ended-units.js';
+import { appendedRows, givenRows, withoutEvents } from './ended-units.js';
 import { writeIntent } from './intent-body.js';
 import { type Call, RowStatements } from './row-statements.js';
 
@@ -55,6 +55,8 @@ const BESIDE_REFUSED = 'JL001';
 const TAKEN_OVER = 'JL002';
 /** SQLSTATE by which rows say that they are not at the events that those of a call follow. */
 const BEHIND = 'JL003';
+/** SQLSTATE by which a beside table refuses events that are in the log. */
+const REFUSED_LATE = 'JL004';
 /** Rows that are behind after so many times that they were brought to the end of the log are a defect, not a race. */
 const MAX_BEHIND = 20;
 
@@ -131,22 +133,30 @@ export class BesideRows {
   /**
    * Writes what belongs to events that are in the log, gives back the rest, and forgets the intents. Units that others
    * took over are left to them, but for rows that show their events.
+   * @returns who was refused though the events are in the log
    */
-  async end(units: readonly EndedUnit[]): Promise<void> {
+  async end(units: readonly EndedUnit[]): Promise<readonly Refusal[]> {
+    const refusals: Refusal[] = [];
     let own = units;
     for (let behind = 0; ;) {
       try {
         await this.#statements.run('writing what an append left', await this.#endingOf(own), 'repeated');
-        return;
+        return refusals;
       } catch (error) {
         if (!(error instanceof pg.DatabaseError)) throw error;
+        const detail = (): readonly string[] => JSON.parse(error.detail ?? '[]') as readonly string[];
         if (error.code === TAKEN_OVER) {
           const recorded = own.filter(({ intent }) => intent !== undefined);
           const lost = new Set(refusedRequests(error, recorded.length).map((index) => recorded[index]!));
           own = own.filter((unit) => !lost.has(unit));
           await this.#log.catchUp([...lost].flatMap(streamsOf));
         } else if (error.code === BEHIND && (behind += 1) <= MAX_BEHIND) {
-          await this.#log.catchUp(JSON.parse(error.detail ?? '[]') as readonly string[]);
+          await this.#log.catchUp(detail());
+        } else if (error.code === REFUSED_LATE) {
+          const { units: left, ordinals } = withoutEvents(own, new Set(detail()));
+          if (ordinals.length === 0) throw error;
+          own = left;
+          refusals.push({ table: error.message, requests: new Set(ordinals) });
         } else throw error;
       }
     }

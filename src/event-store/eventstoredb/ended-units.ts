@@ -15,6 +15,23 @@ export interface EndedUnit {
   readonly requests: readonly Ended[];
 }
 
+/** The units without the requests whose events stand at the positions. @returns with the ordinals of those requests */
+export const withoutEvents = (
+  units: readonly EndedUnit[],
+  positions: ReadonlySet<string>,
+): { readonly units: readonly EndedUnit[]; readonly ordinals: readonly number[] } => {
+  const ordinals: number[] = [];
+  const left = units.map((unit) => ({
+    ...unit,
+    requests: unit.requests.map((ended) => {
+      if (ended.appended?.positions.some((position) => positions.has(position)) !== true) return ended;
+      ordinals.push(ended.request.ordinal);
+      return { ...ended, appended: undefined };
+    }),
+  }));
+  return { units: left, ordinals };
+};
+
 /** A row whose events are in the log, with the place of its event. */
 export interface PlacedRow {
   readonly row: HeldRow;

@@ -27,7 +27,7 @@ import type {
   RecordedEvent,
   SubscribeOptions,
 } from '../event-store.js';
-import { Conflict, Unsupported } from '../event-store.js';
+import { BesideRefused, Conflict, Unsupported } from '../event-store.js';
 import { tail } from '../subscription.js';
 import { AppendWatch } from './append-watch.js';
 import { BesideRows, ended, type HeldUnit, writtenNow } from './beside-rows.js';
@@ -188,7 +188,10 @@ export class EventStoreDbEventStore implements EventStore {
 
   async #end(units: readonly HeldUnit[], outcomes: Outcomes): Promise<void> {
     const whole = units.filter(({ requests }) => requests.every(({ request }) => outcomes.has(request.ordinal)));
-    await this.#beside.end(whole.map((unit) => ended(unit, (ordinal) => writtenNow(outcomes.get(ordinal)))));
+    const settled = whole.map((unit) => ended(unit, (ordinal) => writtenNow(outcomes.get(ordinal))));
+    for (const { table, requests } of await this.#beside.end(settled)) {
+      for (const ordinal of requests) outcomes.settle(ordinal, { ok: false, error: new BesideRefused(table) });
+    }
   }
 }
 

@@ -5,13 +5,13 @@
  */
 import type { Pool } from 'pg';
 import { jobIdOf, jobStream, workStream } from '../../domain/streams.js';
-import { comparePositions, type EventStore, type RecordedEvent } from '../../event-store/event-store.js';
+import type { EventStore, RecordedEvent } from '../../event-store/event-store.js';
 import { inTransaction, type Tx } from '../transaction.js';
 import { isSound, JOB_COLUMNS, type JobRows, type WitnessedRecord } from './job-rows.js';
 import { countedBefore, factKey, foldJob, isFact, keepFacts, resume, type FactKey } from './jobs.js';
-import { putJobs } from './put-jobs.js';
+import { keepWork, putJobs } from './put-jobs.js';
 import { repairRow } from './repair-row.js';
-import { isDamage, type StoredJob } from './stored-job.js';
+import { inOrder, isDamage, lateFacts, type StoredJob } from './stored-job.js';
 
 /** A row that changes so often while it is brought on is written by somebody, all the time: a livelock must show. */
 const MAX_TRIES = 50;
@@ -43,11 +43,11 @@ const eventsBehind = async (store: EventStore, row: Row): Promise<readonly Recor
     store.readStream(jobStream(row.id), { from: Number(row.revision) + 1, upTo }),
     store.readStream(workStream(row.id), { from: Number(row.work_revision ?? -1) + 1, upTo }),
   ]);
-  return streams.flat().sort((a, b) => comparePositions(a.position, b.position));
+  return inOrder(streams.flat());
 };
 
 /** False when the row is not any more what it was. */
-const moveOn = async (tx: Tx, row: Row, after: StoredJob, workRevision: number): Promise<boolean> => {
+const moveOn = async (tx: Tx, row: Row, after: StoredJob): Promise<boolean> => {
   const { text, values = [] } = putJobs(tx.schema, [after]);
   const n = values.length;
   const moved = await tx.query({
@@ -55,13 +55,7 @@ const moveOn = async (tx: Tx, row: Row, after: StoredJob, workRevision: number):
       and coalesce(jobs.work_revision, -1) = $${n + 3} returning id`,
     values: [...values, row.revision, row.position, row.work_revision ?? -1],
   });
-  if (moved.length === 0) return false;
-  await tx.query({
-    name: 'jobs-work-revision',
-    text: `update ${tx.schema}.jobs set work_revision = $2 where id = $1`,
-    values: [row.id, workRevision],
-  });
-  return true;
+  return moved.length > 0;
 };
 
 /** @returns false when the row changed meanwhile. */
@@ -74,13 +68,15 @@ const tryOnce = async ({ pool, store, rows }: CatchUpDependencies, jobId: string
   const events = await eventsBehind(store, row);
   if (events.length === 0) return true;
   const keys = events.filter(isFact).map((event) => factKey(jobId, event));
-  const workRevision = Number(row.work_revision ?? -1) + keys.length;
+  const revision = Number(row.work_revision ?? -1) + keys.length;
   return inTransaction(pool, async (tx) => {
     const before = await countedBefore(keys, tx);
     const counted: FactKey[] = [];
-    const after = foldJob(jobId, events, resume(row, before.get(jobId) ?? []), counted);
-    if (after === null || !(await moveOn(tx, row, after, workRevision))) return false;
+    const from = resume(row, before.get(jobId) ?? []);
+    const after = foldJob(jobId, events, from, counted);
+    if (after === null || !(await moveOn(tx, row, after))) return false;
     await keepFacts(counted, tx);
+    for (const statement of keepWork(jobId, { revision, late: lateFacts(from, events) })) await tx.query(statement);
     return true;
   });
 };

@@ -2,7 +2,7 @@
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../../event-store/event-store.js';
 import type { Instant } from '../../domain/job-events.js';
 import { jobStream, refusalsStream, workStream } from '../../domain/streams.js';
-import { replay, replayReadable, type JobFold, type ReadableFold } from './stored-job.js';
+import { inOrder, lateFacts, NO_JOB, replay, replayReadable, type JobFold, type ReadableFold } from './stored-job.js';
 
 /** Events of a stream that are read at once. */
 const PAGE = 1_000;
@@ -45,9 +45,16 @@ const readBoth = async (store: EventStore, jobId: string, until: Until): Promise
   return transitions.length === 0 ? [] : [...transitions, ...facts];
 };
 
-export interface ReplayedJob extends JobFold {
+/** What a row knows of `work-<id>`, beside a log elsewhere. */
+export interface KnownWork {
   /** Of the last fact; -1 without one. */
-  readonly workRevision: number;
+  readonly revision: number;
+  /** Revisions of the facts that came after the end of their attempt. */
+  readonly late: readonly number[];
+}
+
+export interface ReplayedJob extends JobFold {
+  readonly work: () => KnownWork;
 }
 
 /**
@@ -57,8 +64,9 @@ export interface ReplayedJob extends JobFold {
  */
 export const replayJob = async (store: EventStore, jobId: string, upTo?: Position): Promise<ReplayedJob> => {
   const events = await readBoth(store, jobId, { position: upTo ?? (await store.head()).position });
-  const work = workStream(jobId);
-  return { ...replay(events), workRevision: events.filter(({ stream }) => stream === work).length - 1 };
+  const isFact = ({ stream }: RecordedEvent): boolean => stream === workStream(jobId);
+  const work = (): KnownWork => ({ revision: events.filter(isFact).length - 1, late: lateFacts(NO_JOB, inOrder(events)) });
+  return { ...replay(events), work };
 };
 
 /** Until the end of the log; a position, inclusive; or a time, events of that very millisecond included. */

@@ -5,7 +5,8 @@ import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
 import type { EventMetadata } from '../../domain/streams.js';
 import { isNewer, NEWEST_FORMAT } from '../formats.js';
-import { putJobs } from './put-jobs.js';
+import type { KnownWork } from './job-history.js';
+import { keepWork, putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
 import type { Progress, SavedProgress } from '../../domain/progress.js';
 
@@ -17,9 +18,9 @@ export interface JobRows {
   /**
    * Writes the row that the log says; the way back for a row that was lost or edited.
    * @param facts of the attempt in hand that counted
-   * @param workRevision of the last fact, -1 without one
+   * @param work what the replay knows of its facts
    */
-  repair(stored: StoredJob, facts: readonly string[], workRevision: number): Promise<void>;
+  repair(stored: StoredJob, facts: readonly string[], work: KnownWork): Promise<void>;
 }
 
 /** What a row says twice, and what the last transition in the log says of it. */
@@ -131,7 +132,7 @@ const writeLocked = async (client: PoolClient, stored: StoredJob): Promise<boole
 };
 
 /** A row that knows of more than the replay stays: it was written since. */
-const writeNewer = async (client: PoolClient, stored: StoredJob, workRevision: number): Promise<boolean> => {
+const writeNewer = async (client: PoolClient, stored: StoredJob, work: KnownWork): Promise<boolean> => {
   const { text, values } = repairStatement(stored);
   const { rowCount } = await client.query(
     `${text} where jobs.revision < excluded.revision
@@ -139,7 +140,7 @@ const writeNewer = async (client: PoolClient, stored: StoredJob, workRevision: n
     values,
   );
   if (rowCount !== 1) return false;
-  await client.query('update jobledger.jobs set work_revision = $2 where id = $1', [stored.job.id, workRevision]);
+  for (const { text: after, values: given } of keepWork(stored.job.id, work)) await client.query(after, [...given]);
   return true;
 };
 
@@ -173,14 +174,14 @@ export class PostgresJobRows implements JobRows {
     return rows.filter(this.mayUse).map(toStoredJob);
   }
 
-  async repair(stored: StoredJob, facts: readonly string[], workRevision: number): Promise<void> {
+  async repair(stored: StoredJob, facts: readonly string[], work: KnownWork): Promise<void> {
     const client = await this.pool.connect();
     try {
       await client.query('begin');
       // A process that freezes here must not hold the log: the server ends its transaction.
       await client.query("select set_config('idle_in_transaction_session_timeout', '2000', true)");
       const isElsewhere = this.log === 'elsewhere';
-      if (isElsewhere ? await writeNewer(client, stored, workRevision) : await writeLocked(client, stored)) {
+      if (isElsewhere ? await writeNewer(client, stored, work) : await writeLocked(client, stored)) {
         await client.query(
           `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
           [stored.job.id, stored.job.run, stored.job.attempt, facts],

@@ -6,6 +6,14 @@
 -- a row is written in the transaction that appends.
 alter table jobledger.jobs add column work_revision bigint;
 
+-- Facts that stand in the log after the end of the attempt that they name, by their revisions: they were on their way when
+-- it ended by another stream. They count for nothing, and who sent them is told that they were refused.
+create table jobledger.late_facts (
+  job_id uuid not null,
+  revision bigint not null,
+  primary key (job_id, revision)
+);
+
 create function jobledger.jobs_behind(p_ids uuid[]) returns void language plpgsql volatile as $f$
 begin
   raise exception 'jobs' using errcode = 'JL003',
@@ -68,15 +76,16 @@ end $f$;
 
 drop function jobledger.jobs_facts_after(bigint, timestamptz[], int[], int[], text[], jobledger.job_fact[]);
 
--- p_watched: the last transition in the log, once the facts were there.
+-- Refuses those that are late, with JL004. p_watched: the last transition in the log, once the facts were there.
 create function jobledger.jobs_facts_after(
   p_base bigint, p_at timestamptz[], p_revision int[], p_length int[], p_parts text[], p_watched bigint[],
   p_rows jobledger.job_fact[]
 ) returns void language plpgsql volatile as $f$
 declare
   v_fact record;
-  v_job jobledger.jobs;
   v_behind uuid[];
+  v_late bigint[];
+  v_position bigint;
 begin
   perform from jobledger.jobs j where j.id in (select r.id from unnest(p_rows) r) order by j.id for update;
   v_behind := array(
@@ -93,26 +102,34 @@ begin
   if cardinality(v_behind) > 0 then
     perform jobledger.jobs_behind(v_behind);
   end if;
+  v_late := array(
+    select p_base + (p_rows[n]).event from generate_subscripts(p_rows, 1) n
+      join jobledger.jobs j on j.id = (p_rows[n]).id
+    where case when p_revision[n] <= coalesce(j.work_revision, -1)
+      then exists (select from jobledger.late_facts f where f.job_id = j.id and f.revision = p_revision[n])
+      else not (j.leased and j.run = (p_rows[n]).run and j.attempt = (p_rows[n]).attempt) end);
+  if cardinality(v_late) > 0 then
+    raise exception 'leases' using errcode = 'JL004', detail = to_json(v_late::text[])::text;
+  end if;
   for v_fact in
     select (p_rows[n]).*, p_revision[n] as place, p_at[n] as at from generate_subscripts(p_rows, 1) n
+      join jobledger.jobs j on j.id = (p_rows[n]).id
+    where p_revision[n] > coalesce(j.work_revision, -1)
     order by (p_rows[n]).event
   loop
-    select * into v_job from jobledger.jobs j where j.id = v_fact.id;
-    continue when v_fact.place <= coalesce(v_job.work_revision, -1);
-    if v_job.leased and v_job.run = v_fact.run and v_job.attempt = v_fact.attempt then
-      insert into jobledger.job_facts (job_id, run, attempt, batch_id)
-        values (v_fact.id, v_fact.run, v_fact.attempt, v_fact.batch_id) on conflict do nothing;
-      if found then
-        update jobledger.jobs set progress = jobledger.progress_apply(progress, v_fact.delta::jsonb),
-          position = p_base + v_fact.event, work_revision = v_fact.place, last_event_at = v_fact.at,
-          last_activity_at = v_fact.at, last_activity_position = p_base + v_fact.event
-          where id = v_fact.id;
-        continue;
-      end if;
+    v_position := p_base + v_fact.event;
+    insert into jobledger.job_facts (job_id, run, attempt, batch_id)
+      values (v_fact.id, v_fact.run, v_fact.attempt, v_fact.batch_id) on conflict do nothing;
+    if found then
+      update jobledger.jobs set progress = jobledger.progress_apply(progress, v_fact.delta::jsonb),
+        position = v_position, work_revision = v_fact.place, last_event_at = v_fact.at,
+        last_activity_at = v_fact.at, last_activity_position = v_position
+        where id = v_fact.id;
+    else
+      -- A repeat of one that counted: something was heard of the job, and nothing else.
+      update jobledger.jobs set position = v_position, work_revision = v_fact.place, last_event_at = v_fact.at
+        where id = v_fact.id;
     end if;
-    -- A repeat of one that counted, or one of an attempt that is over: something was heard of the job, and nothing else.
-    update jobledger.jobs set position = p_base + v_fact.event, work_revision = v_fact.place,
-      last_event_at = v_fact.at where id = v_fact.id;
   end loop;
 end $f$;
 
