@@ -17,6 +17,19 @@ scenario('200 jobs and 64 claimers over two processes: 200 distinct claims [R-01
   expect(new Set(claimed.flat().map(({ attempt }) => attempt))).toEqual(new Set([1]));
 });
 
+scenario('64 claimers of up to 100 jobs each: none goes home while jobs are left [R-01]', async (cluster) => {
+  const created = await createJobs(cluster, 1_000, { queue: 'many' });
+  const claimed = await Promise.all(
+    Array.from({ length: 64 }, (_, index) => drain(cluster, `taker-${index}`, { queues: ['many'], max: 100 })),
+  );
+  expect(
+    claimed
+      .flat()
+      .map(({ job }) => job.id)
+      .sort(),
+  ).toEqual([...created].sort());
+});
+
 scenario('every long poll of two processes wakes for a job of its own [R-13]', async (cluster) => {
   const waiting = Array.from({ length: 16 }, (_, n) =>
     claim(cluster, `poller-${n}`, { queues: ['polled'], waitMs: 30_000 }),

@@ -204,10 +204,7 @@ export class BesideRows {
   }
 
   /** Tables with rows and such a function, in their order. */
-  #having(
-    rows: readonly { readonly row: HeldRow }[],
-    step: 'before' | 'after' | 'undo',
-  ): readonly BesideTable[] {
+  #having(rows: readonly { readonly row: HeldRow }[], step: 'before' | 'after' | 'undo'): readonly BesideTable[] {
     return this.#tables.filter(
       (table) => table.around?.[step] !== undefined && rows.some(({ row }) => row.table === table),
     );

@@ -163,9 +163,7 @@ export class EventStoreDbEventStore implements EventStore {
       const [unit] = run;
       const before = unit!.flatMap(({ stream }) => last.get(stream) ?? []);
       const append = (): Promise<void> =>
-        run.length === 1
-          ? this.#units.append(unit!, now, outcomes)
-          : this.#units.appendRun(run.flat(), now, outcomes);
+        run.length === 1 ? this.#units.append(unit!, now, outcomes) : this.#units.appendRun(run.flat(), now, outcomes);
       // At once where nothing is waited for, so that what is sent keeps the order of the call.
       const done = before.length === 0 ? append() : Promise.allSettled(before).then(append);
       for (const { stream } of unit!) last.set(stream, done);

@@ -65,7 +65,10 @@ export interface ReplayedJob extends JobFold {
 export const replayJob = async (store: EventStore, jobId: string, upTo?: Position): Promise<ReplayedJob> => {
   const events = await readBoth(store, jobId, { position: upTo ?? (await store.head()).position });
   const isFact = ({ stream }: RecordedEvent): boolean => stream === workStream(jobId);
-  const work = (): KnownWork => ({ revision: events.filter(isFact).length - 1, late: lateFacts(NO_JOB, inOrder(events)) });
+  const work = (): KnownWork => ({
+    revision: events.filter(isFact).length - 1,
+    late: lateFacts(NO_JOB, inOrder(events)),
+  });
   return { ...replay(events), work };
 };
 

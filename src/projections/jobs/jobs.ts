@@ -69,7 +69,10 @@ const columnsOf = (keys: readonly FactKey[]): readonly unknown[] => [
 ];
 
 /** Which of the page's facts counted before it, by job. */
-export const countedBefore = async (keys: readonly FactKey[], tx: Tx): Promise<ReadonlyMap<string, readonly FactKey[]>> => {
+export const countedBefore = async (
+  keys: readonly FactKey[],
+  tx: Tx,
+): Promise<ReadonlyMap<string, readonly FactKey[]>> => {
   const found = new Map<string, FactKey[]>();
   if (keys.length === 0) return found;
   const rows = await tx.query<FactKey>({
