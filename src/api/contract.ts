@@ -581,6 +581,14 @@ export interface Counters {
   readonly events: number;
 }
 
+/** A worker that asks for jobs. One that is busy asks when it has room again. */
+export interface Claimer {
+  readonly workerId: string;
+  /** Null: of any type. */
+  readonly types: readonly string[] | null;
+  readonly lastAskedAt: Instant;
+}
+
 export interface Queue {
   readonly name: string;
   readonly paused: boolean;
@@ -589,6 +597,10 @@ export interface Queue {
   readonly oldestJobId: string | null;
   readonly oldestAgeMs: number | null;
   readonly byStatus: StatusCounts;
+  /** Claimable jobs by type, of the 20 types that have most. */
+  readonly depthByType: Readonly<Record<string, number>>;
+  /** Who asked for its jobs within a day, the last one first, at most 20. */
+  readonly claimers: readonly Claimer[];
   /** Null: no limit. `rate` is claims a second. */
   readonly limits: {
     readonly maxRunning: number | null;
