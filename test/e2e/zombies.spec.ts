@@ -143,15 +143,14 @@ scenario(
       const before = await readJob(cluster, jobId);
       const late = LATE.map(([call]) => (call === by ? '200,' : '409,stale_lease'));
       expect((await sayLate(slow)).map(String)).toEqual([...late, ...late.toReversed()]);
+      // Said late, and kept: each kind once.
+      expect(refusals(await timeline(cluster, jobId)).sort()).toEqual(LATE_COMMANDS.filter((call) => call !== by));
       await sweep(cluster);
       const { body } = await command(cluster, jobId, 'start');
       expect(body).toMatchObject({ code: 'already_terminal' });
       expect(await readJob(cluster, jobId)).toEqual(before);
       expect(before.status).toBe(status);
-      const events = await timeline(cluster, jobId);
-      expect(terminals(events)).toHaveLength(1);
-      // Said late, and kept: each kind once.
-      expect(refusals(events).sort()).toEqual(LATE_COMMANDS.filter((call) => call !== by));
+      expect(terminals(await timeline(cluster, jobId))).toHaveLength(1);
     }
     expect(await drain(cluster, 'hopeful', { queues: ['dead'] })).toEqual([]);
   },
