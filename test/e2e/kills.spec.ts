@@ -48,6 +48,7 @@ scenario('a process stops on SIGTERM: what is in flight is answered, and it exit
 scenario('jobs that wait are in the database alone: they outlive every process [C-04] [R-14]', async (cluster) => {
   const ids = await createJobs(cluster, 50, { queue: 'patient' });
   const claimed = await claim(cluster, 'throttled', { queues: ['patient'], max: 20 });
+  expect(claimed).toHaveLength(20);
   const throttled = claimed.map(({ job }) => job.id);
   await Promise.all(
     claimed.map((one, n) =>
@@ -79,10 +80,14 @@ scenario(
   async (cluster) => {
     const { url } = cluster.node(0);
     const ids = await createJobs(cluster, 4, { queue: 'orphans', policy: { leaseMs: 1_000 } });
-    const first = new WorkerProcess(url, { workerId: 'first', queue: 'orphans', concurrency: 4, hangs: true });
-    await first.holds(ids);
-    await first.kill();
-    const second = new WorkerProcess(url, { workerId: 'second', queue: 'orphans', concurrency: 4, hangs: false });
+    const common = { queue: 'orphans', concurrency: 4 };
+    const first = new WorkerProcess(url, { ...common, workerId: 'first', hangs: true });
+    try {
+      await first.holds(ids);
+    } finally {
+      await first.kill();
+    }
+    const second = new WorkerProcess(url, { ...common, workerId: 'second', hangs: false });
     try {
       for (const id of ids) {
         await waitFor('the job to be completed', async () => (await readJob(cluster, id)).status === 'completed');
