@@ -25,6 +25,7 @@ import { migrate } from './event-store/postgres/migrate.js';
 import { bindLog, type PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
+import { DatabaseMode } from './leases/database-mode.js';
 import { installationSecret } from './leases/installation.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
@@ -99,6 +100,7 @@ export interface Reads {
   readonly counters: CounterQueries;
   readonly queues: QueueQueries;
   readonly formats: Formats;
+  readonly mode: DatabaseMode;
   /** The end of the log, for all who follow it in this process. */
   readonly tail: LogTail;
 }
@@ -226,6 +228,7 @@ const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Rea
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
     formats: new Formats(pool),
+    mode: new DatabaseMode(pool),
     tail: new LogTail(store, { onError: projectionLog.tailFailed }),
   };
 };

@@ -8,7 +8,15 @@ import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { NOT_BUILT, type NotBuiltRoute } from './not-built.js';
-import { type FieldError, notFound, payloadTooLarge, Problem, unavailable, unsupportedMediaType, validationFailed } from './problem.js';
+import {
+  type FieldError,
+  notFound,
+  payloadTooLarge,
+  Problem,
+  unavailable,
+  unsupportedMediaType,
+  validationFailed,
+} from './problem.js';
 import { problemOf } from './problem-of.js';
 import { sendProblem } from './problem.filter.js';
 import type { Telemetry } from '../telemetry.js';
