@@ -30,9 +30,8 @@ const DAMAGE_RETRY_SECONDS = 30;
 /** Rebuilds and verifications take their time. */
 const BUSY_RETRY_SECONDS = 5;
 
-/** Codes of errors that only have an HTTP status: those of the framework. */
+/** Codes of errors that only have an HTTP status: those of the framework. Other faults of the client's are 400. */
 const CODE_OF_STATUS = new Map<number, ProblemCode>([
-  [400, 'validation_failed'],
   [401, 'unauthenticated'],
   [403, 'forbidden'],
   [404, 'not_found'],
