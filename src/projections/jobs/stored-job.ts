@@ -84,7 +84,8 @@ export const metadataOf = (event: RecordedEvent): EventMetadata => event.metadat
 export const toCurrent = (stored: RecordedEvent): RecordedEvent => {
   const event = upcast(stored);
   if (event === undefined) throw new UnreadableEvent(stored);
-  return event;
+  // What a store makes only when it is asked for is not copied with the rest.
+  return event === stored ? stored : { ...event, id: stored.id, metadata: stored.metadata };
 };
 
 /** The transition that a recorded event of `job-<id>` is. */
