@@ -88,16 +88,28 @@ export const toCurrent = (stored: RecordedEvent): RecordedEvent => {
   return event === stored ? stored : { ...event, id: stored.id, metadata: stored.metadata };
 };
 
+/** What few transitions are asked for is looked up when it is: a log that is walked parses its metadata then. */
+class Transition {
+  readonly type: string;
+  readonly at: Instant;
+
+  constructor(private readonly event: RecordedEvent) {
+    this.type = event.type;
+    this.at = event.at;
+  }
+
+  get data(): unknown {
+    return this.event.data;
+  }
+
+  get command(): string {
+    return metadataOf(this.event).command;
+  }
+}
+
 /** The transition that a recorded event of `job-<id>` is. */
-export const toTransition = (stored: RecordedEvent): RecordedJobEvent => {
-  const event = toCurrent(stored);
-  return {
-    type: event.type,
-    data: event.data,
-    at: event.at,
-    command: metadataOf(event).command,
-  } as unknown as RecordedJobEvent;
-};
+export const toTransition = (stored: RecordedEvent): RecordedJobEvent =>
+  new Transition(toCurrent(stored)) as unknown as RecordedJobEvent;
 
 /** The fact that a recorded event of `work-<id>` is. */
 export const toFact = (stored: RecordedEvent): RecordedJobFact => {
