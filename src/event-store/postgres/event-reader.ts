@@ -102,7 +102,7 @@ const streamsQuery = (bound: Position, limit: number, filter: EventFilter, direc
   const forwards = direction === 'forwards';
   const order = forwards ? '' : 'desc';
   const range = forwards
-    ? 'e.revision >= jobledger.revision_after(s.s, $1::bigint)'
+    ? 'e.revision >= case when $1::bigint = 0 then 0 else jobledger.revision_after(s.s, $1::bigint) end'
     : 'e.revision < jobledger.revision_after(s.s, $1::bigint - 1)';
   const text = `
     select ${COLUMNS}, h.position

@@ -7,7 +7,6 @@ import { BrokenHistory } from '../../domain/errors.js';
 import type { Instant, RecordedJobEvent, RecordedJobFact } from '../../domain/job-events.js';
 import { evolve, NO_VALUES, valuesSetBy, type Job, type JobValues } from '../../domain/job.js';
 import {
-  counts,
   FactKeys,
   foldFact,
   foldTransition,
@@ -154,8 +153,8 @@ const foldFactEvent = (fold: JobFold, recorded: RecordedEvent): JobFold => {
   const { stored } = fold;
   if (stored === null) throw new UnreadableEvent(recorded);
   const fact = toFact(recorded);
-  const counted = counts(fold.facts, fact);
   const facts = foldFact(fold.facts, fact);
+  const counted = facts !== fold.facts;
   return {
     facts,
     stored: {
