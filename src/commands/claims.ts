@@ -104,7 +104,10 @@ export class Claims {
   /** Something may have become claimable. */
   wake(): void {
     this.wakes += 1;
-    if (!this.searching && this.waiting.size > 0) void this.search();
+    if (this.searching || this.waiting.size === 0) return;
+    this.searching = true;
+    // At the end of this turn of the event loop: who asks together is searched for together.
+    setImmediate(() => void this.search());
   }
 
   /** Long polls end with nothing. */
@@ -127,7 +130,6 @@ export class Claims {
   }
 
   private async search(): Promise<void> {
-    this.searching = true;
     clearTimeout(this.timer);
     let seen: number;
     do {

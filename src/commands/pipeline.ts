@@ -1,6 +1,6 @@
 /**
- * The one write path. Commands that arrive while a batch is in flight form the next batch; there is no timer, so an
- * idle system adds no latency. A batch is decided in order and appended in one call; each caller is answered on its
+ * The one write path. Commands that arrive while a batch is in flight, or in the same turn of the event loop, form the
+ * next batch; there is no timer, so an idle system adds no latency. A batch is decided in order and appended in one call; each caller is answered on its
  * own result, and nothing is answered before it is durable.
  *
  * At most one transition of a job is in a batch, or any number of its facts: a job that is in flight waits for the
@@ -20,8 +20,8 @@ export interface PipelineOptions {
 }
 
 /**
- * Two batches in flight pay from here on: one is sent while the server works on the other. At 32 waiting 11–19 % more on
- * two idle cores, and as much less where others use them: the smaller batches cost more switches between the processes.
+ * From here on there are two batches in flight, each of half of what waits: one is decided while the server writes the
+ * other. One batch of all costs a fifth less processor time, and leaves a core idle.
  */
 const SECOND_BATCH_FROM = 24;
 const BATCH_SIZE = 100;
@@ -35,6 +35,7 @@ export class Pipeline {
   private pendingBytes = 0;
   private readonly idleWaiters: (() => void)[] = [];
   private draining = false;
+  private isPumping = false;
 
   constructor(
     private readonly steps: BatchSteps,
@@ -80,17 +81,32 @@ export class Pipeline {
     if (this.pending > 0) await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
   }
 
+  /**
+   * At the end of this turn of the event loop: callers that are answered together ask again together. Without it they
+   * met in batches of 11 at 32 in flight, and the batches cost the server 1.6 times as much.
+   */
   private pump(): void {
-    while (this.queue.length > 0 && this.inFlight < (this.pending >= SECOND_BATCH_FROM ? 2 : 1)) {
-      const batch = this.take();
+    if (this.isPumping) return;
+    this.isPumping = true;
+    setImmediate(() => {
+      this.isPumping = false;
+      this.send();
+    });
+  }
+
+  private send(): void {
+    while (this.queue.length > 0) {
+      const isHalved = this.pending >= SECOND_BATCH_FROM;
+      if (this.inFlight >= (isHalved ? 2 : 1)) return;
+      const batch = this.take(isHalved ? Math.min(BATCH_SIZE, Math.ceil(this.pending / 2)) : BATCH_SIZE);
       if (batch.entries.length === 0) return;
       this.inFlight += 1;
       void this.run(batch);
     }
   }
 
-  /** The next batch: what waits longest first, each job at most once (facts of one job together). */
-  private take(): Batch {
+  /** The next batch: what waits longest first, each job at most once (facts of one job together). @param most commands */
+  private take(most: number): Batch {
     const entries: Entry[] = [];
     const rest: Entry[] = [];
     const transitions = new Set<string>();
@@ -99,10 +115,10 @@ export class Pipeline {
     let size = 0;
     let seen = 0;
     for (const entry of this.queue) {
-      if (size >= BATCH_SIZE) break;
+      if (size >= most) break;
       seen += 1;
       if (isLate(entry)) continue;
-      const fits = size + entry.group.members.length <= BATCH_SIZE || size === 0;
+      const fits = size + entry.group.members.length <= most || size === 0;
       if (!fits || !this.claimJobs(entry, transitions, factJobs, factKeys)) {
         // What waits holds back what comes later for the same job.
         for (const { jobId } of entry.group.members) transitions.add(jobId);

@@ -1,16 +1,17 @@
-/** While a simulation runs, the clock and the timers that the source reads are the scheduler's. */
+/** While a simulation runs, the clock, the timers and the turns that the source reads are the scheduler's. */
 import { performance } from 'node:perf_hooks';
 import type { Scheduler, Task } from './scheduler.js';
 
 interface Timers {
   setTimeout: unknown;
   clearTimeout: unknown;
+  setImmediate: unknown;
 }
 
 /** Runs with the scheduler's time; a timer belongs to the process that set it, and dies or freezes with it. */
 export const withVirtualTime = async <T>(scheduler: Scheduler, run: () => Promise<T>): Promise<T> => {
   const globals = globalThis as unknown as Timers;
-  const real = { setTimeout: globals.setTimeout, clearTimeout: globals.clearTimeout };
+  const real = { setTimeout: globals.setTimeout, clearTimeout: globals.clearTimeout, setImmediate: globals.setImmediate };
   const began = scheduler.now;
   const now = (): number => scheduler.now - began + 1;
   Object.defineProperty(performance, 'now', { value: now, configurable: true, writable: true });
@@ -19,6 +20,8 @@ export const withVirtualTime = async <T>(scheduler: Scheduler, run: () => Promis
   globals.clearTimeout = (task?: Task): void => {
     if (task !== undefined) scheduler.remove(task);
   };
+  globals.setImmediate = (callback: () => void): Task =>
+    scheduler.enqueue(`${scheduler.current?.name ?? 'nobody'} turn`, scheduler.current, callback);
   try {
     return await run();
   } finally {
