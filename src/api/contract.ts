@@ -429,8 +429,6 @@ export interface ThrottleJob extends WithLease, WithReason {
   readonly retryAfterMs?: number | undefined;
   /** Doubled with each throttle of the run, up to 10 min. */
   readonly baseMs?: number | undefined;
-  /** Who is overloaded. */
-  readonly resource?: string | undefined;
 }
 
 /** Waits for a person or a credential without a lease; `resume` queues it again. */
