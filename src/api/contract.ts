@@ -555,6 +555,8 @@ export interface LedgerEvent {
     readonly type: 'client' | 'worker' | 'reaper' | 'finaliser' | 'operator' | 'ledger';
     readonly id: string | null;
   };
+  /** Of the API key that the call was made with; null where there were no keys, and of what the ledger does by itself. */
+  readonly keyId: string | null;
   readonly commandId: string | null;
   readonly correlationId: string | null;
   readonly causationId: string | null;

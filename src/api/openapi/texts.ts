@@ -174,6 +174,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   to: 'Status after; null on facts.',
   data: 'What the type says of itself.',
   actor: 'Who did it; `id` of a worker, an API key or an instance.',
+  keyId: 'Id of the API key that the call was made with; null where there were no keys, and of what the ledger does by itself.',
   commandId: 'The `Idempotency-Key` of the command, or a made one.',
   causationId: 'What brought it about.',
   traceparent: 'W3C Trace Context of the command.',
