@@ -84,7 +84,7 @@ export interface Policy {
   readonly waitLimitMs: number;
   /** How long a worker may take to stop after a cancel before it is forced. Default 5 min. */
   readonly cancelLimitMs: number;
-  /** A draft older than this is listed as stuck. Default 24 h. */
+  /** Age of a draft from which it is stuck. Default 24 h. Lists of stuck jobs are not built yet: nothing reads these four. */
   readonly createdAlertMs: number;
   /** Default 5 min. */
   readonly queuedAlertMs: number;
