@@ -106,7 +106,6 @@ export class Claims {
     this.wakes += 1;
     if (this.searching || this.waiting.size === 0) return;
     this.searching = true;
-    // At the end of this turn of the event loop: who asks together is searched for together.
     setImmediate(() => void this.search());
   }
 
