@@ -8,10 +8,10 @@ import { jobIdOf, jobStream, workStream } from '../../domain/streams.js';
 import type { EventStore, RecordedEvent } from '../../event-store/event-store.js';
 import { inTransaction, type Tx } from '../transaction.js';
 import { isSound, JOB_COLUMNS, type JobRows, type WitnessedRecord } from './job-rows.js';
-import { countedBefore, factKey, foldJob, isFact, keepFacts, resume, type FactKey } from './jobs.js';
+import { countedBefore, factKey, isFact, keepFacts, resume, type FactKey } from './jobs-fold.js';
 import { keepWork, putJobs } from './put-jobs.js';
 import { repairRow } from './repair-row.js';
-import { inOrder, isDamage, lateFacts, type StoredJob } from './stored-job.js';
+import { foldEvent, inOrder, isDamage, lateFacts, type JobFold, type StoredJob } from './stored-job.js';
 
 /** A row that changes so often while it is brought on is written by somebody, all the time: a livelock must show. */
 const MAX_TRIES = 50;
@@ -58,6 +58,18 @@ const moveOn = async (tx: Tx, row: Row, after: StoredJob): Promise<boolean> => {
   return moved.length > 0;
 };
 
+/** What the events make of the fold, which of their facts counted, and which came after the end of their attempt. */
+const follow = (jobId: string, before: JobFold, events: readonly RecordedEvent[]) => {
+  const counted: FactKey[] = [];
+  let fold = before;
+  for (const event of events) {
+    const next = foldEvent(fold, event);
+    if (isFact(event) && next.facts !== fold.facts) counted.push(factKey(jobId, event));
+    fold = next;
+  }
+  return { stored: fold.stored, counted, late: lateFacts(before, events) };
+};
+
 /** @returns false when the row changed meanwhile. */
 const tryOnce = async ({ pool, store, rows }: CatchUpDependencies, jobId: string): Promise<boolean> => {
   const row = await rowOf(pool, jobId);
@@ -71,12 +83,10 @@ const tryOnce = async ({ pool, store, rows }: CatchUpDependencies, jobId: string
   const revision = Number(row.work_revision ?? -1) + keys.length;
   return inTransaction(pool, async (tx) => {
     const before = await countedBefore(keys, tx);
-    const counted: FactKey[] = [];
-    const from = resume(row, before.get(jobId) ?? []);
-    const after = foldJob(jobId, events, from, counted);
-    if (after === null || !(await moveOn(tx, row, after))) return false;
+    const { stored, counted, late } = follow(jobId, resume(row, before.get(jobId) ?? []), events);
+    if (stored === null || !(await moveOn(tx, row, stored))) return false;
     await keepFacts(counted, tx);
-    for (const statement of keepWork(jobId, { revision, late: lateFacts(from, events) })) await tx.query(statement);
+    for (const statement of keepWork(jobId, { revision, late })) await tx.query(statement);
     return true;
   });
 };
