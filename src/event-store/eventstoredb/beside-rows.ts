@@ -153,10 +153,11 @@ export class BesideRows {
         } else if (error.code === BEHIND && (behind += 1) <= MAX_BEHIND) {
           await this.#log.catchUp(detail());
         } else if (error.code === REFUSED_LATE) {
-          const { units: left, ordinals } = withoutEvents(own, new Set(detail()));
-          if (ordinals.length === 0) throw error;
+          const { units: left, refused } = withoutEvents(own, new Set(detail()));
+          if (refused.length === 0) throw error;
           own = left;
-          refusals.push({ table: error.message, requests: new Set(ordinals) });
+          refusals.push({ table: error.message, requests: new Set(refused.map(({ ordinal }) => ordinal)) });
+          await this.#log.catchUp(refused.map(({ stream }) => stream));
         } else throw error;
       }
     }

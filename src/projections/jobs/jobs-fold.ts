@@ -64,7 +64,10 @@ const columnsOf = (keys: readonly FactKey[]): readonly Buffer[] => [
 ];
 
 /** Which of the facts counted before, by job. */
-export const countedBefore = async (keys: readonly FactKey[], tx: Tx): Promise<ReadonlyMap<string, readonly FactKey[]>> => {
+export const countedBefore = async (
+  keys: readonly FactKey[],
+  tx: Tx,
+): Promise<ReadonlyMap<string, readonly FactKey[]>> => {
   const found = new Map<string, FactKey[]>();
   if (keys.length === 0) return found;
   const rows = await tx.query<FactKey>({
