@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandAnswer, Job, Page } from '../../../src/api/contract.js';
-import type { Cluster } from './cluster.js';
+import type { Cluster } from './running-cluster.js';
 import { TERMINAL_EVENTS } from './history.js';
 import type { Answer } from './recorder.js';
 import { waitFor } from './wait.js';

@@ -8,7 +8,7 @@ import type {
   CreateJobsAnswer,
   Job,
 } from '../../../src/api/contract.js';
-import type { Cluster } from './cluster.js';
+import type { Cluster } from './running-cluster.js';
 import type { Answer, CallOptions, Lane } from './recorder.js';
 
 type AnyCluster = Pick<Cluster, 'recorder'>;
