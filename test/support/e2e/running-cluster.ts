@@ -11,11 +11,13 @@ export interface ClusterOptions<Database extends ClusterDatabase> {
   /** Settings of every process. */
   readonly environment?: Environment;
   /** One process each, with settings of its own. Default: two that run everything. */
-  readonly nodes?: readonly Environment[];
+  readonly nodes?: readonly Environment[] | ((database: Database) => Promise<readonly Environment[]>);
   /** Default: one on the server of the run, which cannot be stopped. */
   readonly database?: () => Promise<Database>;
   /** Default: the one that the run is over. */
   readonly log?: () => Promise<ClusterLog>;
+  /** Told every line that a process prints. */
+  readonly onLine?: (node: string, line: string) => void;
 }
 
 const NAMES = 'abcdefgh';
@@ -40,9 +42,11 @@ export class Cluster<Database extends ClusterDatabase = ClusterDatabase> {
       ...log.environment,
       ...options.environment,
     };
-    const nodes = await Promise.all(
-      (options.nodes ?? [{}, {}]).map((own, index) => ServiceProcess.create(NAMES[index]!, { ...common, ...own })),
-    );
+    const { nodes: asked = [{}, {}] } = options;
+    const create = (name: string, environment: Environment): Promise<ServiceProcess> =>
+      ServiceProcess.create(name, environment, undefined, (line) => options.onLine?.(name, line));
+    const own = typeof asked === 'function' ? await asked(database) : asked;
+    const nodes = await Promise.all(own.map((each, index) => create(NAMES[index]!, { ...common, ...each })));
     const cluster = new Cluster(database, log, nodes, new Recorder(nodes));
     try {
       await Promise.all(nodes.map((node) => node.start()));
