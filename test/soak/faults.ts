@@ -89,7 +89,7 @@ const isSame = (run: Upkeep): boolean => isDone(run) && run.differing === 0;
 export const FAULTS = {
   kill: {
     holds: 'node',
-    weight: 6,
+    weight: 4,
     make: async (site, index, random) => {
       const node = site.cluster.node(index);
       await node.kill();
@@ -99,7 +99,7 @@ export const FAULTS = {
   },
   killAll: {
     holds: 'nodes',
-    weight: 2,
+    weight: 1,
     make: async (site) => {
       const { nodes } = site.cluster;
       await Promise.all(nodes.map((node) => node.kill()));
@@ -108,7 +108,7 @@ export const FAULTS = {
   },
   terminate: {
     holds: 'node',
-    weight: 2,
+    weight: 1,
     make: async (site, index) => {
       const node = site.cluster.node(index);
       const code = await node.terminate();
@@ -129,7 +129,7 @@ export const FAULTS = {
   /** Killed while it hangs: nobody was told anything. */
   freezeAndKill: {
     holds: 'node',
-    weight: 2,
+    weight: 1,
     make: async (site, index, random) => {
       const node = site.cluster.node(index);
       node.signal('SIGSTOP');

@@ -30,7 +30,7 @@ const EXCLUDES: Readonly<Record<Hold, readonly Hold[]>> = {
 };
 
 const ON_ONE_NODE: ReadonlySet<Hold> = new Set<Hold>(['node', 'clients', 'upkeep']);
-const PAUSE_MS = [100, 3_000] as const;
+const PAUSE_MS = [300, 6_000] as const;
 const LANES = 3;
 
 export class Saboteur {
