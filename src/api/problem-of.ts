@@ -12,6 +12,7 @@ import { Refused } from '../commands/envelope.js';
 import { Refusal } from '../domain/errors.js';
 import { ForeignPosition, StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store/event-store.js';
 import { isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
+import { StatementFailed } from '../projections/transaction.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
 import {
   conflict,
@@ -91,7 +92,7 @@ const ofStorage = (error: Error): Problem | undefined => {
   if (isDamage(error)) return unavailable(damageDetail(error), DAMAGE_RETRY_SECONDS);
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
-  if (error instanceof Unavailable)
+  if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))
     return unavailable(
       'the database cannot be reached at the moment, and whether the call was done is not known: repeat it with the same Idempotency-Key; /health/ready says when the database is back',
     );
