@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { UsageError } from '../../src/cli/usage-error.js';
 import { nearName } from '../../src/config/near-name.js';
+import { FAULTS, type FaultName } from './faults.js';
 import type { LogName } from './site.js';
 
 export interface SoakArguments {
@@ -11,9 +12,11 @@ export interface SoakArguments {
   readonly log: LogName;
   readonly seed: number;
   readonly keep: string | null;
+  /** Null: all that can be made there. */
+  readonly faults: readonly FaultName[] | null;
 }
 
-const OPTIONS = ['minutes', 'lifecycles', 'log', 'seed', 'keep'] as const;
+const OPTIONS = ['minutes', 'lifecycles', 'log', 'seed', 'keep', 'faults'] as const;
 type OptionName = (typeof OPTIONS)[number];
 const LOGS: readonly LogName[] = ['postgres', 'eventstoredb'];
 const USUAL_MINUTES = 3;
@@ -26,6 +29,14 @@ const wholeOf = (name: OptionName, text: string, most: number): number => {
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
   throw new UsageError(`--${name}: expected a whole number from ${least} to ${most}, not "${text}"`);
 };
+
+const faultsIn = (text: string): readonly FaultName[] =>
+  text.split(',').map((asked) => {
+    const known = Object.keys(FAULTS) as FaultName[];
+    const name = known.find((each) => each === asked);
+    if (name !== undefined) return name;
+    throw new UsageError(`--faults: expected some of ${known.join(',')}, not "${asked}"`);
+  });
 
 /** @throws UsageError that names what is unknown or wrong. */
 export const readArguments = (args: readonly string[], chance: () => number): SoakArguments => {
@@ -67,5 +78,6 @@ export const readArguments = (args: readonly string[], chance: () => number): So
     log,
     seed: whole('seed', MAX_SEED) ?? Math.floor(chance() * MAX_SEED),
     keep: text('keep') ?? null,
+    faults: given.has('faults') ? faultsIn(given.get('faults') ?? '') : null,
   };
 };

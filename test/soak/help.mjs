@@ -10,6 +10,7 @@ there is worked off, and all that anybody was told is held against the log, by t
   --lifecycles N    until so many runs have ended, instead of --minutes
   --log NAME        postgres (default) or eventstoredb: the fake server of the tests, or the one of EVENTSTOREDB_URL
   --seed N          where chance starts; printed, so that a run can be had again. Calls interleave otherwise each time
+  --faults A,B      these alone (all): docs/soak.md lists them
   --keep FOLDER     what the processes print goes there, and when a rule is broken, calls, events, faults and jobs
   --help            this
 
@@ -17,6 +18,7 @@ Examples:
   npm run soak
   npm run soak -- --minutes 15 --keep soak-today
   npm run soak -- --lifecycles 5000 --seed 7
+  npm run soak -- --faults freeze,stall,lockJobs
   npm run soak -- --log eventstoredb
 
 Exit codes:

@@ -56,8 +56,8 @@ const run = async (asked: SoakArguments): Promise<number> => {
   }
   const startedAt = performance.now();
   const elapsedMs = (): number => performance.now() - startedAt;
-  const { seed } = asked;
-  const soak = new Soak(site, { seed, isEnough: enough(asked, elapsedMs), signal: interrupt.signal });
+  const { seed, faults } = asked;
+  const soak = new Soak(site, { seed, faults, isEnough: enough(asked, elapsedMs), signal: interrupt.signal });
   display.watch(pictureOf(asked, elapsedMs, () => soak.progress));
   try {
     const broken = await soak.run();

@@ -68,10 +68,10 @@ export class Saboteur {
    * Makes faults by chance until it is told to stop, and resolves when the last is healed.
    * @throws the first error of a fault; the others go on until then.
    */
-  async makeMany(seed: number, stop: AbortSignal): Promise<void> {
+  async makeMany(seed: number, stop: AbortSignal, only: readonly FaultName[] | null): Promise<void> {
     const failed = new AbortController();
     const signal = AbortSignal.any([stop, failed.signal]);
-    const names = faultsOf(this.site);
+    const names = faultsOf(this.site).filter((name) => only?.includes(name) !== false);
     const weights = Object.fromEntries(names.map((name) => [name, faultOf(name).weight]));
     const lane = async (random: Random): Promise<void> => {
       while (!signal.aborted) {

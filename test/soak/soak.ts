@@ -27,6 +27,8 @@ export interface SoakOptions {
   readonly partMs?: number;
   /** Exactly these faults, one after another, in a single part. Default: by chance, three at a time at most. */
   readonly script?: readonly FaultName[];
+  /** By chance, of these alone. Default: all that can be made there. */
+  readonly faults?: readonly FaultName[] | null;
   readonly signal?: AbortSignal;
 }
 
@@ -160,7 +162,7 @@ export class Soak {
   }
 
   private async breakThings(load: Load, seed: number): Promise<void> {
-    const { script, partMs = PART_MS, isEnough, signal } = this.options;
+    const { script, partMs = PART_MS, faults = null, isEnough, signal } = this.options;
     if (script !== undefined) {
       const random = new Random(seed);
       for (const name of script) {
@@ -171,7 +173,7 @@ export class Soak {
       return;
     }
     const stop = new AbortController();
-    const breaking = this.saboteur.makeMany(seed + 70_000, stop.signal).finally(() => stop.abort());
+    const breaking = this.saboteur.makeMany(seed + 70_000, stop.signal, faults).finally(() => stop.abort());
     breaking.catch(() => undefined);
     const until = performance.now() + partMs;
     const { calls } = this.site.cluster.recorder;
