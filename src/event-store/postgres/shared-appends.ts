@@ -39,6 +39,7 @@ export class SharedAppends {
   constructor(private readonly write: Append) {}
 
   append(requests: readonly AppendRequest[]): Promise<readonly AppendResult[]> {
+    if (requests.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ requests, resolve, reject });
       this.#formSoon();
