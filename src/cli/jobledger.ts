@@ -86,7 +86,8 @@ const userFolder = (env: NodeJS.ProcessEnv): string => {
 const codeOf = (error: unknown): number => {
   if (interrupt.isAborted) return EXIT.INTERRUPTED;
   // What the service finds malformed was given on the command line.
-  if (error instanceof UsageError || error instanceof ConfigError || error instanceof ValidationError) return EXIT.USAGE;
+  if (error instanceof UsageError || error instanceof ConfigError || error instanceof ValidationError)
+    return EXIT.USAGE;
   const isAway =
     error instanceof UnreachableError ||
     error instanceof OutcomeUnknownError ||

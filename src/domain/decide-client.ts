@@ -107,9 +107,7 @@ const forceFail = (job: Job, reason: string | null): readonly JobEvent[] | undef
     : undefined;
 
 const emergencyStop = (job: Job, reason: string | null): readonly JobEvent[] =>
-  isTerminal(job.status)
-    ? []
-    : failedByHand('EmergencyStop', 'Stopped by operator', reason);
+  isTerminal(job.status) ? [] : failedByHand('EmergencyStop', 'Stopped by operator', reason);
 
 /** An active job goes back to its queue in the same run; a dead letter gets a new run. */
 const requeue = (job: Job, reason: string | null): readonly JobEvent[] | undefined => {

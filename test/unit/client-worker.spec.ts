@@ -166,12 +166,7 @@ describe('an attempt', () => {
       'fail',
       { code: 'RangeError', message: 'bad', retryable: false },
     ],
-    [
-      'ThrottleError',
-      () => new ThrottleError({ retryAfterMs: 5 }),
-      'throttle',
-      { retryAfterMs: 5 },
-    ],
+    ['ThrottleError', () => new ThrottleError({ retryAfterMs: 5 }), 'throttle', { retryAfterMs: 5 }],
     [
       'WaitError',
       () => new WaitError({ reason: 'approval', until: '2026-02-01T00:00:00.000Z' }),
@@ -447,7 +442,8 @@ describe('an outage', () => {
     for (const ms of [500, 1_000, 2_000, 1_000]) await clock.elapse(ms);
     await clock.elapse(500);
     await ledger.received(CLAIM, 6);
-    const said = 'jobledger a claim is refused: unauthenticated: says unauthenticated; trying again, at least every 15 s';
+    const said =
+      'jobledger a claim is refused: unauthenticated: says unauthenticated; trying again, at least every 15 s';
     expect(lines).toEqual([said, `jobledger the ledger at ${ledger.url} takes claims again`, said]);
   });
 

@@ -189,7 +189,8 @@ const TEXTS: Readonly<Record<string, string>> = {
   actor: 'Who did it.',
   'LedgerEvent.actor.type': 'What kind of caller did it.',
   'LedgerEvent.actor.id': 'Name that a worker gave itself, id of an API key or of an instance.',
-  keyId: 'Id of the API key that the call was made with; null where there were no keys, and of what the ledger does by itself.',
+  keyId:
+    'Id of the API key that the call was made with; null where there were no keys, and of what the ledger does by itself.',
   commandId: 'The `Idempotency-Key` of the command, or a made one.',
   causationId: 'What brought it about.',
   traceparent: 'W3C Trace Context of the command.',

@@ -36,7 +36,9 @@ const move = <Name extends string>({ name, summary, options, arguments: given, s
       json: { help: 'one JSON document a line: the answers, or the problems' },
     },
     asksService: true,
-    examples: [`jobledger jobs ${name} 019a2b3c-…${given === undefined ? '' : ` ${given}`} --reason "asked for by Ann"`],
+    examples: [
+      `jobledger jobs ${name} 019a2b3c-…${given === undefined ? '' : ` ${given}`} --reason "asked for by Ann"`,
+    ],
     run: async ({ values, terminal, ledger }) => {
       const isJson = values.flag('json');
       let code: number = EXIT.OK;
@@ -72,8 +74,7 @@ export const readWhen = (values: Values<keyof typeof WHEN_OPTIONS>): WithAvailab
 
 export const PRIORITY_OPTION = { value: 'N', help: 'from -1000 to 1000, higher goes first' } as const satisfies Option;
 
-export const readPriority = (values: Values<'priority'>): number | undefined =>
-  values.whole('priority', -1_000, 1_000);
+export const readPriority = (values: Values<'priority'>): number | undefined => values.whole('priority', -1_000, 1_000);
 
 export const jobMoves: readonly Command[] = [
   move({

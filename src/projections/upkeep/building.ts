@@ -129,7 +129,12 @@ export class Building {
 
   /** Pages after a checkpoint, as many as go into one transaction, folded as they come; the next one is read meanwhile. */
   private async stretch(after: Position, goal: Position): Promise<Stretch> {
-    const stretch: Stretch = { fold: this.projection.fold?.() ?? keep(this.projection), next: after, last: [], count: 0 };
+    const stretch: Stretch = {
+      fold: this.projection.fold?.() ?? keep(this.projection),
+      next: after,
+      last: [],
+      count: 0,
+    };
     let characters = 0;
     let ahead = this.readAhead(after, goal);
     while (ahead !== undefined && stretch.count < STRETCH_EVENTS && characters < STRETCH_CHARACTERS) {
