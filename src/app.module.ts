@@ -57,6 +57,7 @@ import type { Duty } from './config.js';
 import { CounterQueries } from './projections/counters/counter-queries.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
+import { Claimers } from './leases/claimers.js';
 import { DatabaseMode } from './leases/database-mode.js';
 import { LogTail } from './projections/log-tail.js';
 import { Formats } from './projections/formats.js';
@@ -109,6 +110,7 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [JobQueries, ({ reads }) => reads.jobs],
   [CounterQueries, ({ reads }) => reads.counters],
   [QueueQueries, ({ reads }) => reads.queues],
+  [Claimers, ({ reads }) => reads.claimers],
   [Formats, ({ reads }) => reads.formats],
   [DatabaseMode, ({ reads }) => reads.mode],
   [ProjectionWatch, ({ projectionWatch }) => projectionWatch],

@@ -26,12 +26,12 @@ const isFolder = (path: string): boolean => fs.existsSync(path) && fs.statSync(p
 
 /** Not `recursive: true`: where nothing can be made though the parent is there, as in `/proc`, Node tries for ever. */
 const makeFolder = (path: string): void => {
-  if (isFolder(path)) return;
-  if (dirname(path) !== path) makeFolder(dirname(path));
+  const parent = dirname(path);
+  if (parent !== path && !fs.existsSync(parent)) makeFolder(parent);
   try {
     fs.mkdirSync(path);
   } catch (error) {
-    // Unless another start was faster.
+    // It may be there, or another start was faster.
     if (!isFolder(path)) throw error;
   }
 };
