@@ -29,11 +29,12 @@ const PAGE_SIZE = 2_000;
 
 /**
  * Events of a transaction, read page by page. A job's row is written once a transaction, whatever happened to it there:
- * in pages of 2,000 a rebuild cost 25 µs an event here and 19 in the database, in stretches of 20,000 12 and 9.
+ * in pages of 2,000 a rebuild cost 25 µs an event here and 19 in the database, in stretches of 20,000 12 and 9; since they
+ * are copied, and folded as they are read, 9 and 8.
  */
 const STRETCH_EVENTS = 20_000;
 
-/** Of their data, as text: values may be large, and a stretch is in memory as a whole, the next one too. */
+/** Of their data, as text: values may be large, and those of a stretch are in memory, and of the next one. */
 const STRETCH_CHARACTERS = 8 * 1_048_576;
 
 /** The lead of a row that only its run of upkeep works on. */
@@ -129,7 +130,12 @@ export class Building {
 
   /** Pages after a checkpoint, as many as go into one transaction, folded as they come; the next one is read meanwhile. */
   private async stretch(after: Position, goal: Position): Promise<Stretch> {
-    const stretch: Stretch = { fold: this.projection.fold?.() ?? keep(this.projection), next: after, last: [], count: 0 };
+    const stretch: Stretch = {
+      fold: this.projection.fold?.() ?? keep(this.projection),
+      next: after,
+      last: [],
+      count: 0,
+    };
     let characters = 0;
     let ahead = this.readAhead(after, goal);
     while (ahead !== undefined && stretch.count < STRETCH_EVENTS && characters < STRETCH_CHARACTERS) {
