@@ -58,6 +58,7 @@ import { CounterQueries } from './projections/counters/counter-queries.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { Claimers } from './leases/claimers.js';
+import { DatabaseMode } from './leases/database-mode.js';
 import { LogTail } from './projections/log-tail.js';
 import { Formats } from './projections/formats.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
@@ -111,6 +112,7 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [QueueQueries, ({ reads }) => reads.queues],
   [Claimers, ({ reads }) => reads.claimers],
   [Formats, ({ reads }) => reads.formats],
+  [DatabaseMode, ({ reads }) => reads.mode],
   [ProjectionWatch, ({ projectionWatch }) => projectionWatch],
   [Upkeep, ({ upkeep }) => upkeep],
   [ProjectionCatalogue, ({ catalogue }) => catalogue],

@@ -26,6 +26,7 @@ import { bindLog, type PlaceOfLog } from './event-store/postgres/place-of-log.js
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { Claimers } from './leases/claimers.js';
 import { DatabaseClock } from './leases/database-clock.js';
+import { DatabaseMode } from './leases/database-mode.js';
 import { installationSecret } from './leases/installation.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
@@ -102,6 +103,7 @@ export interface Reads {
   /** Noted by claims of the API, told with queues. */
   readonly claimers: Claimers;
   readonly formats: Formats;
+  readonly mode: DatabaseMode;
   /** The end of the log, for all who follow it in this process. */
   readonly tail: LogTail;
 }
@@ -230,6 +232,7 @@ const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Rea
     queues: new QueueQueries(pool),
     claimers: new Claimers(pool),
     formats: new Formats(pool),
+    mode: new DatabaseMode(pool),
     tail: new LogTail(store, { onError: projectionLog.tailFailed }),
   };
 };

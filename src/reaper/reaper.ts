@@ -16,6 +16,7 @@ import type { EventStore } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
 import type { Leases } from '../leases/leases.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
+import type { AskedBy } from './judge.js';
 import { Sweep, type SweepDependencies, type SweepReport } from './sweep.js';
 import type { Sweeps } from './sweeps.js';
 
@@ -70,8 +71,8 @@ export class Reaper {
   ) {}
 
   /** Handles all that is due now; for an operator, a test, and the loop. */
-  async sweep(dryRun = false, reason: string | null = null): Promise<SweepReport> {
-    const report = await new Sweep(this.on, dryRun, reason).run();
+  async sweep(dryRun = false, askedBy: AskedBy = {}): Promise<SweepReport> {
+    const report = await new Sweep(this.on, dryRun, askedBy).run();
     if (!dryRun) this.on.log.swept(report);
     return report;
   }
