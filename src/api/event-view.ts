@@ -15,7 +15,7 @@ const dataOf = ({ type, data, position }: RecordedEvent): wire.LedgerEvent['data
   type === VERDICT ? { ...data, countedTo: position } : data;
 
 export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
-  const { run, attempt, from, to, actor, commandId, correlationId, causationId, traceparent, reason } =
+  const { run, attempt, from, to, actor, keyId = null, commandId, correlationId, causationId, traceparent, reason } =
     metadataOf(event);
   return {
     position: event.position,
@@ -32,6 +32,7 @@ export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
     to,
     data: dataOf(event),
     actor,
+    keyId,
     commandId,
     correlationId,
     causationId,

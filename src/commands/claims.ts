@@ -101,12 +101,11 @@ export class Claims {
     });
   }
 
-  /** Something may have become claimable. */
+  /** Something may have become claimable. Claims that come in one turn of the event loop are searched for together. */
   wake(): void {
     this.wakes += 1;
     if (this.searching || this.waiting.size === 0) return;
     this.searching = true;
-    // At the end of this turn of the event loop: who asks together is searched for together.
     setImmediate(() => void this.search());
   }
 

@@ -1,9 +1,9 @@
 /** Commands of clients and operators: row by row the table "Commands and states" of the HTTP contract. */
 import { AlreadyTerminal, IllegalTransition } from './errors.js';
-import { enter } from './enter.js';
+import { enter, paused } from './enter.js';
 import { hasTag, isTerminal, type JobStatus } from './job-chart.js';
 import type { CommandOf, Context } from './job-commands.js';
-import type { JobError, JobEvent, Value } from './job-events.js';
+import type { JobEvent, Value } from './job-events.js';
 import type { Job } from './job.js';
 
 type ClientCommand = CommandOf<
@@ -66,11 +66,9 @@ const retried = (job: Job, reason: string | null, payload?: Value): readonly Job
   { type: 'JobQueued', data: { reason: 'retried' } },
 ];
 
-const PAUSED = { type: 'JobWaiting', data: { reason: 'paused', detail: null, until: null } } as const;
-
 const hold = (job: Job, command: CommandOf<'hold'>): readonly JobEvent[] | undefined => {
   const held: JobEvent = { type: 'JobHeld', data: { reason: command.reason } };
-  if (isPending(job.status)) return [held, PAUSED];
+  if (isPending(job.status)) return [held, paused(command.reason)];
   if (isOneOf(job.status, 'claimed', 'running')) return job.held ? [] : [held];
   return isOneOf(job.status, 'waiting', 'finalizing') ? [] : undefined;
 };
@@ -98,19 +96,20 @@ const priority = (job: Job, command: CommandOf<'priority'>): readonly JobEvent[]
     : [{ type: 'PriorityChanged', data: { priority: command.priority, reason: command.reason } }];
 };
 
-const failedByHand = (error: JobError, reason: string | null): readonly JobEvent[] => [
-  { type: 'JobFailed', data: { error, reason } },
+/** The words of the error are fixed; those of the operator stand in its detail. */
+const failedByHand = (code: string, message: string, reason: string | null): readonly JobEvent[] => [
+  { type: 'JobFailed', data: { error: { code, message, detail: reason === null ? null : { reason } }, reason } },
 ];
 
 const forceFail = (job: Job, reason: string | null): readonly JobEvent[] | undefined =>
   hasTag(job.status, 'active') || isOneOf(job.status, 'waiting', 'finalizing')
-    ? failedByHand({ code: 'ManualTimeout', message: 'Manually marked FAILED by operator', detail: null }, reason)
+    ? failedByHand('ManualTimeout', 'Manually marked FAILED by operator', reason)
     : undefined;
 
 const emergencyStop = (job: Job, reason: string | null): readonly JobEvent[] =>
   isTerminal(job.status)
     ? []
-    : failedByHand({ code: 'EmergencyStop', message: 'Stopped by operator', detail: null }, reason);
+    : failedByHand('EmergencyStop', 'Stopped by operator', reason);
 
 /** An active job goes back to its queue in the same run; a dead letter gets a new run. */
 const requeue = (job: Job, reason: string | null): readonly JobEvent[] | undefined => {

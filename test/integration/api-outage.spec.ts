@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { type Answer, Caller, startApp, type TestApp } from '../support/app.js';
 import { type DatabaseProxy, openDatabaseProxy } from '../support/database-proxy.js';
 import { SseReader } from '../support/sse-reader.js';
@@ -27,6 +28,35 @@ const until = async (ask: () => Promise<Answer>, status: number): Promise<Answer
     expect(answer.status).toBe(503);
   }
 };
+
+const setDatabase = async (change: string): Promise<void> => {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  await client.query('set default_transaction_read_only = off');
+  await client.query(`alter database ${client.database} ${change}`);
+  await client.end();
+};
+
+describe('a database that takes no writes', () => {
+  it('is said by readiness, while what was written can be read', async () => {
+    const { jobId } = await call.create({ queue: 'read-only' });
+    await setDatabase('set default_transaction_read_only = on');
+    proxy.cut();
+    proxy.mend();
+    expect((await call.post('/v1/jobs', { type: 'x' })).status).toBe(503);
+    const ready = await call.get('/health/ready');
+    expect([ready.status, ready.body.checks.database]).toEqual([
+      503,
+      { status: 'unavailable', detail: 'the database is read-only' },
+    ]);
+    expect((await call.get(`/v1/jobs/${jobId}`)).status).toBe(200);
+    await setDatabase('reset default_transaction_read_only');
+    proxy.cut();
+    proxy.mend();
+    await until(() => call.post('/v1/jobs', { type: 'x' }), 201);
+    await until(() => call.get('/health/ready'), 200);
+  });
+});
 
 describe('a database that goes away', () => {
   it('makes calls 503 until it is back, and nothing else has to be done', async () => {

@@ -46,7 +46,7 @@ export const grid = z
   })
   .meta({
     type: 'object',
-    additionalProperties: { type: 'array', minItems: 1 },
+    additionalProperties: { type: 'array', minItems: 1, items: {} },
     minProperties: 1,
     propertyNames: { minLength: 1, maxLength: MAX_PARAMETER },
   });
