@@ -1,7 +1,8 @@
 /** Workers that come back late. Nobody sweeps here but the tests, so every order of things is theirs. */
 import { expect } from '@jest/globals';
 import type { LedgerEvent, Page, SweepReport } from '../../src/api/contract.js';
-import { type Cluster, useCluster } from '../support/e2e/cluster.js';
+import { useCluster } from '../support/e2e/cluster.js';
+import type { Cluster } from '../support/e2e/running-cluster.js';
 import { waitFor } from '../support/e2e/wait.js';
 import {
   claim,

@@ -325,7 +325,11 @@ describe('hold', () => {
       status: 'waiting',
       events: ['JobHeld', 'JobWaiting'],
     });
-    expect(await read(jobId)).toMatchObject({ status: 'waiting', waiting: { reason: 'paused', detail: 'audit' }, directive: null });
+    expect(await read(jobId)).toMatchObject({
+      status: 'waiting',
+      waiting: { reason: 'paused', detail: 'audit' },
+      directive: null,
+    });
     expect(await call.claim(queue)).toBeUndefined();
     expect((await call.post(`${path}/hold`)).body.events).toEqual([]);
     expect((await call.post(`${path}/resume`)).body.events).toEqual(['JobResumed', 'JobQueued']);

@@ -58,6 +58,21 @@ describe('a database that takes no writes', () => {
   });
 });
 
+/** Ends the sessions that wait for a lock in a statement of this text, as soon as there are any. */
+const endWaiting = async (text: string): Promise<void> => {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  for (let ended = 0; ended === 0;) {
+    const { rowCount } = await client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock' and query like $1`,
+      [`%${text}%`],
+    );
+    ended = rowCount ?? 0;
+  }
+  await client.end();
+};
+
 describe('a database that goes away', () => {
   it('makes calls 503 until it is back, and nothing else has to be done', async () => {
     const { jobId } = await call.create({ queue: 'o' });
@@ -99,5 +114,26 @@ describe('a database that goes away', () => {
     expect([200, 503]).toContain((await wait).status);
     await call.create({ queue: 'later' });
     expect([200, 503]).toContain((await poll).status);
+  });
+
+  it('makes calls 503 that it interrupts while they write a lost row anew', async () => {
+    const { jobId } = await call.create({ queue: 'lost' });
+    const holder = new pg.Client({ connectionString: database.url });
+    await holder.connect();
+    try {
+      await holder.query('begin');
+      await holder.query('delete from jobledger.jobs where id = $1', [jobId]);
+      await holder.query('commit');
+      await holder.query('begin');
+      await holder.query('select jobledger.lock_log()');
+      const reading = call.get(`/v1/jobs/${jobId}`);
+      await endWaiting('lock_log');
+      const { status, body, headers } = await reading;
+      expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
+      await holder.query('rollback');
+      expect((await call.get(`/v1/jobs/${jobId}`)).body).toMatchObject({ id: jobId, status: 'queued' });
+    } finally {
+      await holder.end();
+    }
   });
 });
