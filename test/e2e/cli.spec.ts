@@ -118,8 +118,10 @@ describe('jobs', () => {
     expect(retried.code).toBe(1);
     expect(retried.stdout).toBe(`${dead}  queued  JobRetried, JobQueued\n`);
     expect(retried.stderr).toMatch(new RegExp(`^${jobId}: .*\\(illegal_transition\\)\n$`));
-    expect(await run('jobs', 'cancel', jobId, dead)).toMatchObject({ code: 0, stderr: '' });
+    expect(await run('jobs', 'cancel', jobId, dead, '--reason', 'by Ann')).toMatchObject({ code: 0, stderr: '' });
     expect((await client.getJob(dead)).status).toBe('cancelled');
+    const shown = await run('jobs', 'show', jobId);
+    expect(shown.stdout).toMatch(/^by hand +JobCancelled at .* by client anonymous: by Ann$/m);
   });
 });
 
