@@ -1,5 +1,6 @@
-/** Commands of those who work on the project: `npm test`, `npm run bench`. What users call is `jobledger.mjs`. */
+/** Commands of those who work on the project: `npm test`, `npm run bench`, `npm run soak`. What users call is `jobledger.mjs`. */
 import { HELP } from '../bench/benches.mjs';
+import { HELP as SOAK_HELP } from '../test/soak/help.mjs';
 import { launch } from './launch.mjs';
 
 const COMMANDS = {
@@ -7,6 +8,10 @@ const COMMANDS = {
     file: 'bench/run.mjs',
     packages: 'bench',
     help: HELP,
+  },
+  soak: {
+    file: 'test/soak/main.mjs',
+    help: SOAK_HELP,
   },
   test: {
     file: 'scripts/test.mjs',

@@ -221,6 +221,8 @@ export interface Job {
   /** Names of credentials. */
   readonly requires: readonly string[];
   readonly waiting: Waiting | null;
+  /** What was asked of its worker, or of the next one, and is not done yet: to stop or to pause. */
+  readonly directive: 'cancel' | 'pause' | null;
   readonly deadLettered: boolean;
   /** The policy in force. */
   readonly policy: Policy;
@@ -579,6 +581,14 @@ export interface Counters {
   readonly events: number;
 }
 
+/** A worker that asks for jobs. One that is busy asks when it has room again. */
+export interface Claimer {
+  readonly workerId: string;
+  /** Null: of any type. */
+  readonly types: readonly string[] | null;
+  readonly lastAskedAt: Instant;
+}
+
 export interface Queue {
   readonly name: string;
   readonly paused: boolean;
@@ -587,6 +597,10 @@ export interface Queue {
   readonly oldestJobId: string | null;
   readonly oldestAgeMs: number | null;
   readonly byStatus: StatusCounts;
+  /** Claimable jobs by type, of the 20 types that have most. */
+  readonly depthByType: Readonly<Record<string, number>>;
+  /** Who asked for its jobs within a day, the last one first, at most 20. */
+  readonly claimers: readonly Claimer[];
   /** Null: no limit. `rate` is claims a second. */
   readonly limits: {
     readonly maxRunning: number | null;

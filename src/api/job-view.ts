@@ -1,5 +1,7 @@
 /** A job as the wire has it: its read model, its lease, and the policy in force. */
 import type { Policy } from '../domain/policy.js';
+import { directiveOf } from '../domain/directive.js';
+import type { Job } from '../domain/job.js';
 import { percentOf } from '../domain/progress.js';
 import type * as domain from '../domain/progress.js';
 import { toEpochMs, toInstant } from '../domain/job-events.js';
@@ -64,6 +66,11 @@ const deadlineView = (stored: StoredJob, policy: Policy, lease: HeldLease | null
 /** Fields of parts that are not built. */
 const NOT_BUILT = { items: null, parentId: null, children: {}, requires: [] } as const;
 
+const pendingDirective = (job: Job): wire.Job['directive'] => {
+  const directive = directiveOf(job);
+  return directive === 'continue' ? null : directive;
+};
+
 const viewWith = (stored: StoredJob, policy: Policy, operational: Pick<wire.Job, 'lease' | 'deadline'>): wire.Job => {
   const { job, values } = stored;
   const { spec } = job;
@@ -97,6 +104,7 @@ const viewWith = (stored: StoredJob, policy: Policy, operational: Pick<wire.Job,
     progress: progressView(stored.progress),
     ...NOT_BUILT,
     waiting: job.waiting,
+    directive: pendingDirective(job),
     deadLettered: job.deadLettered,
     policy,
     deadline: operational.deadline,

@@ -12,6 +12,7 @@ import { Refused } from '../commands/envelope.js';
 import { Refusal } from '../domain/errors.js';
 import { ForeignPosition, StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store/event-store.js';
 import { isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
+import { StatementFailed } from '../projections/transaction.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
 import {
   conflict,
@@ -30,9 +31,8 @@ const DAMAGE_RETRY_SECONDS = 30;
 /** Rebuilds and verifications take their time. */
 const BUSY_RETRY_SECONDS = 5;
 
-/** Codes of errors that only have an HTTP status: those of the framework. */
+/** Codes of errors that only have an HTTP status: those of the framework. Other faults of the client's are 400. */
 const CODE_OF_STATUS = new Map<number, ProblemCode>([
-  [400, 'validation_failed'],
   [401, 'unauthenticated'],
   [403, 'forbidden'],
   [404, 'not_found'],
@@ -95,7 +95,8 @@ const ofStorage = (error: Error, isQuestion: boolean): Problem | undefined => {
   if (isDamage(error)) return unavailable(damageDetail(error), DAMAGE_RETRY_SECONDS);
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
-  if (error instanceof Unavailable) return unavailable(`${isQuestion ? AWAY : `${AWAY}${UNKNOWN}`}; ${WHEN_BACK}`);
+  if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))
+    return unavailable(`${isQuestion ? AWAY : `${AWAY}${UNKNOWN}`}; ${WHEN_BACK}`);
   if (error instanceof ForeignPosition) return validationFailed([{ path: '', message: error.message }]);
   if (error instanceof Unsupported) return new Problem('not_implemented', error.message);
   if (error instanceof TooLarge) return payloadTooLarge(`one call may write ${error.limit} bytes`);

@@ -1,6 +1,6 @@
 /** Commands of clients and operators: row by row the table "Commands and states" of the HTTP contract. */
 import { AlreadyTerminal, IllegalTransition } from './errors.js';
-import { enter } from './enter.js';
+import { enter, paused } from './enter.js';
 import { hasTag, isTerminal, type JobStatus } from './job-chart.js';
 import type { CommandOf, Context } from './job-commands.js';
 import type { JobEvent, Value } from './job-events.js';
@@ -66,11 +66,9 @@ const retried = (job: Job, reason: string | null, payload?: Value): readonly Job
   { type: 'JobQueued', data: { reason: 'retried' } },
 ];
 
-const PAUSED = { type: 'JobWaiting', data: { reason: 'paused', detail: null, until: null } } as const;
-
 const hold = (job: Job, command: CommandOf<'hold'>): readonly JobEvent[] | undefined => {
   const held: JobEvent = { type: 'JobHeld', data: { reason: command.reason } };
-  if (isPending(job.status)) return [held, PAUSED];
+  if (isPending(job.status)) return [held, paused(command.reason)];
   if (isOneOf(job.status, 'claimed', 'running')) return job.held ? [] : [held];
   return isOneOf(job.status, 'waiting', 'finalizing') ? [] : undefined;
 };

@@ -1,6 +1,6 @@
 /** What a stall rule does when it fires: one verdict a rule, with the evidence it was judged on. */
 import type { CommandOf, Context } from './job-commands.js';
-import { toInstant, type Evidence, type JobError, type JobEvent, type Rule } from './job-events.js';
+import { stallOf, toInstant, type Evidence, type JobError, type JobEvent, type Rule } from './job-events.js';
 import type { Job } from './job.js';
 import { dueRule, thresholdsOf } from './stall-rules.js';
 
@@ -14,7 +14,7 @@ const instantOrNull = (epochMs: number | null): string | null => (epochMs === nu
 const evidenceOf = (rule: Rule, job: Job, command: Reap, context: Context): Evidence => ({
   rule,
   ruleVersion: RULE_VERSION,
-  thresholds: thresholdsOf(rule, context.policy),
+  thresholds: thresholdsOf(rule, command.clocks, context.policy),
   lastActivityAt: toInstant(command.clocks.lastActivityAt),
   lastActivityPosition: command.lastActivityPosition,
   lastBeatAt: instantOrNull(command.clocks.lastBeatAt),
@@ -47,10 +47,9 @@ const timedOut = (rule: Rule, error: JobError, evidence: Evidence): readonly Job
 ];
 
 const stalled = (job: Job, evidence: Evidence, context: Context): readonly JobEvent[] => {
-  const { onStale, stallMs, timeoutMs } = context.policy;
-  switch (onStale) {
+  switch (context.policy.onStale) {
     case 'fail': {
-      const message = `Job stalled: no activity in ${stallMs} ms (started >${timeoutMs} ms ago)`;
+      const message = `Job stalled: ${stallOf(evidence.thresholds)}`;
       return timedOut('stalled', { code: 'JobTimeout', message, detail: null }, evidence);
     }
     case 'cancel':

@@ -1,4 +1,5 @@
 /** Calls that carry a lease token. Fencing is by (run, attempt): only the current attempt's holder changes a job. */
+import { paused } from './enter.js';
 import { StaleLease } from './errors.js';
 import type { CommandOf, Context, Token, WorkerCommandName } from './job-commands.js';
 import { toInstant, type JobError, type JobEvent, type JobFact } from './job-events.js';
@@ -69,9 +70,7 @@ const throttle = (job: Job, command: CommandOf<'throttle'>, context: Context): r
 
 const release = (job: Job, command: CommandOf<'release'>): readonly JobEvent[] => [
   { type: 'JobReleased', data: { reason: command.reason } },
-  job.held
-    ? { type: 'JobWaiting', data: { reason: 'paused', detail: null, until: null } }
-    : { type: 'JobQueued', data: { reason: 'released' } },
+  job.held ? paused(null) : { type: 'JobQueued', data: { reason: 'released' } },
 ];
 
 const underLease = (job: Job, command: WorkerCommand, context: Context): readonly (JobEvent | JobFact)[] => {

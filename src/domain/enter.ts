@@ -10,3 +10,9 @@ export const enter = (
   availableAt !== null && toEpochMs(availableAt) > now
     ? { type: 'JobScheduled', data: { availableAt, reason: scheduledReason } }
     : { type: 'JobQueued', data: { reason: queuedReason } };
+
+/** What a hold does to a job that nobody has: it waits until it is resumed. `detail`: why, in words. */
+export const paused = (detail: string | null): JobEvent => ({
+  type: 'JobWaiting',
+  data: { reason: 'paused', detail, until: null },
+});

@@ -42,6 +42,10 @@ export interface Evidence {
   readonly revision: number;
 }
 
+/** What the rule `stalled` found, in words; `thresholds` as in its evidence. */
+export const stallOf = ({ stallMs, timeoutMs }: Readonly<Record<string, number>>): string =>
+  `no activity in ${stallMs} ms (started >${timeoutMs} ms ago)`;
+
 /** What a creator said of a job. */
 export interface JobSpec {
   readonly type: string;

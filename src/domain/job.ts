@@ -6,7 +6,16 @@
  */
 import { BrokenHistory } from './errors.js';
 import { follow, type JobStatus } from './job-chart.js';
-import type { Instant, JobError, JobEvent, JobSpec, RecordedJobEvent, Value } from './job-events.js';
+import {
+  stallOf,
+  type Instant,
+  type JobError,
+  type JobEvent,
+  type JobEventData,
+  type JobSpec,
+  type RecordedJobEvent,
+  type Value,
+} from './job-events.js';
 
 export interface Failure {
   readonly run: number;
@@ -112,6 +121,12 @@ const ended = (job: Job, event: RecordedJobEvent): Partial<Job> => ({
   endedBy: { command: event.command, run: job.run, attempt: job.attempt },
 });
 
+/** A lease is lost when its worker is silent, or taken from one that beats and does not work. */
+const lostBecause = ({ workerId, evidence: { rule, thresholds } }: JobEventData['LeaseExpired']): string =>
+  rule === 'stalled'
+    ? `worker ${workerId} lost the job, which stalled: ${stallOf(thresholds)}`
+    : `the lease of worker ${workerId} was not renewed`;
+
 // One case an event: a table that is read whole.
 // eslint-disable-next-line max-lines-per-function
 const changes = (job: Job, event: RecordedJobEvent): Partial<Job> => {
@@ -145,8 +160,7 @@ const changes = (job: Job, event: RecordedJobEvent): Partial<Job> => {
     case 'JobReleased':
       return {};
     case 'LeaseExpired': {
-      const message = `the lease of worker ${event.data.workerId} was not renewed`;
-      const error = { code: 'LeaseExpired', message, detail: null };
+      const error = { code: 'LeaseExpired', message: lostBecause(event.data), detail: null };
       return { ...unleased, lostLeases: event.data.lostLeases, error, failures: failed(job, at, error) };
     }
     case 'JobThrottled':

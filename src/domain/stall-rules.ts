@@ -99,11 +99,15 @@ const isDue = ({ rule, at }: Deadline, now: number): boolean => (rule === 'due' 
 export const dueRule = (job: Job, clocks: Clocks, policy: Policy, now: number): Rule | null =>
   deadlines(job, clocks, policy).find((deadline) => isDue(deadline, now))?.rule ?? null;
 
+/** A claim, or a beat for its own renewal, may have asked for another length than the policy's. */
+const leaseMsOf = ({ leaseExpiresAt, lastBeatAt }: Clocks, policy: Policy): number =>
+  leaseExpiresAt === null || lastBeatAt === null ? policy.leaseMs : leaseExpiresAt - lastBeatAt;
+
 /** The thresholds that a rule looked at, by policy field: its evidence. */
-export const thresholdsOf = (rule: Rule, policy: Policy): Readonly<Record<string, number>> => {
+export const thresholdsOf = (rule: Rule, clocks: Clocks, policy: Policy): Readonly<Record<string, number>> => {
   switch (rule) {
     case 'lease_expired':
-      return { leaseMs: policy.leaseMs, maxLostLeases: policy.maxLostLeases };
+      return { leaseMs: leaseMsOf(clocks, policy), maxLostLeases: policy.maxLostLeases };
     case 'stalled':
       return { timeoutMs: policy.timeoutMs, stallMs: policy.stallMs };
     case 'wait_expired':

@@ -21,6 +21,9 @@ export interface Tx {
   query<Row extends object>(statement: Statement): Promise<readonly Row[]>;
 }
 
+/** SQLSTATE classes and codes of what passes by itself: connection, resources, shutdown, conflicts, locks. */
+export const PASSING = /^(08|53|57|40|55P03|25P0)/;
+
 /** A statement failed, or the connection. Tells the database's errors from those of reading an event. */
 export class StatementFailed extends Error {
   /** SQLSTATE; null when the connection failed. */
@@ -30,7 +33,21 @@ export class StatementFailed extends Error {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
     this.code = cause instanceof pg.DatabaseError ? (cause.code ?? null) : null;
   }
+
+  /** Whether the same thing may succeed later: the database is away, or somebody was in the way. */
+  get isPassing(): boolean {
+    return this.code === null || PASSING.test(this.code);
+  }
 }
+
+/** An error of the database as such. */
+const failing = async <Result>(work: Promise<Result>): Promise<Result> => {
+  try {
+    return await work;
+  } catch (error) {
+    throw new StatementFailed(error);
+  }
+};
 
 /** A prepared statement is of one text: the same name on other tables is another one. */
 const nameIn = (schema: ProjectionSchema, { name }: Statement): { readonly name?: string } =>
@@ -39,16 +56,14 @@ const nameIn = (schema: ProjectionSchema, { name }: Statement): { readonly name?
 const wrapped = (client: pg.PoolClient, schema: ProjectionSchema): Tx => ({
   schema,
   query: async <Row extends object>({ values, ...statement }: Statement) => {
-    try {
-      const result = await client.query<Row>({
+    const { rows } = await failing(
+      client.query<Row>({
         ...statement,
         ...nameIn(schema, statement),
         ...(values === undefined ? {} : { values: [...values] }),
-      });
-      return result.rows;
-    } catch (error) {
-      throw new StatementFailed(error);
-    }
+      }),
+    );
+    return rows;
   },
 });
 
@@ -64,18 +79,20 @@ const DURABILITY: Readonly<Record<ProjectionSchema, string>> = {
   jobledger_building: '; set local synchronous_commit = off',
 };
 
-/** Commits what `work` did, or nothing. */
+/** Commits what `work` did, or nothing. @throws StatementFailed, and what `work` throws */
 export const inTransaction = async <T>(
   pool: pg.Pool,
   work: (tx: Tx) => Promise<T>,
   schema: ProjectionSchema = 'jobledger',
 ): Promise<T> => {
-  const client = await pool.connect();
+  const client = await failing(pool.connect());
   let broken = false;
   try {
-    await client.query(`begin; set local idle_in_transaction_session_timeout = ${MAX_IDLE_MS}${DURABILITY[schema]}`);
+    await failing(
+      client.query(`begin; set local idle_in_transaction_session_timeout = ${MAX_IDLE_MS}${DURABILITY[schema]}`),
+    );
     const result = await work(wrapped(client, schema));
-    await client.query('commit');
+    await failing(client.query('commit'));
     return result;
   } catch (error) {
     await client.query('rollback').catch(() => {

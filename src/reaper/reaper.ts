@@ -42,7 +42,8 @@ export interface ReaperDependencies extends SweepDependencies {
   readonly clock: Clock;
   readonly sweeps: Sweeps;
   readonly answers: Answers;
-  readonly forgetReservations: () => Promise<void>;
+  /** Reservations and claimers that are of no use any more. */
+  readonly forgetHints: () => Promise<unknown>;
   /** Whether a newer jobledger writes to the log: then this one keeps no lead, for there may be jobs that it cannot read. */
   readonly isOutdated: () => Promise<boolean>;
   readonly log: ReaperLog;
@@ -179,6 +180,6 @@ export class Reaper {
     const lost = await this.on.rows.withoutLease(statusesTagged('reapable'), SEED_PAGE);
     await this.on.leases.seed(lost.map((stored) => seedOf(stored, this.on.contexts)));
     await this.on.answers.purge(this.options.idempotencyMs);
-    await this.on.forgetReservations();
+    await this.on.forgetHints();
   }
 }

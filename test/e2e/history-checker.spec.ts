@@ -114,6 +114,51 @@ describe('the log', () => {
   });
 });
 
+describe('a part of a history', () => {
+  /** The same, behind ten events and a job of which nothing is told any more. */
+  const part = () => {
+    const { events, jobs, calls: _calls, counters, ...history } = made.end();
+    const later = (position: string): string => String(Number(position) + 10);
+    const before = { completed: 1 };
+    const [own] = counters;
+    const sums = { completed: (own?.byStatus.completed ?? 0) + 1 };
+    return {
+      ...history,
+      calls: [],
+      since: {
+        position: '10',
+        counters: {
+          ...{ position: '10', at: '', total: 1, byStatus: before, byQueue: { default: before } },
+          ...{ byType: { report: before }, events: 9 },
+        },
+      },
+      events: events.map((event) => ({ ...event, position: later(event.position) })),
+      jobs: jobs.map((job) => ({ ...job, position: later(job.position) })),
+      counters: counters.map((each) => ({
+        ...{ ...each, position: later(each.position), total: each.total + 1, events: each.events + 9 },
+        ...{ byStatus: sums, byQueue: { default: sums }, byType: { report: sums } },
+      })),
+    };
+  };
+
+  it('goes on where the one before ended', () => expect(checkHistory(part())).toEqual([]));
+
+  it('misses its first position', () => {
+    const { since, ...rest } = part();
+    expect(checkHistory({ ...rest, since: { ...since, position: '9' } }).join('\n')).toMatch(
+      /^position 10 is missing: the next is 11$/m,
+    );
+  });
+
+  it('counts a job of before no more', () => {
+    const { counters, ...rest } = part();
+    const lost = counters.map((each) => ({ ...each, total: each.total - 1 }));
+    expect(checkHistory({ ...rest, counters: lost }).join('\n')).toMatch(
+      /^counters: total is 2 .*, the jobs sum up to 3/m,
+    );
+  });
+});
+
 describe('a log in EventStoreDB', () => {
   const check = (): string => checkHistory({ ...made.end(), log: 'eventstoredb' }).join('\n');
 

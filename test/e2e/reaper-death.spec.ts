@@ -1,7 +1,8 @@
 /** The reaper dies, freezes, or loses its database in the middle of a sweep: others say so, and each job is timed out once. */
 import { expect } from '@jest/globals';
 import type { Job, Page, ReaperStatus } from '../../src/api/contract.js';
-import { type Cluster, useStoppableCluster } from '../support/e2e/cluster.js';
+import { useStoppableCluster } from '../support/e2e/cluster.js';
+import type { Cluster } from '../support/e2e/running-cluster.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { claim, createJobs } from '../support/e2e/work.js';
 

@@ -1,7 +1,8 @@
 /** A projection is made anew under load while its process is killed: another goes on where it was. */
 import { expect } from '@jest/globals';
 import type { Projection, Upkeep } from '../../src/api/contract.js';
-import { type Cluster, useCluster } from '../support/e2e/cluster.js';
+import { useCluster } from '../support/e2e/cluster.js';
+import type { Cluster } from '../support/e2e/running-cluster.js';
 import { Load } from '../support/e2e/load.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { createJobs } from '../support/e2e/work.js';

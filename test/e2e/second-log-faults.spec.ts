@@ -1,6 +1,7 @@
 /** Processes on a log in EventStoreDB are killed, and its server fails: what was answered is kept, and nothing is twice. */
 import { expect } from '@jest/globals';
-import { type Cluster, useCluster } from '../support/e2e/cluster.js';
+import { useCluster } from '../support/e2e/cluster.js';
+import type { Cluster } from '../support/e2e/running-cluster.js';
 import { Load } from '../support/e2e/load.js';
 import { logOnFake } from '../support/e2e/log.js';
 import { waitFor } from '../support/e2e/wait.js';

@@ -1,7 +1,8 @@
 /** Streams tell every event once and in order, or say what they left out. */
 import { expect } from '@jest/globals';
 import type { Gap, Job, LedgerEvent } from '../../src/api/contract.js';
-import { type Cluster, useCluster } from '../support/e2e/cluster.js';
+import { useCluster } from '../support/e2e/cluster.js';
+import type { Cluster } from '../support/e2e/running-cluster.js';
 import { readLog } from '../support/e2e/read-ledger.js';
 import { type Frame, SseReader } from '../support/e2e/sse.js';
 import { waitFor } from '../support/e2e/wait.js';

@@ -2,7 +2,8 @@
 import { expect } from '@jest/globals';
 import type { Job, JobStatus, Page, Ready, ReaperStatus } from '../../src/api/contract.js';
 import { isTerminal, JOB_STATUSES } from '../../src/domain/job-chart.js';
-import { type Cluster, useCluster } from '../support/e2e/cluster.js';
+import { useCluster } from '../support/e2e/cluster.js';
+import type { Cluster } from '../support/e2e/running-cluster.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { command, createJob, hold, readJob } from '../support/e2e/work.js';
 

@@ -325,7 +325,11 @@ describe('hold', () => {
       status: 'waiting',
       events: ['JobHeld', 'JobWaiting'],
     });
-    expect(await read(jobId)).toMatchObject({ status: 'waiting', waiting: { reason: 'paused' } });
+    expect(await read(jobId)).toMatchObject({
+      status: 'waiting',
+      waiting: { reason: 'paused', detail: 'audit' },
+      directive: null,
+    });
     expect(await call.claim(queue)).toBeUndefined();
     expect((await call.post(`${path}/hold`)).body.events).toEqual([]);
     expect((await call.post(`${path}/resume`)).body.events).toEqual(['JobResumed', 'JobQueued']);
@@ -336,6 +340,7 @@ describe('hold', () => {
     const claimed = await held();
     const { id, queue } = claimed.job;
     expect((await call.post(`/v1/jobs/${id}/hold`)).body).toMatchObject({ status: 'running', events: ['JobHeld'] });
+    expect(await read(id)).toMatchObject({ status: 'running', directive: 'pause' });
     expect((await call.worker(claimed, 'heartbeat')).body.directive).toBe('pause');
     expect((await call.worker(claimed, 'release', { reason: 'held' })).body).toMatchObject({ status: 'waiting' });
     expect(await call.claim(queue)).toBeUndefined();

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { type Answer, Caller, startApp, type TestApp } from '../support/app.js';
 import { type DatabaseProxy, openDatabaseProxy } from '../support/database-proxy.js';
 import { SseReader } from '../support/sse-reader.js';
@@ -26,6 +27,50 @@ const until = async (ask: () => Promise<Answer>, status: number): Promise<Answer
     if (answer.status === status) return answer;
     expect(answer.status).toBe(503);
   }
+};
+
+const setDatabase = async (change: string): Promise<void> => {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  await client.query('set default_transaction_read_only = off');
+  await client.query(`alter database ${client.database} ${change}`);
+  await client.end();
+};
+
+describe('a database that takes no writes', () => {
+  it('is said by readiness, while what was written can be read', async () => {
+    const { jobId } = await call.create({ queue: 'read-only' });
+    await setDatabase('set default_transaction_read_only = on');
+    proxy.cut();
+    proxy.mend();
+    expect((await call.post('/v1/jobs', { type: 'x' })).status).toBe(503);
+    const ready = await call.get('/health/ready');
+    expect([ready.status, ready.body.checks.database]).toEqual([
+      503,
+      { status: 'unavailable', detail: 'the database is read-only' },
+    ]);
+    expect((await call.get(`/v1/jobs/${jobId}`)).status).toBe(200);
+    await setDatabase('reset default_transaction_read_only');
+    proxy.cut();
+    proxy.mend();
+    await until(() => call.post('/v1/jobs', { type: 'x' }), 201);
+    await until(() => call.get('/health/ready'), 200);
+  });
+});
+
+/** Ends the sessions that wait for a lock in a statement of this text, as soon as there are any. */
+const endWaiting = async (text: string): Promise<void> => {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  for (let ended = 0; ended === 0;) {
+    const { rowCount } = await client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock' and query like $1`,
+      [`%${text}%`],
+    );
+    ended = rowCount ?? 0;
+  }
+  await client.end();
 };
 
 describe('a database that goes away', () => {
@@ -74,5 +119,26 @@ describe('a database that goes away', () => {
     expect([200, 503]).toContain((await wait).status);
     await call.create({ queue: 'later' });
     expect([200, 503]).toContain((await poll).status);
+  });
+
+  it('makes calls 503 that it interrupts while they write a lost row anew', async () => {
+    const { jobId } = await call.create({ queue: 'lost' });
+    const holder = new pg.Client({ connectionString: database.url });
+    await holder.connect();
+    try {
+      await holder.query('begin');
+      await holder.query('delete from jobledger.jobs where id = $1', [jobId]);
+      await holder.query('commit');
+      await holder.query('begin');
+      await holder.query('select jobledger.lock_log()');
+      const reading = call.get(`/v1/jobs/${jobId}`);
+      await endWaiting('lock_log');
+      const { status, body, headers } = await reading;
+      expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
+      await holder.query('rollback');
+      expect((await call.get(`/v1/jobs/${jobId}`)).body).toMatchObject({ id: jobId, status: 'queued' });
+    } finally {
+      await holder.end();
+    }
   });
 });

@@ -9,6 +9,10 @@ export interface DatabaseProxy {
   cut(): void;
   /** Lets new connections through again. */
   mend(): void;
+  /** Holds back what is sent either way, and breaks nothing, as a path does whose packets are lost. */
+  stall(): void;
+  /** Lets it go on. */
+  resume(): void;
   close(): Promise<void>;
 }
 
@@ -16,6 +20,7 @@ export const openDatabaseProxy = async (databaseUrl: string): Promise<DatabasePr
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   let isCut = false;
+  let isStalled = false;
   const keep = (socket: Socket): void => {
     sockets.add(socket);
     socket.on('error', () => socket.destroy());
@@ -30,6 +35,7 @@ export const openDatabaseProxy = async (databaseUrl: string): Promise<DatabasePr
     keep(inward);
     keep(outward);
     inward.pipe(outward).pipe(inward);
+    if (isStalled) for (const socket of [inward, outward]) socket.pause();
     inward.once('close', () => outward.destroy());
     outward.once('close', () => inward.destroy());
   });
@@ -45,6 +51,14 @@ export const openDatabaseProxy = async (databaseUrl: string): Promise<DatabasePr
     },
     mend: () => {
       isCut = false;
+    },
+    stall: () => {
+      isStalled = true;
+      for (const socket of sockets) socket.pause();
+    },
+    resume: () => {
+      isStalled = false;
+      for (const socket of sockets) socket.resume();
     },
     close: async () => {
       for (const socket of sockets) socket.destroy();

@@ -64,6 +64,12 @@ describe('a lease', () => {
       { type: 'JobQueued', data: { reason: 'lease_expired' } },
     ]);
   });
+
+  it('that was of a length of its own is told by that length, not by that of the policy', () => {
+    given('running')
+      .when(reap({ leaseExpiresAt: 9_000, lastBeatAt: 1_000, lastActivityAt: 1_000 }), { now: 9_001 })
+      .then([{ type: 'LeaseExpired', data: { evidence: { thresholds: { leaseMs: 8_000 } } } }, 'JobQueued']);
+  });
 });
 
 describe('work that does not move', () => {
@@ -151,7 +157,9 @@ describe('work that does not move', () => {
       );
   });
 
-  it('is requeued where the policy says so', () => {
+  it('is requeued where the policy says so, and the failure does not blame the lease', () => {
+    const code = 'LeaseExpired';
+    const message = 'worker w-1 lost the job, which stalled: no activity in 2000 ms (started >0 ms ago)';
     given('running', { timeoutMs: 0, stallMs: 2_000, onStale: 'requeue' })
       .when(reap(alive), { now: 20_000 })
       .then(
@@ -160,7 +168,11 @@ describe('work that does not move', () => {
           { type: 'JobQueued', data: { reason: 'stale' } },
         ],
         'queued',
-      );
+      )
+      .withJob({
+        error: { code, message, detail: null },
+        failures: [expect.objectContaining({ code, message }) as never],
+      });
   });
 
   it('is judged with the policy in force when the rule fires, and the evidence says which', () => {

@@ -108,6 +108,7 @@ export const job = z.object({
   children: statusCounts,
   requires: z.array(z.string()),
   waiting: waiting.nullable(),
+  directive: z.enum(['cancel', 'pause']).nullable(),
   deadLettered: z.boolean(),
   policy,
   deadline: deadline.nullable(),

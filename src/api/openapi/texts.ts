@@ -144,6 +144,8 @@ const TEXTS: Readonly<Record<string, string>> = {
   name: 'Its name.',
   generation: 'Which of its secrets.',
   state: 'What the worker is doing, at most 40 characters. One that begins with `waiting` counts as working.',
+  'Job.directive':
+    'What was asked of its worker, or of the next one, and is not done yet: `cancel` to stop, `pause` (a hold) to give it back.',
   directive: '`cancel`: stop and end the attempt. `pause`: stop and release. Else go on.',
   batchId: 'Counts once for its run and attempt.',
   stage: 'The stage that this call is about.',
@@ -201,6 +203,11 @@ const TEXTS: Readonly<Record<string, string>> = {
   depth: 'Jobs that could be claimed now.',
   oldestJobId: 'The one that has waited longest.',
   oldestAgeMs: 'How long it has.',
+  depthByType: 'Claimable jobs by type, of the 20 types that have most.',
+  claimers:
+    'Who asked for its jobs within a day, the last one first, at most 20. Nobody here for the type of a job: it waits for a worker.',
+  'Claimer.types': 'Null: of any type.',
+  lastAskedAt: 'When it last asked; a worker that is busy asks when it has room again.',
   limits: 'Null: no limit. Not built yet.',
   maxRunning: 'Jobs at once.',
   maxRunningPerKey: 'Jobs at once of one concurrency key.',

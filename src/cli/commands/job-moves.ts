@@ -120,7 +120,7 @@ export const jobMoves: readonly Command[] = [
   }),
   move({
     name: 'hold',
-    summary: 'let nobody have these jobs until they are resumed',
+    summary: 'let these jobs wait until they are resumed; what a worker has, once it gives that back',
     options: {},
     send: (ledger, jobId, body) => ledger.hold(jobId, body),
   }),

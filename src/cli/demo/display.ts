@@ -55,18 +55,21 @@ const terminalDisplay = (out: WriteStream): Display => {
   };
 };
 
-const plainDisplay = (out: NodeJS.WritableStream): Display => {
+const plainDisplay = (out: NodeJS.WritableStream, everyMs: number): Display => {
   let timer: NodeJS.Timeout | undefined;
   const say = (line: string): void => void out.write(`${line}\n`);
   return {
     say,
     watch: (picture) => {
-      timer = setInterval(() => say(picture.line()), LINE_MS);
+      timer = setInterval(() => say(picture.line()), everyMs);
     },
     end: () => clearInterval(timer),
   };
 };
 
-/** @param out standard output. */
-export const createDisplay = (out: NodeJS.WriteStream): Display =>
-  out.isTTY ? terminalDisplay(out) : plainDisplay(out);
+/**
+ * @param out standard output.
+ * @param everyMs where no terminal reads it: how often there is a line; default 2 s.
+ */
+export const createDisplay = (out: NodeJS.WriteStream, everyMs = LINE_MS): Display =>
+  out.isTTY ? terminalDisplay(out) : plainDisplay(out, everyMs);

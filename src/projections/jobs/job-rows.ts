@@ -1,10 +1,11 @@
 /** Rows of `jobs` as commands load them, and their repair from the log. */
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
 import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
 import type { EventMetadata } from '../../domain/streams.js';
 import { isNewer, NEWEST_FORMAT } from '../formats.js';
+import { inTransaction, type Statement, type Tx } from '../transaction.js';
 import { putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
 import type { Progress, SavedProgress } from '../../domain/progress.js';
@@ -108,33 +109,33 @@ export const readJob = (row: WitnessedRecord): StoredJob | undefined =>
   mayDecideOn(row) ? toStoredJob(row) : undefined;
 
 /** Without a name: it is rare, and a connection keeps what it prepared. */
-const repairStatement = (stored: StoredJob): { text: string; values: unknown[] } => {
-  const { text, values = [] } = putJobs('jobledger', [stored]);
-  return { text, values: [...values] };
+const repairStatement = ({ schema }: Tx, stored: StoredJob): Omit<Statement, 'name'> => {
+  const { name: _, ...statement } = putJobs(schema, [stored]);
+  return statement;
 };
 
 /** False when the job has moved on since it was replayed: nothing is written. */
-const writeLocked = async (client: PoolClient, stored: StoredJob): Promise<boolean> => {
+const writeLocked = async (tx: Tx, stored: StoredJob): Promise<boolean> => {
   // No append may move the job between the replay and this write.
-  await client.query('select jobledger.lock_log()');
-  const { rows } = await client.query<{ head: string | null }>(
-    'select max(position)::text as head from jobledger.events where stream = any ($1)',
-    [[`job-${stored.job.id}`, `work-${stored.job.id}`]],
-  );
-  if (rows[0]?.head !== stored.position) return false;
-  await client.query(repairStatement(stored));
+  await tx.query({ text: 'select jobledger.lock_log()' });
+  const [row] = await tx.query<{ head: string | null }>({
+    text: 'select max(position)::text as head from jobledger.events where stream = any ($1)',
+    values: [[`job-${stored.job.id}`, `work-${stored.job.id}`]],
+  });
+  if (row?.head !== stored.position) return false;
+  await tx.query(repairStatement(tx, stored));
   return true;
 };
 
 /** A row that knows of more than the replay stays: it was written since. */
-const writeNewer = async (client: PoolClient, stored: StoredJob): Promise<boolean> => {
-  const { text, values } = repairStatement(stored);
-  const { rowCount } = await client.query(
-    `${text} where jobs.revision < excluded.revision
-      or (jobs.revision = excluded.revision and jobs.position <= excluded.position)`,
+const writeNewer = async (tx: Tx, stored: StoredJob): Promise<boolean> => {
+  const { text, values = [] } = repairStatement(tx, stored);
+  const written = await tx.query({
+    text: `${text} where jobs.revision < excluded.revision
+      or (jobs.revision = excluded.revision and jobs.position <= excluded.position) returning id`,
     values,
-  );
-  return rowCount === 1;
+  });
+  return written.length === 1;
 };
 
 export class PostgresJobRows implements JobRows {
@@ -165,24 +166,14 @@ export class PostgresJobRows implements JobRows {
   }
 
   async repair(stored: StoredJob, facts: readonly string[]): Promise<void> {
-    const client = await this.pool.connect();
-    try {
-      await client.query('begin');
-      // A process that freezes here must not hold the log: the server ends its transaction.
-      await client.query("select set_config('idle_in_transaction_session_timeout', '2000', true)");
-      if (this.log === 'elsewhere' ? await writeNewer(client, stored) : await writeLocked(client, stored)) {
-        await client.query(
-          `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
-          [stored.job.id, stored.job.run, stored.job.attempt, facts],
-        );
-      }
-      await client.query('commit');
-    } catch (error) {
-      await client.query('rollback').catch(() => undefined);
-      throw error;
-    } finally {
-      client.release();
-    }
+    await inTransaction(this.pool, async (tx) => {
+      const isWritten = this.log === 'elsewhere' ? await writeNewer(tx, stored) : await writeLocked(tx, stored);
+      if (!isWritten) return;
+      await tx.query({
+        text: `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
+        values: [stored.job.id, stored.job.run, stored.job.attempt, facts],
+      });
+    });
   }
 }
 

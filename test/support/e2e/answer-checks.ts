@@ -331,6 +331,6 @@ export const checkFaults = (history: IndexedHistory): readonly Violation[] =>
 /** "Not now" says when to come again. */
 export const checkRetryAfter = (history: IndexedHistory): readonly Violation[] =>
   history.answered
-    .filter(({ path, outcome }) => path.startsWith('/v1/') && outcome.status === 503)
+    .filter(({ path, outcome, isTogether }) => path.startsWith('/v1/') && outcome.status === 503 && isTogether !== true)
     .filter(({ outcome: { headers } }) => !/^[1-9]\d*$/.test(headers['retry-after'] ?? ''))
     .map((call) => `503 without Retry-After: ${show(call)}`);

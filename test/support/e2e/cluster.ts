@@ -1,84 +1,10 @@
 /**
- * Several processes of the service on one database, for tests that kill, freeze and cut them. Everything is ended when
- * the test file is over, whatever happened; what the processes printed is shown only when a test failed.
+ * A running cluster for the tests of a file. Everything is ended when the file is over, whatever happened; what the
+ * processes printed is shown only when a test failed.
  */
 import { afterAll, beforeAll, it } from '@jest/globals';
-import { buildService } from './build.js';
 import { type ClusterDatabase, ownServerDatabase, sharedServerDatabase, type StoppableDatabase } from './database.js';
-import { type ClusterLog, logOfRun } from './log.js';
-import { checkHistory } from './history-checker.js';
-import { readLedger } from './read-ledger.js';
-import { Recorder } from './recorder.js';
-import { type Environment, ServiceProcess } from './service-process.js';
-
-export interface ClusterOptions<Database extends ClusterDatabase> {
-  /** Settings of every process. */
-  readonly environment?: Environment;
-  /** One process each, with settings of its own. Default: two that run everything. */
-  readonly nodes?: readonly Environment[];
-  /** Default: one on the server of the run, which cannot be stopped. */
-  readonly database?: () => Promise<Database>;
-  /** Default: the one that the run is over. */
-  readonly log?: () => Promise<ClusterLog>;
-}
-
-const NAMES = 'abcdefgh';
-
-export class Cluster<Database extends ClusterDatabase = ClusterDatabase> {
-  private constructor(
-    readonly database: Database,
-    readonly log: ClusterLog,
-    readonly nodes: readonly ServiceProcess[],
-    /** Every call of the test file. */
-    readonly recorder: Recorder,
-  ) {}
-
-  static async start<Database extends ClusterDatabase>(
-    options: ClusterOptions<Database> & { readonly database: () => Promise<Database> },
-  ): Promise<Cluster<Database>> {
-    await buildService();
-    const database = await options.database();
-    const log = await (options.log ?? logOfRun)();
-    const common = {
-      ...{ JOBLEDGER_DATABASE_URL: database.url, JOBLEDGER_LOG_LEVEL: 'info' },
-      ...log.environment,
-      ...options.environment,
-    };
-    const nodes = await Promise.all(
-      (options.nodes ?? [{}, {}]).map((own, index) => ServiceProcess.create(NAMES[index]!, { ...common, ...own })),
-    );
-    const cluster = new Cluster(database, log, nodes, new Recorder(nodes));
-    try {
-      await Promise.all(nodes.map((node) => node.start()));
-    } catch (error) {
-      await cluster.stop();
-      throw error;
-    }
-    return cluster;
-  }
-
-  node(index: number): ServiceProcess {
-    const node = this.nodes[index];
-    if (node === undefined) throw new Error(`the cluster has no process ${index}`);
-    return node;
-  }
-
-  /** Judges everything that was called and recorded so far. Call it at rest: nothing in flight, nothing due. */
-  async violations(): Promise<readonly string[]> {
-    return checkHistory({ log: this.log.place, calls: this.recorder.calls, ...(await readLedger(this.recorder)) });
-  }
-
-  report(): string {
-    return this.nodes.map((node) => node.report()).join('\n');
-  }
-
-  async stop(): Promise<void> {
-    this.recorder.close();
-    await Promise.all(this.nodes.map((node) => node.kill()));
-    await this.log.remove();
-    await this.database.remove();
-  }
-}
+import { Cluster, type ClusterOptions } from './running-cluster.js';
 
 export interface ClusterTests<Database extends ClusterDatabase> {
   /** A test on the running cluster. Afterwards every process is resumed or restarted, and the history is judged. */

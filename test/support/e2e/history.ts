@@ -7,10 +7,18 @@ import type { RecordedCall } from './recorder.js';
 /** Where the log is. In the database its positions are dense, and its times never fall. */
 export type LogPlace = 'database' | 'eventstoredb';
 
+/** Where a part of a history begins: what was before is judged, at rest, and left alone since. */
+export interface Beginning {
+  readonly position: string;
+  readonly counters: Counters;
+}
+
 export interface History {
   readonly log: LogPlace;
+  /** Absent: the start of the log. Jobs of a part are those that were created in it. */
+  readonly since?: Beginning;
   readonly calls: readonly RecordedCall[];
-  /** The whole log, in the order it was read. */
+  /** The whole log since then, in the order it was read. */
   readonly events: readonly LedgerEvent[];
   /** Every job at rest, once for each process that was asked. */
   readonly jobs: readonly Job[];

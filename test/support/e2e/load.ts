@@ -2,14 +2,17 @@
  * Clients and workers that go on whatever happens to the processes: each call is repeated with its key until it is
  * answered, on one process after the other. Some workers die with a lease in their hands.
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CommandAnswer, Job, Page } from '../../../src/api/contract.js';
-import type { Cluster } from './cluster.js';
+import type { CommandAnswer, Job, JobStatus, Page, Queue } from '../../../src/api/contract.js';
+import { Random } from '../../simulation/random.js';
+import { attempt, USUAL_WAYS, type Ways } from './attempts.js';
+import { create, type Creations, USUAL_CREATIONS } from './creations.js';
 import { TERMINAL_EVENTS } from './history.js';
+import { BY_CLIENTS, meddle } from './meddling.js';
 import type { Answer } from './recorder.js';
+import type { Cluster } from './running-cluster.js';
 import { waitFor } from './wait.js';
-import { claim, command, createJob, createJobs, Holder, readJob } from './work.js';
+import { claim, command, Holder, readJob } from './work.js';
 
 export interface LoadOptions {
   /** Queue of its own, so that loads of one file do not meet. */
@@ -18,8 +21,17 @@ export interface LoadOptions {
   readonly workers?: number;
   /** Clients that cancel, retry, postpone and reorder whatever is there. Default none. */
   readonly meddlers?: number;
-  /** Most jobs that wait for a worker at a time. */
+  /** Most jobs that wait for a worker at a time, about. */
   readonly ahead?: number;
+  readonly creations?: Creations;
+  readonly ways?: Ways;
+  readonly meddling?: Parameters<typeof meddle>[2];
+  /** Claims take up to so many jobs. Default 2. */
+  readonly claimMax?: number;
+  /** Share of claims that leave the start to a call of its own. Default none. */
+  readonly unstarted?: number;
+  /** Where chance starts. */
+  readonly seed?: number;
 }
 
 /** Policy that suits a load: leases and retries are short, and neither runs out. */
@@ -30,20 +42,15 @@ export const LOAD_POLICY = {
   retry: { initialMs: 100, maxMs: 200 },
 } as const;
 
-const MEDDLING = [
-  ['cancel', {}],
-  ['cancel', { force: true }],
-  ['retry', {}],
-  ['retry', { payload: { again: true } }],
-  ['priority', { priority: 5 }],
-  ['priority', { priority: -5 }],
-  ['reschedule', { delayMs: 100 }],
-  ['resume', {}],
-] as const;
+const UNFINISHED: readonly JobStatus[] = [
+  ...(['created', 'scheduled', 'queued', 'claimed', 'running', 'waiting', 'cancelling'] as const),
+];
 
 export class Load {
   private readonly jobs: string[] = [];
   private ended = 0;
+  /** Jobs that ended otherwise than by an answered call, as far as was looked. */
+  private endedUnseen = 0;
   private creating = true;
   private working = true;
   private readonly running: Promise<unknown>[] = [];
@@ -51,14 +58,17 @@ export class Load {
   private constructor(
     private readonly cluster: Pick<Cluster, 'recorder'>,
     private readonly options: LoadOptions,
+    private readonly seed: number,
   ) {}
 
   static start(cluster: Pick<Cluster, 'recorder'>, options: LoadOptions): Load {
-    const load = new Load(cluster, options);
+    const load = new Load(cluster, options, options.seed ?? Math.floor(Math.random() * 2 ** 32));
     const { creators = 3, workers = 8, meddlers = 0 } = options;
-    for (let n = 0; n < creators; n += 1) load.running.push(load.create());
-    for (let n = 0; n < workers; n += 1) load.running.push(load.work(`${options.queue}-worker-${n}`));
-    for (let n = 0; n < meddlers; n += 1) load.running.push(load.meddle());
+    for (let n = 0; n < creators; n += 1) load.running.push(load.create(load.chance(1, n)));
+    for (let n = 0; n < workers; n += 1) {
+      load.running.push(load.work(`${options.queue}-worker-${n}`, load.chance(2, n)));
+    }
+    for (let n = 0; n < meddlers; n += 1) load.running.push(load.meddle(load.chance(3, n)));
     // A failure is told by `finish`, not by an unhandled rejection meanwhile.
     for (const lane of load.running) lane.catch(() => undefined);
     return load;
@@ -69,6 +79,15 @@ export class Load {
     return this.ended;
   }
 
+  get createdCount(): number {
+    return this.jobs.length;
+  }
+
+  /** One of the last jobs that were made, if there is any. */
+  recentJob(random: Random): string | undefined {
+    return this.jobs.at(-1 - random.int(0, 29));
+  }
+
   /** Resolves when as many more runs were ended by answered calls. */
   async untilEnded(more: number): Promise<void> {
     const target = this.ended + more;
@@ -76,33 +95,50 @@ export class Load {
   }
 
   /**
-   * Creates no more, works off what is there, and gives every job at its end.
+   * Creates no more, and works off what is there; what waits for a person is taken up.
    * @throws Error when a call was answered as it never should be, or a job does not end.
    */
-  async finish(): Promise<readonly Job[]> {
+  async end(): Promise<void> {
     this.creating = false;
     const { queue } = this.options;
-    const open = ['scheduled', 'queued', 'claimed', 'running', 'waiting', 'cancelling'].map((s) => `&status=${s}`);
-    const lane = this.cluster.recorder.lane(`${queue}-watcher`);
     await waitFor(`all jobs of ${queue} to end`, async () => {
-      const path = `/v1/jobs?limit=1&queue=${queue}${open.join('')}`;
-      const { body } = await lane.insist<Page<Job>>('GET', path);
-      return body.items.length === 0;
+      const left = await this.unfinished();
+      for (const { id, status } of left) {
+        if (status === 'waiting') await command(this.cluster, id, 'resume');
+        if (status === 'created') await command(this.cluster, id, 'start');
+      }
+      return left.length === 0;
     });
     this.working = false;
     await Promise.all(this.running);
+  }
+
+  /** Ends it, and gives every job as it is then. */
+  async finish(): Promise<readonly Job[]> {
+    await this.end();
     const jobs: Job[] = [];
     for (const id of this.jobs) jobs.push(await readJob(this.cluster, id));
     return jobs;
   }
 
-  /** What clients may ask of a job at any time; most of it comes at a bad one. */
-  private async meddle(): Promise<void> {
+  /** The first jobs that have not ended. */
+  async unfinished(): Promise<readonly Job[]> {
+    const { queue } = this.options;
+    const lane = this.cluster.recorder.lane(`${queue}-watcher`);
+    const path = `/v1/jobs?limit=20&queue=${queue}${UNFINISHED.map((status) => `&status=${status}`).join('')}`;
+    return (await lane.insist<Page<Job>>('GET', path)).body.items;
+  }
+
+  private chance(kind: number, lane: number): Random {
+    return new Random(this.seed + 1_000 * kind + lane);
+  }
+
+  private async meddle(random: Random): Promise<void> {
+    const { meddling = BY_CLIENTS } = this.options;
     const { signal } = this.cluster.recorder;
     while (this.creating && !signal.aborted) {
-      const jobId = this.jobs.at(-1 - Math.floor(Math.random() * 30));
-      const [name, body] = MEDDLING[Math.floor(Math.random() * MEDDLING.length)]!;
-      if (jobId !== undefined) this.count(await command(this.cluster, jobId, name, body));
+      const jobId = this.recentJob(random);
+      if (jobId !== undefined) this.count(await meddle(this.cluster, jobId, meddling, random));
       await sleep(20);
     }
   }
@@ -112,50 +148,43 @@ export class Load {
     if (status === 200 && body.events.some((type) => TERMINAL_EVENTS.has(type))) this.ended += 1;
   }
 
-  private async create(): Promise<void> {
-    const { queue, ahead = 30 } = this.options;
+  private async create(random: Random): Promise<void> {
+    const { queue, ahead = 30, creations = USUAL_CREATIONS } = this.options;
     const { signal } = this.cluster.recorder;
-    while (this.creating && !signal.aborted) {
-      if (this.jobs.length - this.ended > ahead) {
+    const over = { queue, policy: LOAD_POLICY };
+    for (let idle = 1; this.creating && !signal.aborted;) {
+      if (this.jobs.length - this.ended - this.endedUnseen > ahead) {
+        if (idle % 20 === 0) await this.look();
+        idle += 1;
         await sleep(10);
         continue;
       }
-      const over = { queue, policy: LOAD_POLICY, payload: { text: randomUUID() } };
-      if (Math.random() < 0.2) this.jobs.push(...(await createJobs(this.cluster, 4, over)));
-      else this.jobs.push((await createJob(this.cluster, over)).jobId);
+      const payload = { text: `${random.int(0, 1_000_000_000)}` };
+      this.jobs.push(...(await create(this.cluster, { ...over, payload }, creations, random)));
     }
   }
 
-  private async work(workerId: string): Promise<void> {
+  /** What the reaper or a call without an answer ended is not counted: the queue knows. */
+  private async look(): Promise<void> {
+    const { queue } = this.options;
+    const lane = this.cluster.recorder.lane(`${queue}-watcher`);
+    const { status, body } = await lane.insist<Queue>('GET', `/v1/queues/${queue}`);
+    if (status === 200) this.endedUnseen = this.jobs.length - this.ended - body.depth;
+  }
+
+  private async work(workerId: string, random: Random): Promise<void> {
+    const { queue, claimMax = 2, unstarted = 0, ways = USUAL_WAYS } = this.options;
     const { signal } = this.cluster.recorder;
     while (this.working && !signal.aborted) {
       const jobs = await claim(this.cluster, workerId, {
-        queues: [this.options.queue],
-        waitMs: 300,
-        max: 1 + Math.floor(Math.random() * 2),
+        ...{ queues: [queue], waitMs: 300, max: random.int(1, claimMax) },
+        ...(random.chance(unstarted) ? { start: false } : {}),
       });
-      for (const claimed of jobs) await this.attempt(new Holder(this.cluster, workerId, claimed));
-    }
-  }
-
-  /** One attempt, in one of the ways that attempts go. A lost lease ends it. */
-  private async attempt(holder: Holder): Promise<void> {
-    const steps = 1 + Math.floor(Math.random() * 4);
-    for (let step = 0; step < steps; step += 1) {
-      const batchId = `batch-${step}`;
-      if ((await holder.progress(1 + step, batchId)).status === 409) return;
-      // The same batch under another key: a worker that lost its answer and its memory of the key.
-      if (Math.random() < 0.2 && (await holder.progress(1 + step, batchId)).status === 409) return;
-      if (Math.random() < 0.3) await readJob(this.cluster, holder.jobId);
-    }
-    const chance = Math.random();
-    // It dies: nobody ends this attempt but the reaper.
-    if (chance < 0.03) return;
-    if (chance < 0.08) this.count(await holder.say('release', { reason: 'shutdown' }));
-    else if (chance < 0.13) this.count(await holder.say('fail', { code: 'Flaky', message: 'this time it failed' }));
-    else if (chance < 0.18) this.count(await holder.say('throttle', { retryAfterMs: 100 }));
-    else if ((await holder.say('heartbeat', { state: 'finishing' })).status === 200) {
-      this.count(await holder.say('complete', { result: { steps } }));
+      for (const claimed of jobs) {
+        const holder = new Holder(this.cluster, workerId, claimed);
+        const ended = (answer: Answer<CommandAnswer>): void => this.count(answer);
+        await attempt({ cluster: this.cluster, holder, random, ended }, ways);
+      }
     }
   }
 }

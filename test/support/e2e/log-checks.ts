@@ -16,18 +16,18 @@ import {
  * Positions rise, and are 1, 2, 3 … in the database; recorded time never falls, along a stream in EventStoreDB; each
  * stream's revisions are 0, 1, 2 …; ids are unique.
  */
-export const checkOrder = ({ history: { events, log } }: IndexedHistory): readonly Violation[] => {
+export const checkOrder = ({ history: { events, log, since } }: IndexedHistory): readonly Violation[] => {
   const violations: Violation[] = [];
   const revisions = new Map<string, number>();
   const latest = new Map<string, LedgerEvent>();
   const ids = new Map<string, string>();
   events.forEach((event, index) => {
     const { position, stream, revision, id, at } = event;
-    const previous = BigInt(events[index - 1]?.position ?? '0');
+    const previous = BigInt(events[index - 1]?.position ?? since?.position ?? '0');
     if (log === 'database' && BigInt(position) !== previous + 1n) {
       violations.push(`position ${previous + 1n} is missing: the next is ${position}`);
     }
-    if (index > 0 && BigInt(position) <= previous) violations.push(`position ${position} stands after ${previous}`);
+    if (BigInt(position) <= previous) violations.push(`position ${position} stands after ${previous}`);
     const before = log === 'database' ? events[index - 1] : latest.get(stream);
     latest.set(stream, event);
     if (before !== undefined && at < before.at) {

@@ -31,10 +31,9 @@ export const logOnFake = async (): Promise<ClusterLog> => {
   return { place: 'eventstoredb', environment: environmentOf(fake.url), fake, remove: () => fake.kill() };
 };
 
-/** The one that the run is over. A real server is shared by the files of a run, and keeps what they wrote. */
-export const logOfRun = (): Promise<ClusterLog> => {
+/** On the server that `EVENTSTOREDB_URL` names, else on the fake. A real server is shared, and keeps what was written. */
+export const logOfServer = (): Promise<ClusterLog> => {
   const url = process.env['EVENTSTOREDB_URL'];
-  if (!isElsewhere) return logInDatabase();
   if (url === undefined) return logOnFake();
   return Promise.resolve({
     place: 'eventstoredb',
@@ -43,3 +42,6 @@ export const logOfRun = (): Promise<ClusterLog> => {
     remove: () => Promise.resolve(),
   });
 };
+
+/** The one that the run is over. */
+export const logOfRun = (): Promise<ClusterLog> => (isElsewhere ? logOfServer() : logInDatabase());

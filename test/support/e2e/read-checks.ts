@@ -280,16 +280,45 @@ const withoutEmpty = (counts: Readonly<Record<string, StatusCounts>>): Record<st
       .filter(([, byStatus]) => Object.keys(byStatus).length > 0),
   );
 
-/** At rest the counters are the sums over the jobs. */
+const sumOf = (some: StatusCounts, more: StatusCounts): Record<string, number> => {
+  const sums: Record<string, number> = { ...some };
+  for (const [status, count] of Object.entries(more)) sums[status] = (sums[status] ?? 0) + count;
+  return withoutZeros(sums);
+};
+
+const sumOfEach = (
+  some: Readonly<Record<string, StatusCounts>>,
+  more: Readonly<Record<string, StatusCounts>>,
+): Record<string, Record<string, number>> =>
+  withoutEmpty(
+    Object.fromEntries(
+      [...new Set([...Object.keys(some), ...Object.keys(more)])].map((key) => [
+        key,
+        sumOf(some[key] ?? {}, more[key] ?? {}),
+      ]),
+    ),
+  );
+
+/** At rest the counters are the sums over the jobs, and what they were before. */
 export const checkCounters = (history: IndexedHistory): readonly Violation[] => {
-  const { jobs: seen, counters, events } = history.history;
+  const { jobs: seen, counters, events, since } = history.history;
   const jobs = [...new Map(seen.map((job) => [job.id, job])).values()];
+  const before = since?.counters;
   const expected = {
-    total: jobs.length,
-    byStatus: countBy(jobs, ({ status }) => status),
-    byQueue: nested(jobs, ({ queue }) => queue),
-    byType: nested(jobs, ({ type }) => type),
-    events: events.filter((event) => !isRefusalEvent(event)).length,
+    total: jobs.length + (before?.total ?? 0),
+    byStatus: sumOf(
+      before?.byStatus ?? {},
+      countBy(jobs, ({ status }) => status),
+    ),
+    byQueue: sumOfEach(
+      before?.byQueue ?? {},
+      nested(jobs, ({ queue }) => queue),
+    ),
+    byType: sumOfEach(
+      before?.byType ?? {},
+      nested(jobs, ({ type }) => type),
+    ),
+    events: events.filter((event) => !isRefusalEvent(event)).length + (before?.events ?? 0),
   };
   const shownBy = ({ total, byStatus, byQueue, byType, events: counted }: Counters) => ({
     ...{ total, byStatus: withoutZeros(byStatus), events: counted },

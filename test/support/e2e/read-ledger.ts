@@ -1,6 +1,6 @@
 /** Everything that the ledger says of itself at rest, read over HTTP from every process. */
 import type { Counters, Job, LedgerEvent, Page } from '../../../src/api/contract.js';
-import type { History } from './history.js';
+import type { Beginning, History } from './history.js';
 import type { Answer, Lane, Recorder } from './recorder.js';
 import type { ServiceProcess } from './service-process.js';
 
@@ -20,11 +20,11 @@ export const readLog = async (lane: Lane, node: ServiceProcess, from = '0'): Pro
   }
 };
 
-const readJobs = async (lane: Lane, node: ServiceProcess): Promise<readonly Job[]> => {
+const readJobs = async (lane: Lane, node: ServiceProcess, queue?: string): Promise<readonly Job[]> => {
   const jobs: Job[] = [];
   let cursor: string | null = '';
   while (cursor !== null) {
-    const path: string = `/v1/jobs?sort=createdAt&limit=${PAGE}${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+    const path: string = `/v1/jobs?sort=createdAt&limit=${PAGE}${queue === undefined ? '' : `&queue=${queue}`}${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
     const { status, body }: Answer<Page<Job>> = await lane.ask(node, 'GET', path);
     if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
     jobs.push(...body.items);
@@ -40,20 +40,28 @@ const readCounters = async (lane: Lane, node: ServiceProcess, position: string):
   return body;
 };
 
+/** Of the log what is after the beginning, of the jobs those of one queue. */
+export interface Part {
+  readonly since: Beginning;
+  readonly queue: string;
+}
+
 /** @throws Error when a process does not answer: they all have to run. */
-export const readLedger = async (recorder: Recorder): Promise<Omit<History, 'calls' | 'log'>> => {
+export const readLedger = async (recorder: Recorder, part?: Part): Promise<Omit<History, 'calls' | 'log'>> => {
   const lane = recorder.lane('judge');
   const [first] = recorder.nodes;
   if (first === undefined) throw new Error('the cluster has no processes');
-  const events = await readLog(lane, first);
-  const head = events.at(-1)?.position ?? '0';
+  const { position: from } = part?.since ?? { position: '0' };
+  const events = await readLog(lane, first, from);
+  const head = events.at(-1)?.position ?? from;
   const perNode = await Promise.all(
     recorder.nodes.map(async (node) => ({
-      jobs: await readJobs(lane, node),
+      jobs: await readJobs(lane, node, part?.queue),
       counters: await readCounters(lane, node, head),
     })),
   );
   return {
+    ...(part === undefined ? {} : { since: part.since }),
     events,
     jobs: perNode.flatMap(({ jobs }) => jobs),
     counters: perNode.map(({ counters }) => counters),

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SendCommandsAnswer } from '../../../src/api/contract.js';
 import type { ServiceProcess } from './service-process.js';
 
 export type Outcome =
@@ -31,6 +32,8 @@ export interface RecordedCall {
   readonly body: unknown;
   readonly key: string | null;
   readonly headers: Readonly<Record<string, string>>;
+  /** One of a request of several: it has no headers of its own in the answer. */
+  readonly isTogether?: true;
   /** Ticks of the recorder: of two calls, one that returned at a lower tick than the other was invoked came first. */
   readonly invokedAt: number;
   /** Null while it is in flight. */
@@ -54,6 +57,14 @@ export interface Answer<Body = unknown> {
   readonly headers: IncomingHttpHeaders;
 }
 
+/** A command of `POST /v1/commands`: its name, its job, its key, and the body of its own call. */
+export interface NamedCommand {
+  readonly command: string;
+  readonly jobId: string;
+  readonly commandId: string;
+  readonly [field: string]: unknown;
+}
+
 const TIMEOUT_MS = 15_000;
 /** Of each try of one that insists: a frozen process is left for another. */
 const TRY_MS = 4_000;
@@ -71,10 +82,19 @@ const parse = (text: string): unknown => {
 const causeOf = (error: unknown): string =>
   error instanceof Error ? `${(error as NodeJS.ErrnoException).code ?? error.name}: ${error.message}` : String(error);
 
+/** What became of one of several: a refusal of the whole request is one of each. */
+const outcomeOfOne = (outcome: Outcome, index: number): Outcome => {
+  if (outcome.kind !== 'answered' || outcome.status !== 200) return outcome;
+  const { status, answer, problem, replayed } = (outcome.body as SendCommandsAnswer).results[index]!;
+  const headers = { ...outcome.headers, ...(replayed === true ? { 'idempotent-replayed': 'true' } : {}) };
+  return { kind: 'answered', status, headers, body: answer ?? problem };
+};
+
 export class Recorder {
   readonly calls: RecordedCall[] = [];
   private agent = new Agent({ keepAlive: true, maxSockets: Infinity });
   private tick = 0;
+  private nextId = 0;
   private abandoned = new AbortController();
   /** Which process a lane asks next, by the lane's name. */
   readonly preferred = new Map<string, number>();
@@ -102,7 +122,7 @@ export class Recorder {
     const isCommand = method !== 'GET';
     const key = options.key === undefined ? (isCommand ? randomUUID() : null) : options.key;
     const call: RecordedCall = {
-      id: this.calls.length,
+      id: this.nextId++,
       ...{ lane, method, path, key, node: node.name, body: options.body ?? null, headers: options.headers ?? {} },
       invokedAt: (this.tick += 1),
       returnedAt: null,
@@ -112,6 +132,38 @@ export class Recorder {
     call.outcome = await this.exchange(node, call, options);
     call.returnedAt = this.tick += 1;
     return call;
+  }
+
+  /**
+   * Sends commands in one request (`POST /v1/commands`), and keeps each as the call that it would have been by itself,
+   * for they are judged by the same rules. Never rejects.
+   */
+  async sendTogether(lane: string, node: ServiceProcess, commands: readonly NamedCommand[], timeoutMs?: number) {
+    const invokedAt = (this.tick += 1);
+    const calls = commands.map(({ command, jobId, commandId, ...body }): RecordedCall => ({
+      id: this.nextId++,
+      ...{ lane, node: node.name, method: 'POST', path: `/v1/jobs/${jobId}/${command}`, key: commandId, body },
+      ...{ headers: {}, isTogether: true, invokedAt, returnedAt: null, outcome: null },
+    }));
+    this.calls.push(...calls);
+    const request = { method: 'POST', path: '/v1/commands', key: null, body: { commands }, headers: {} };
+    const outcome = await this.exchange(node, request, timeoutMs === undefined ? {} : { timeoutMs });
+    const returnedAt = (this.tick += 1);
+    calls.forEach((call, index) => {
+      call.outcome = outcomeOfOne(outcome, index);
+      call.returnedAt = returnedAt;
+    });
+    return calls;
+  }
+
+  /** Drops what was kept so far: it is judged. Call it when nothing is in flight. */
+  forget(): void {
+    this.calls.length = 0;
+  }
+
+  /** The tick of now, for what happens beside calls. */
+  get now(): number {
+    return this.tick;
   }
 
   /** Cuts every connection, also under a call: its outcome is unknown then. */
@@ -124,7 +176,11 @@ export class Recorder {
     this.agent.destroy();
   }
 
-  private exchange(node: ServiceProcess, call: RecordedCall, options: CallOptions): Promise<Outcome> {
+  private exchange(
+    node: ServiceProcess,
+    call: Pick<RecordedCall, 'method' | 'path' | 'key' | 'body' | 'headers'>,
+    options: CallOptions,
+  ): Promise<Outcome> {
     const isCommand = call.method !== 'GET';
     const payload = isCommand ? JSON.stringify(call.body ?? {}) : undefined;
     return new Promise((resolve) => {
@@ -208,6 +264,24 @@ export class Lane {
         throw new Error(`${method} ${path}: gave up after ${tries + 1} tries, the last: ${last}`);
       }
       node += 1;
+      if (tries >= nodes.length - 1) await sleep(Math.min(50 * tries, 250));
+    }
+  }
+
+  /** The same for several commands in one request, until each of them has such an answer. */
+  async insistTogether(commands: readonly NamedCommand[]): Promise<readonly Answer[]> {
+    const { nodes, preferred, signal } = this.recorder;
+    const until = performance.now() + INSIST_MS;
+    for (let tries = 0, node = preferred.get(this.name) ?? 0; ; tries += 1, node += 1) {
+      const calls = await this.recorder.sendTogether(this.name, nodes[node % nodes.length]!, commands, TRY_MS);
+      preferred.set(this.name, node);
+      const outcomes = calls.map(({ outcome }) => outcome);
+      if (outcomes.every((outcome) => outcome?.kind === 'answered' && outcome.status !== 503)) {
+        return outcomes as unknown as readonly Answer[];
+      }
+      if (signal.aborted || performance.now() > until) {
+        throw new Error(`POST /v1/commands: gave up after ${tries + 1} tries`);
+      }
       if (tries >= nodes.length - 1) await sleep(Math.min(50 * tries, 250));
     }
   }

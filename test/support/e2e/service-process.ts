@@ -31,11 +31,20 @@ export class ServiceProcess {
     readonly port: number,
     private readonly environment: Environment,
     private readonly program: string,
+    private readonly onLine: (line: string) => void,
   ) {}
 
-  /** @param program what it runs; default the build of these sources */
-  static async create(name: string, environment: Environment, program = mainFile): Promise<ServiceProcess> {
-    return new ServiceProcess(name, await freePort(), environment, program);
+  /**
+   * @param program what it runs; default the build of these sources
+   * @param onLine told every line that it prints
+   */
+  static async create(
+    name: string,
+    environment: Environment,
+    program = mainFile,
+    onLine: (line: string) => void = () => undefined,
+  ): Promise<ServiceProcess> {
+    return new ServiceProcess(name, await freePort(), environment, program, onLine);
   }
 
   get url(): string {
@@ -82,6 +91,11 @@ export class ServiceProcess {
     }
   }
 
+  /** @throws Error when it is not, within a generous limit. */
+  async untilReady(): Promise<void> {
+    await waitFor(`${this.name} to be ready`, async () => (await this.ready()) === 200);
+  }
+
   /** Sends a signal; `SIGSTOP` freezes it until `SIGCONT`. */
   signal(signal: NodeJS.Signals): void {
     this.keep(`--- ${signal}`);
@@ -113,7 +127,9 @@ export class ServiceProcess {
   }
 
   private keep(text: string): void {
-    this.lines.push(...text.split('\n').filter((line) => line !== ''));
+    const lines = text.split('\n').filter((line) => line !== '');
+    for (const line of lines) this.onLine(line);
+    this.lines.push(...lines);
     this.lines.splice(0, Math.max(0, this.lines.length - KEPT_LINES));
   }
 }

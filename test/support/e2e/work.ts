@@ -8,12 +8,14 @@ import type {
   CreateJobsAnswer,
   Job,
 } from '../../../src/api/contract.js';
-import type { Cluster } from './cluster.js';
+import type { Cluster } from './running-cluster.js';
 import type { Answer, CallOptions, Lane } from './recorder.js';
+import type { ServiceProcess } from './service-process.js';
 
 type AnyCluster = Pick<Cluster, 'recorder'>;
 
-const expectStatus = ({ status, body }: Answer, ...expected: number[]): void => {
+/** @throws Error that holds the answer. */
+export const expectStatus = ({ status, body }: Answer, ...expected: number[]): void => {
   if (!expected.includes(status)) throw new Error(`answered ${status}: ${JSON.stringify(body)}`);
 };
 
@@ -34,6 +36,18 @@ export const createJobs = async (
 ): Promise<readonly string[]> => {
   const jobs = Array.from({ length: count }, (_, n) => ({ type: 'report', payload: { n }, ...over }));
   const answer = await client(cluster).insist<CreateJobsAnswer>('POST', '/v1/jobs/batch', { body: { jobs } });
+  expectStatus(answer, 201);
+  return answer.body.items.map(({ jobId }) => jobId);
+};
+
+/** Ids of the jobs of every combination, all made in one call. */
+export const createGrid = async (
+  cluster: AnyCluster,
+  over: Partial<CreateJob>,
+  grid: Readonly<Record<string, readonly unknown[]>>,
+): Promise<readonly string[]> => {
+  const body = { template: { type: 'report', ...over }, grid };
+  const answer = await client(cluster).insist<CreateJobsAnswer>('POST', '/v1/jobs/batch', { body });
   expectStatus(answer, 201);
   return answer.body.items.map(({ jobId }) => jobId);
 };
@@ -83,6 +97,12 @@ export const drain = async (
 export type WorkerCall =
   'start' | 'heartbeat' | 'progress' | 'complete' | 'fail' | 'throttle' | 'wait' | 'release' | 'logs';
 
+/** What a call has to hold besides the token. */
+const MINIMAL: Readonly<Partial<Record<WorkerCall, object>>> = {
+  progress: { batchId: 'last', processed: 1 },
+  release: { reason: 'shutdown' },
+};
+
 /** A worker with the lease of one attempt. Calls are repeated with their key until they are answered. */
 export class Holder {
   private readonly lane: Lane;
@@ -109,10 +129,38 @@ export class Holder {
     return this.claimed.job.id;
   }
 
+  /** False when it was claimed with `start: false`, and has to be started. */
+  get isStarted(): boolean {
+    return this.claimed.job.status !== 'claimed';
+  }
+
   /** The answer, a refusal too. */
   say(call: WorkerCall, body: object = {}, options: Omit<CallOptions, 'body'> = {}): Promise<Answer<CommandAnswer>> {
     const { leaseToken } = this.claimed;
     return this.lane.insist('POST', `/v1/jobs/${this.jobId}/${call}`, { ...options, body: { leaseToken, ...body } });
+  }
+
+  /** The answer of one process, whatever it is, without a second try. */
+  try(node: ServiceProcess, call: WorkerCall, body: object): Promise<Answer> {
+    const { leaseToken } = this.claimed;
+    return this.lane.ask(node, 'POST', `/v1/jobs/${this.jobId}/${call}`, { body: { leaseToken, ...body } });
+  }
+
+  /** One try at one process, that hangs up after so long. */
+  async once(call: WorkerCall, timeoutMs: number): Promise<void> {
+    const { leaseToken } = this.claimed;
+    const { nodes } = this.cluster.recorder;
+    const node = nodes[Math.floor(Math.random() * nodes.length)]!;
+    const body = { leaseToken, ...MINIMAL[call] };
+    await this.lane.send(node, 'POST', `/v1/jobs/${this.jobId}/${call}`, { body, timeoutMs });
+  }
+
+  /** The same as calls one after another, in one request. Answers in order, refusals too. */
+  sayTogether(calls: readonly (readonly [WorkerCall, object])[]): Promise<readonly Answer[]> {
+    const { leaseToken } = this.claimed;
+    return this.lane.insistTogether(
+      calls.map(([command, body]) => ({ command, jobId: this.jobId, commandId: randomUUID(), leaseToken, ...body })),
+    );
   }
 
   /** @throws Error on a refusal. */
@@ -132,13 +180,21 @@ export class Holder {
 export const hold = async (cluster: AnyCluster, workerId: string, claiming: Claiming = {}): Promise<Holder> =>
   new Holder(cluster, workerId, await claimOne(cluster, workerId, claiming));
 
+export type ClientCall = 'start' | 'cancel' | 'retry' | 'hold' | 'resume' | 'reschedule' | 'priority';
+
 /** A command of a client on a job: its answer, a refusal too. */
 export const command = (
   cluster: AnyCluster,
   jobId: string,
-  name: 'start' | 'cancel' | 'retry' | 'resume' | 'reschedule' | 'priority',
+  name: ClientCall,
   body: object = {},
 ): Promise<Answer<CommandAnswer>> => client(cluster).insist('POST', `/v1/jobs/${jobId}/${name}`, { body });
+
+export type OperatorCall = 'force-fail' | 'cancel' | 'requeue' | 'emergency-stop';
+
+/** A command of an operator on a job: its answer, a refusal too. */
+export const operate = (cluster: AnyCluster, jobId: string, name: OperatorCall): Promise<Answer<CommandAnswer>> =>
+  cluster.recorder.lane('operator').insist('POST', `/v1/admin/jobs/${jobId}/${name}`, { body: { reason: 'by hand' } });
 
 export const readJob = async (cluster: AnyCluster, jobId: string): Promise<Job> => {
   const answer = await client(cluster).insist<Job>('GET', `/v1/jobs/${jobId}`);
