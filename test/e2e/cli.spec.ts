@@ -176,7 +176,7 @@ describe('verify', () => {
     expect(spoilt.code).toBe(4);
     expect(JSON.parse(spoilt.stdout)).toMatchObject([{ ok: false, differences: [{ id: jobId }], repaired: false }]);
     const repaired = await run('verify', 'jobs', '--repair');
-    expect([repaired.code, repaired.stdout]).toEqual([0, expect.stringMatching(/1 rows differ.*repaired/)]);
+    expect([repaired.code, repaired.stdout]).toEqual([0, expect.stringMatching(/1 row differs.*repaired/)]);
     expect((await run('verify', 'jobs')).code).toBe(0);
     expect((await run('rebuild', 'counters')).stdout).toMatch(/^counters +yes /m);
   });

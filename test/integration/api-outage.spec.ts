@@ -106,7 +106,8 @@ describe('a database that goes away', () => {
     const samples = (await scraped.text()).split('\n').filter((line) => /^jobledger_/.test(line));
     expect([scraped.status, samples.includes('jobledger_ready{status="unavailable"} 1')]).toEqual([200, true]);
     // What is not known is left out: 0 would be a number.
-    const ofLog = /^jobledger_(most_overdue|last_sweep|sweeps|leases_held|jobs|events|projection_lag|queue|verification)/;
+    const ofLog =
+      /^jobledger_(most_overdue|last_sweep|sweeps|leases_held|jobs|events|projection_lag|queue|verification)/;
     expect(samples.filter((line) => ofLog.test(line))).toEqual([]);
     proxy.mend();
     await until(() => call.worker(claimed, 'complete'), 200);

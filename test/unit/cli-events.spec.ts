@@ -5,7 +5,9 @@ import { eventColumns } from '../../src/cli/commands/event-columns.js';
 
 const cell = (title: string, event: Partial<LedgerEvent>): string => {
   const whole = { reason: null, data: {}, actor: { type: 'client', id: 'anonymous' }, keyId: null, ...event };
-  return eventColumns(false).find((column) => column.title === title)!.value(whole as LedgerEvent);
+  return eventColumns(false)
+    .find((column) => column.title === title)!
+    .value(whole as LedgerEvent);
 };
 
 const evidence = {

@@ -33,7 +33,8 @@ const isInstant = (value: unknown): value is string => typeof value === 'string'
 /** On what a rule ended or took back an attempt: what it saw, and what it held that against. */
 const evidenceOf = ({ rule, lastBeatAt, lastActivityAt, thresholds = {} }: Evidence): string => {
   const limits = Object.entries(thresholds).map(
-    ([name, value]) => `${name} ${typeof value === 'number' && name.endsWith('Ms') ? formatDuration(value) : String(value)}`,
+    ([name, value]) =>
+      `${name} ${typeof value === 'number' && name.endsWith('Ms') ? formatDuration(value) : String(value)}`,
   );
   const seen = [
     isInstant(lastBeatAt) ? `last call ${formatInstant(lastBeatAt)}` : null,

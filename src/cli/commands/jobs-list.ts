@@ -61,6 +61,8 @@ const deadColumns: readonly Column<Job>[] = [
 export const deadLetters = command({
   words: ['dead-letters'],
   summary: 'jobs that failed for good and that nobody has retried',
+  about:
+    'Those whose worker failed them for good, or too often, and those that lost too many leases or were throttled too often.\nNot those that a stall rule ended (JobTimeout, WaitExpired) or that an operator failed: jobs list --status failed has all.',
   options: LIST_OPTIONS,
   asksService: true,
   examples: ['jobledger dead-letters', 'jobledger jobs retry ID --reason "fixed in 1.2"'],
