@@ -58,7 +58,8 @@ export class Pipeline {
         new Overloaded('the service is stopping: repeat the call, at another process or when it is back'),
       );
     const isFull = this.pending + group.members.length > maxPending || this.pendingBytes + bytes > maxPendingBytes;
-    if (isFull && group.unbounded !== true) {
+    // A group that is larger than the bound goes when nothing waits: told to come again later, it could never.
+    if (isFull && this.pending > 0 && group.unbounded !== true) {
       return Promise.reject(new Overloaded('too many commands wait: nothing was done; repeat the call later'));
     }
     this.pending += group.members.length;
