@@ -15,7 +15,7 @@ import { BY_ANYBODY } from '../support/e2e/meddling.js';
 import type { FaultName } from './faults.js';
 import { judge, type Verdict } from './judge.js';
 import { type MadeFault, Saboteur } from './saboteur.js';
-import type { Site } from './site.js';
+import { PATIENCE_MS, type Site } from './site.js';
 import { Watchers } from './watchers.js';
 
 export interface SoakOptions {
@@ -150,7 +150,7 @@ export class Soak {
       return { violations, verdict: null, history: null };
     }
     await attempt('healing', () => this.heal());
-    await attempt('working off', () => load.end());
+    await attempt('working off', () => load.end(PATIENCE_MS));
     if (violations.length > 0) violations.push(...(await this.leftOver(load)));
     let verdict: Verdict | null = null;
     await attempt('judging', async () => {
@@ -187,9 +187,9 @@ export class Soak {
   /** Every process runs, and is ready. @throws Error when one ended by itself. */
   private async heal(): Promise<void> {
     const gone = this.site.cluster.nodes.filter((node) => !node.isRunning);
-    for (const node of gone) await node.start();
+    for (const node of gone) await node.start({}, PATIENCE_MS);
     if (gone.length > 0) throw new Error(`ended by itself: ${gone.map((node) => node.report()).join('\n')}`);
-    for (const node of this.site.cluster.nodes) await node.untilReady();
+    for (const node of this.site.cluster.nodes) await node.untilReady(PATIENCE_MS);
   }
 
   private async leftOver(load: Load): Promise<readonly Violation[]> {

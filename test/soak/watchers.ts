@@ -5,6 +5,7 @@ import type { Gap, Job, LedgerEvent } from '../../src/api/contract.js';
 import { Random } from '../simulation/random.js';
 import type { Violation } from '../support/e2e/history.js';
 import type { Cluster } from '../support/e2e/running-cluster.js';
+import { PATIENCE_MS } from './site.js';
 import { type Frame, SseReader } from '../support/e2e/sse.js';
 import { waitFor } from '../support/e2e/wait.js';
 
@@ -142,7 +143,7 @@ export class Watchers {
   private async untilTold(watcher: Watcher, position: string | undefined): Promise<readonly Violation[]> {
     if (position === undefined) return [];
     try {
-      await waitFor(`stream ${watcher.path} to come to ${position}`, () => watcher.lastId === position);
+      await waitFor(`stream ${watcher.path} to come to ${position}`, () => watcher.lastId === position, PATIENCE_MS);
       return [];
     } catch (error) {
       return [`${(error as Error).message}: it is at ${watcher.lastId}`];
