@@ -36,7 +36,7 @@ ${Object.entries(BENCHES)
   .map(([name, { about }]) => `  ${name.padEnd(16)} ${about}`)
   .join('\n')}
 
-  all               every bench, then docs/performance.md, .json and .svg; what is there already is kept when a bench fails
+  all               every bench, then docs/performance.md, .json, .svg and the table of README; one that fails takes no other with it
 
   --rounds=N        of each side (5)
   --seconds=N       of a side in a round (3; all: 2)

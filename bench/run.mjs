@@ -84,7 +84,7 @@ const runAll = async () => {
       }));
     await writeDocs({ command, results });
   }
-  console.log('\nwritten: docs/performance.md, docs/performance.json, docs/performance.svg');
+  console.log('\nwritten: docs/performance.md, docs/performance.json, docs/performance.svg, README.md');
   if (failed.length > 0) {
     console.error(`could not measure all of: ${[...new Set(failed)].join(', ')}`);
     process.exitCode = 1;

@@ -53,3 +53,17 @@ export const tableOf = ({ command, at, results }) =>
     '',
     ...results.flatMap(section),
   ].join('\n');
+
+/** Of the README: the rows that have a goal, and what was reached. */
+export const summaryOf = ({ command, at, results }) => {
+  const rows = results.flatMap((result) => result.rows.filter(({ goals }) => goals !== undefined));
+  return [
+    '![How many times as fast as the baselines](docs/performance.svg)',
+    '',
+    cells('what', 'ours', 'beside', 'theirs', 'ratio', 'goal'),
+    '| --- | --: | --- | --: | --: | --- |',
+    ...rows.flatMap(linesOf),
+    '',
+    `Made by \`${command}\` on ${at.slice(0, 10)}: ${machine()}. Median and range; a ratio above ×1 says that ours is better.`,
+  ].join('\n');
+};

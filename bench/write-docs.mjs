@@ -1,10 +1,11 @@
-/** Writes what `all` has found so far into docs/: a table for people, the same as JSON, a chart. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+/** Writes what `all` has found so far: docs/ gets a table for people, the same as JSON, a chart; README what has a goal. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chartOf } from './chart.mjs';
-import { machine, tableOf } from './table.mjs';
+import { machine, summaryOf, tableOf } from './table.mjs';
 
-const docs = (file) => join(import.meta.dirname, '../docs', file);
+const project = (file) => join(import.meta.dirname, '..', file);
+const docs = (file) => project(join('docs', file));
 
 const START = '<!-- benches: start -->';
 const END = '<!-- benches: end -->';
@@ -16,19 +17,21 @@ const formatted = async (file, text) => {
 };
 
 /** What stands outside the markers is written by hand. */
-const between = (text, table) => {
-  const [before, rest] = text.split(START);
+const between = (file, table) => {
+  const [before, rest] = readFileSync(file, 'utf8').split(START);
   const after = rest?.split(END)[1];
-  if (after === undefined) throw new Error(`docs/performance.md has no ${START} … ${END}`);
+  if (after === undefined) throw new Error(`${file} has no ${START} … ${END}`);
   return `${before}${START}\n\n${table}\n${END}${after}`;
 };
+
+const writePage = async (file, table) => writeFileSync(file, await formatted(file, between(file, table)));
 
 /** @param results of the benches, in their order */
 export const writeDocs = async ({ command, results }) => {
   const at = new Date().toISOString();
-  const [markdown, json] = [docs('performance.md'), docs('performance.json')];
-  const page = existsSync(markdown) ? readFileSync(markdown, 'utf8') : `# Performance\n\n${START}\n${END}\n`;
-  writeFileSync(markdown, await formatted(markdown, between(page, tableOf({ command, at, results }))));
+  const json = docs('performance.json');
   writeFileSync(json, await formatted(json, JSON.stringify({ command, at, machine: machine(), results })));
   writeFileSync(docs('performance.svg'), chartOf(results));
+  await writePage(docs('performance.md'), tableOf({ command, at, results }));
+  await writePage(project('README.md'), summaryOf({ command, at, results }));
 };

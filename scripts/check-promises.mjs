@@ -1,21 +1,22 @@
 /**
- * Every promised behaviour has a test and every test that names a promise names one that is made. `docs/promises.md`
- * holds a table with the promise's id in the first column; tests carry ids in brackets in their titles: `[R-05]`.
+ * Every promised behaviour has a test that was seen to fail, and every test that names a promise names one that is made.
+ * `docs/promises.md` holds a table with the promise's id in the first column and, in the third, the rule that was taken
+ * out to see its test fail; tests carry ids in brackets in their titles: `[R-05]`.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 
 const ID = String.raw`[A-Z]{1,4}-\d{1,3}[a-z]?`;
-const ROW = new RegExp(String.raw`^\|\s*(${ID})\s*\|`);
+const ROW = new RegExp(String.raw`^\|\s*(${ID})\s*\|[^|]*(?:\|\s*([^|]*?)\s*\|)?`);
 const BRACKETS = new RegExp(String.raw`\[(${ID}(?:, ?${ID})*)\]`, 'g');
 
 const linesOf = (text) => text.split('\n').map((line, index) => ({ line, number: index + 1 }));
 
-/** Ids in the table, each with its line. */
+/** Ids in the table, each with its line and the rule that was taken out. */
 const promisesIn = (text) =>
   linesOf(text).flatMap(({ line, number }) => {
-    const id = ROW.exec(line)?.[1];
-    return id === undefined ? [] : [{ id, number }];
+    const [, id, takenOut = ''] = ROW.exec(line) ?? [];
+    return id === undefined ? [] : [{ id, number, takenOut }];
   });
 
 /** Ids that tests carry: `[R-05]`, `[R-05, P-01]`. */
@@ -41,6 +42,12 @@ const compare = (promises, tests) => {
     ...made
       .filter(({ id }) => !testedIds.has(id))
       .map(({ id, number }) => `docs/promises.md:${number}: no test carries [${id}]`),
+    ...made
+      .filter(({ takenOut }) => takenOut === '')
+      .map(
+        ({ id, number }) =>
+          `docs/promises.md:${number}: ${id} does not say which rule was taken out to see its test fail`,
+      ),
     ...mentioned.filter(({ id }) => !madeIds.has(id)).map(({ id, at }) => `${at}: [${id}] is no promise`),
   ];
 };
@@ -58,4 +65,4 @@ const tests = Object.fromEntries(
 const wrong = compare(promises, tests);
 for (const line of wrong) console.error(line);
 if (wrong.length > 0) process.exitCode = 1;
-else console.log(`${promisesIn(promises).length} promises, each with a test`);
+else console.log(`${promisesIn(promises).length} promises, each with a test that was seen to fail`);

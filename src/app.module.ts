@@ -57,6 +57,8 @@ import type { Duty } from './config.js';
 import { CounterQueries } from './projections/counters/counter-queries.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
+import { Claimers } from './leases/claimers.js';
+import { DatabaseMode } from './leases/database-mode.js';
 import { LogTail } from './projections/log-tail.js';
 import { Formats } from './projections/formats.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
@@ -108,7 +110,9 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [JobQueries, ({ reads }) => reads.jobs],
   [CounterQueries, ({ reads }) => reads.counters],
   [QueueQueries, ({ reads }) => reads.queues],
+  [Claimers, ({ reads }) => reads.claimers],
   [Formats, ({ reads }) => reads.formats],
+  [DatabaseMode, ({ reads }) => reads.mode],
   [ProjectionWatch, ({ projectionWatch }) => projectionWatch],
   [Upkeep, ({ upkeep }) => upkeep],
   [ProjectionCatalogue, ({ catalogue }) => catalogue],

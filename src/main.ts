@@ -11,6 +11,7 @@ import { ApiKeys } from './api/keys/api-keys.js';
 import { KeyFileError } from './api/keys/key-file.js';
 import { Shutdown } from './api/shutdown.js';
 import { createApplication } from './application.js';
+import { EXIT } from './cli/exit-codes.js';
 import { type Config, ConfigError, describeConfig, loadConfig } from './config.js';
 import { Unsupported } from './event-store/event-store.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
@@ -164,6 +165,6 @@ run(state).then(
   (error: unknown) => {
     const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
     process.stderr.write(`jobledger ${state.ready ? 'did not stop in order' : 'did not start'}: ${line}\n`);
-    process.exit(1);
+    process.exit(error instanceof ConfigError ? EXIT.USAGE : EXIT.REFUSED);
   },
 );

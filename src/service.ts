@@ -24,7 +24,9 @@ import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
 import { bindLog, type PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
+import { Claimers } from './leases/claimers.js';
 import { DatabaseClock } from './leases/database-clock.js';
+import { DatabaseMode } from './leases/database-mode.js';
 import { installationSecret } from './leases/installation.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
@@ -98,7 +100,10 @@ export interface Reads {
   readonly jobs: JobQueries;
   readonly counters: CounterQueries;
   readonly queues: QueueQueries;
+  /** Noted by claims of the API, told with queues. */
+  readonly claimers: Claimers;
   readonly formats: Formats;
+  readonly mode: DatabaseMode;
   /** The end of the log, for all who follow it in this process. */
   readonly tail: LogTail;
 }
@@ -225,7 +230,9 @@ const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Rea
     jobs: new JobQueries(pool, (jobId) => remadeJob(store, rows, jobId)),
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
+    claimers: new Claimers(pool),
     formats: new Formats(pool),
+    mode: new DatabaseMode(pool),
     tail: new LogTail(store, { onError: projectionLog.tailFailed }),
   };
 };
@@ -250,6 +257,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const contexts = new Contexts(clock, options.policy, Math.random);
   const { reservations, answers, ...commands } = commandsOf(options, pool, store, contexts);
   const { rows, leases, claims, pipeline } = commands;
+  const reads = readsOf(options, readPool, reading);
   const sweeps = new Sweeps(pool, v7());
   const judging = { store, leases, rows, contexts, clock, sweeps };
   const reap = reapWith(pipeline, sweeps.instanceId);
@@ -258,7 +266,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     {
       ...{ ...judging, answers, log, execute: options.reaper.execute ?? reap },
       onError: log.jobFailed,
-      forgetReservations: () => reservations.sweep(),
+      forgetHints: () => Promise.all([reservations.sweep(), reads.claimers.sweep()]),
       isOutdated: () => formats.isOutdated(),
     },
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
@@ -267,7 +275,6 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const ofRows = isElsewhere ? rowFollower(store, rows, () => clock.now()) : JOBS;
   const projections = [ofRows, COUNTERS];
   const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
-  const reads = readsOf(options, readPool, reading);
   const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, sweeps.instanceId, store, projections);
   for (const duty of duties) duty.start();
   const unsubscribe = store.onAppended(() => claims.wake());
@@ -283,6 +290,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     await Promise.all(duties.map((duty) => duty.stop()));
     unsubscribe();
     clock.stop();
+    reads.claimers.stop();
     await Promise.all([...new Set([store, reading])].map((one) => one.close()));
     await Promise.all([pool.end(), readPool.end()]);
   };

@@ -14,11 +14,11 @@ import { accessTo, OPEN } from './keys/access.js';
 import { callerOf } from './keys/caller.js';
 import { requireAccess } from './keys/require-access.js';
 import { NOT_BUILT } from './not-built.js';
-import { notImplemented } from './problem.js';
+import { notImplemented, type Problem, validationFailed } from './problem.js';
 import { toldProblem } from './problem.filter.js';
 import { entryHead, type EntryHead, type SendCommandsBody } from './requests/commands.js';
 import { isObject } from './requests/fields.js';
-import { idempotencyKey } from './requests/headers.js';
+import { idempotencyKey, ifMatch } from './requests/headers.js';
 import { RequestBody } from './request-body.js';
 import { validatedTogether } from './validation.js';
 
@@ -91,6 +91,9 @@ const refused = (error: unknown, request: FastifyRequest): wire.CommandResult =>
   return { status: problem.status, problem };
 };
 
+const ofOneCommand = (header: string): Problem =>
+  validationFailed([{ path: header, message: `${header} is of one command: send that to /v1/jobs/{id}/…` }]);
+
 /** Before the first command. */
 const NOTHING: Promise<unknown> = Promise.resolve();
 
@@ -116,13 +119,14 @@ export class BulkCommands {
   constructor(private readonly calls: JobCalls) {}
 
   /** One result for each command, in order: what goes wrong with one is its result. */
-  run({ commands, reason }: SendCommandsBody, request: FastifyRequest): Promise<readonly wire.CommandResult[]> {
+  async run({ commands, reason }: SendCommandsBody, request: FastifyRequest): Promise<readonly wire.CommandResult[]> {
     const size = request.body instanceof RequestBody ? request.body.bytes.length : 0;
     const bytes = Math.ceil(size / commands.length);
     const requestKey = idempotencyKey(request.headers);
+    if (ifMatch(request.headers) !== undefined) throw ofOneCommand('If-Match');
     const jobs = new Turns();
     const keys = new Turns();
-    return Promise.all(
+    return await Promise.all(
       commands.map(async (sent, index) => {
         const key = requestKey === undefined ? undefined : `${requestKey}#${index}`;
         try {

@@ -8,7 +8,7 @@ import type { ActorType } from '../domain/streams.js';
 import { canonicalJson } from '../event-store/canonical-json.js';
 import type * as wire from './contract.js';
 import { onlyJobsOf } from './keys/access.js';
-import { callerOf } from './keys/caller.js';
+import { callerOf, keyIdOf } from './keys/caller.js';
 import { traceOf } from './request-watch.js';
 import { idempotencyKey, ifMatch } from './requests/headers.js';
 import { RequestBody } from './request-body.js';
@@ -64,6 +64,7 @@ const originOf = (request: FastifyRequest, type: ActorType, asking: Asking): Ori
   correlationId: null,
   traceparent: traceOf(request),
   reason: reasonOf(asking),
+  keyId: keyIdOf(callerOf(request)),
 });
 
 /** @throws Problem `validation_failed` on a header that is none of its kind. */

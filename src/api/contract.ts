@@ -84,7 +84,7 @@ export interface Policy {
   readonly waitLimitMs: number;
   /** How long a worker may take to stop after a cancel before it is forced. Default 5 min. */
   readonly cancelLimitMs: number;
-  /** A draft older than this is listed as stuck. Default 24 h. */
+  /** Age of a draft from which it is stuck. Default 24 h. Lists of stuck jobs are not built yet: nothing reads these four. */
   readonly createdAlertMs: number;
   /** Default 5 min. */
   readonly queuedAlertMs: number;
@@ -431,8 +431,6 @@ export interface ThrottleJob extends WithLease, WithReason {
   readonly retryAfterMs?: number | undefined;
   /** Doubled with each throttle of the run, up to 10 min. */
   readonly baseMs?: number | undefined;
-  /** Who is overloaded. */
-  readonly resource?: string | undefined;
 }
 
 /** Waits for a person or a credential without a lease; `resume` queues it again. */
@@ -559,6 +557,8 @@ export interface LedgerEvent {
     readonly type: 'client' | 'worker' | 'reaper' | 'finaliser' | 'operator' | 'ledger';
     readonly id: string | null;
   };
+  /** Of the API key that the call was made with; null where there were no keys, and of what the ledger does by itself. */
+  readonly keyId: string | null;
   readonly commandId: string | null;
   readonly correlationId: string | null;
   readonly causationId: string | null;
@@ -581,6 +581,14 @@ export interface Counters {
   readonly events: number;
 }
 
+/** A worker that asks for jobs. One that is busy asks when it has room again. */
+export interface Claimer {
+  readonly workerId: string;
+  /** Null: of any type. */
+  readonly types: readonly string[] | null;
+  readonly lastAskedAt: Instant;
+}
+
 export interface Queue {
   readonly name: string;
   readonly paused: boolean;
@@ -589,6 +597,10 @@ export interface Queue {
   readonly oldestJobId: string | null;
   readonly oldestAgeMs: number | null;
   readonly byStatus: StatusCounts;
+  /** Claimable jobs by type, of the 20 types that have most. */
+  readonly depthByType: Readonly<Record<string, number>>;
+  /** Who asked for its jobs within a day, the last one first, at most 20. */
+  readonly claimers: readonly Claimer[];
   /** Null: no limit. `rate` is claims a second. */
   readonly limits: {
     readonly maxRunning: number | null;

@@ -15,8 +15,19 @@ const dataOf = ({ type, data, position }: RecordedEvent): wire.LedgerEvent['data
   type === VERDICT ? { ...data, countedTo: position } : data;
 
 export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
-  const { run, attempt, from, to, actor, commandId, correlationId, causationId, traceparent, reason } =
-    metadataOf(event);
+  const {
+    run,
+    attempt,
+    from,
+    to,
+    actor,
+    keyId = null,
+    commandId,
+    correlationId,
+    causationId,
+    traceparent,
+    reason,
+  } = metadataOf(event);
   return {
     position: event.position,
     stream: event.stream,
@@ -32,6 +43,7 @@ export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
     to,
     data: dataOf(event),
     actor,
+    keyId,
     commandId,
     correlationId,
     causationId,

@@ -8,7 +8,15 @@ import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { NOT_BUILT, type NotBuiltRoute } from './not-built.js';
-import { notFound, payloadTooLarge, Problem, unavailable, unsupportedMediaType, validationFailed } from './problem.js';
+import {
+  type FieldError,
+  notFound,
+  payloadTooLarge,
+  Problem,
+  unavailable,
+  unsupportedMediaType,
+  validationFailed,
+} from './problem.js';
 import { problemOf } from './problem-of.js';
 import { sendProblem } from './problem.filter.js';
 import type { Telemetry } from '../telemetry.js';
@@ -26,6 +34,8 @@ export interface HttpServerOptions {
   readonly notBuilt?: readonly NotBuiltRoute[];
   /** Told of every answer. Default nobody. */
   readonly telemetry?: Telemetry;
+  /** Closing cuts what is not answered after this long, ms. Default 20,000: commands are answered or given up by then. */
+  readonly closeLimitMs?: number;
 }
 
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -38,6 +48,8 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const MAX_PARAM_CHARS = 360;
 /** While closing, connections become idle one by one; waiting out the keep-alive time would delay the exit. */
 const CLOSE_IDLE_EVERY_MS = 50;
+/** Half of a request, or a reader that takes nothing, would hold the process for ever: Node times nothing once it closes. */
+const CLOSE_LIMIT_MS = 20_000;
 const READING_METHODS: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
 const JSON_WITH_CHARSET = /^application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?$/i;
@@ -48,8 +60,11 @@ class HttpAdapter extends FastifyAdapter {
     // Nothing to add.
   }
 
+  closeLimitMs = CLOSE_LIMIT_MS;
+
   override async close(): Promise<void> {
     const server = this.getHttpServer();
+    const limit = setTimeout(() => server.closeAllConnections(), this.closeLimitMs);
     const timer = setInterval(() => {
       server.closeIdleConnections();
       // Those that never sent a byte, as browsers open ahead of need, are not idle to Node: it awaits their request.
@@ -59,6 +74,7 @@ class HttpAdapter extends FastifyAdapter {
       await super.close();
     } finally {
       clearInterval(timer);
+      clearTimeout(limit);
     }
   }
 
@@ -66,12 +82,23 @@ class HttpAdapter extends FastifyAdapter {
   private readonly sockets = new Set<Socket>();
 
   watchConnections(): void {
-    this.getHttpServer().on('connection', (socket: Socket) => {
+    const server = this.getHttpServer();
+    server.on('connection', (socket: Socket) => {
       this.sockets.add(socket);
       socket.once('close', () => this.sockets.delete(socket));
     });
+    // Refused with the other heads; Node would answer without a problem.
+    server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   }
 }
+
+/** What Node would refuse without a problem document. */
+const headDefect = ({ headers, raw }: FastifyRequest): FieldError | undefined => {
+  if (headers.host === undefined && raw.httpVersion === '1.1') return { path: 'Host', message: 'Host is required' };
+  const { expect } = headers;
+  if (expect === undefined || expect.toLowerCase() === '100-continue') return undefined;
+  return { path: 'Expect', message: 'Expect must be 100-continue' };
+};
 
 const answerBrokenRequest = (error: Error & { code?: string }, socket: Socket): void => {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -108,6 +135,12 @@ const refuseEarly = (
 ): void => {
   instance.addHook('onRequest', (request, reply, done) => {
     void reply.header(REQUEST_ID_HEADER, request.id);
+    const defect = headDefect(request);
+    if (defect !== undefined) {
+      void reply.header('connection', 'close');
+      sendProblem(reply, validationFailed([defect]));
+      return;
+    }
     if (request.is404) {
       sendProblem(reply, routes.refusal(request.method, request.url));
       return;
@@ -158,6 +191,7 @@ export const createHttpAdapter = (options: HttpServerOptions = {}): FastifyAdapt
     clientErrorHandler: answerBrokenRequest,
     forceCloseConnections: 'idle',
     frameworkErrors: answerUnroutable,
+    http: { requireHostHeader: false },
     genReqId: (request: IncomingMessage) => requestIdOf(request.headers),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -165,6 +199,7 @@ export const createHttpAdapter = (options: HttpServerOptions = {}): FastifyAdapt
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     skipMiddie: true,
   });
+  adapter.closeLimitMs = options.closeLimitMs ?? CLOSE_LIMIT_MS;
   adapter.watchConnections();
   const instance: FastifyInstance = adapter.getInstance();
   instance.addHook('onRoute', ({ method, url }) => routes.add([method].flat(), url));

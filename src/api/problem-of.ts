@@ -31,9 +31,8 @@ const DAMAGE_RETRY_SECONDS = 30;
 /** Rebuilds and verifications take their time. */
 const BUSY_RETRY_SECONDS = 5;
 
-/** Codes of errors that only have an HTTP status: those of the framework. */
+/** Codes of errors that only have an HTTP status: those of the framework. Other faults of the client's are 400. */
 const CODE_OF_STATUS = new Map<number, ProblemCode>([
-  [400, 'validation_failed'],
   [401, 'unauthenticated'],
   [403, 'forbidden'],
   [404, 'not_found'],
@@ -87,26 +86,31 @@ const damageDetail = (error: Error): string => {
   return newer ?? 'the history of this job cannot be read at the moment';
 };
 
+const AWAY = 'the database cannot be reached at the moment';
+const UNKNOWN = ', and whether the call was done is not known: repeat it with the same Idempotency-Key';
+const WHEN_BACK = '/health/ready says when the database is back';
+
 /** What the log says of itself; its own words, with names of streams and hosts, stay inside. */
-const ofStorage = (error: Error): Problem | undefined => {
+const ofStorage = (error: Error, isQuestion: boolean): Problem | undefined => {
   if (isDamage(error)) return unavailable(damageDetail(error), DAMAGE_RETRY_SECONDS);
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
   if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))
-    return unavailable(
-      'the database cannot be reached at the moment, and whether the call was done is not known: repeat it with the same Idempotency-Key; /health/ready says when the database is back',
-    );
+    return unavailable(`${isQuestion ? AWAY : `${AWAY}${UNKNOWN}`}; ${WHEN_BACK}`);
   if (error instanceof ForeignPosition) return validationFailed([{ path: '', message: error.message }]);
   if (error instanceof Unsupported) return new Problem('not_implemented', error.message);
   if (error instanceof TooLarge) return payloadTooLarge(`one call may write ${error.limit} bytes`);
   return error instanceof StreamDeleted ? new Problem('gone', 'the job was deleted') : undefined;
 };
 
-/** The problem that an error means to the caller; undefined when it is a fault of ours. */
-export const problemOf = (error: unknown): Problem | undefined => {
+/**
+ * The problem that an error means to the caller; undefined when it is a fault of ours.
+ * @param isQuestion the call changes nothing, so there is nothing to find out about it
+ */
+export const problemOf = (error: unknown, isQuestion = false): Problem | undefined => {
   if (error instanceof Problem) return error;
   if (!(error instanceof Error)) return undefined;
-  const known = ofCommand(error) ?? ofStorage(error);
+  const known = ofCommand(error) ?? ofStorage(error, isQuestion);
   if (known !== undefined) return known;
   const status = statusOf(error);
   return status === undefined ? undefined : ofStatus(status, error.message, error);

@@ -18,7 +18,9 @@ const logger = new Logger('http');
 
 /** The problem to answer with. A fault of ours is logged, and nothing of it is told. */
 export const toldProblem = (error: unknown, request: FastifyRequest): Problem => {
-  const problem = problemOf(error) ?? new Problem('internal', 'something went wrong on our side', { cause: error });
+  const problem =
+    problemOf(error, request.method === 'GET') ??
+    new Problem('internal', 'something went wrong on our side', { cause: error });
   if (problem.code === 'internal' || isDamage(error)) logFault(error, request);
   return problem;
 };

@@ -4,6 +4,7 @@
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { EventStore } from '../event-store/event-store.js';
+import { DatabaseMode } from '../leases/database-mode.js';
 import { Formats } from '../projections/formats.js';
 import { ProjectionWatch } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
@@ -56,6 +57,7 @@ export class Readiness {
     private readonly shutdown: Shutdown,
     @Inject(API_KEYS) private readonly keys: ApiKeys | null,
     private readonly formats: Formats,
+    private readonly mode: DatabaseMode,
   ) {}
 
   async check(): Promise<wire.Ready> {
@@ -76,8 +78,14 @@ export class Readiness {
   }
 
   private async database(): Promise<Check> {
-    const head = await within(CHECK_MS, this.store.head());
-    return head === undefined ? { status: 'unavailable', detail: 'the database does not answer' } : OK;
+    const [head, takesWrites] = await Promise.all([
+      within(CHECK_MS, this.store.head()),
+      within(CHECK_MS, this.mode.takesWrites()),
+    ]);
+    if (head === undefined || takesWrites === undefined) {
+      return { status: 'unavailable', detail: 'the database does not answer' };
+    }
+    return takesWrites ? OK : { status: 'unavailable', detail: 'the database is read-only' };
   }
 
   private async projections(): Promise<Check> {

@@ -8,6 +8,7 @@ import { Values } from './values.js';
 /** Of every command that asks a service. */
 export const CONNECTION_OPTIONS: Readonly<Record<string, Option>> = {
   url: { value: 'URL', help: 'where the service is (JOBLEDGER_URL, else http://127.0.0.1:8080)' },
+  timeout: { value: 'SECONDS', help: 'how long to wait for an answer (10)' },
   key: { value: 'KEY', help: 'API key (JOBLEDGER_API_KEY); the variable is not shown in lists of processes' },
 };
 /** Of every command. */

@@ -9,7 +9,13 @@ export interface Connection {
   /** Null: not said. */
   readonly url: string | null;
   readonly apiKey: string | null;
+  /** For one answer; null: the command's own. */
+  readonly timeoutMs?: number | null;
 }
+
+/** Of most commands: somebody waits. */
+export const TIMEOUT_MS = 10_000;
+const MAX_TIMEOUT_SECONDS = 86_400;
 
 const httpUrl = (text: string): string => {
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
@@ -19,11 +25,16 @@ const httpUrl = (text: string): string => {
 /** The option wins over the variable; an empty variable is none. @throws UsageError */
 export const readConnection = (values: Values, env: NodeJS.ProcessEnv): Connection => {
   const url = values.text('url') ?? (env['JOBLEDGER_URL'] || null);
-  return { url: url === null ? null : httpUrl(url), apiKey: values.text('key') ?? (env['JOBLEDGER_API_KEY'] || null) };
+  const seconds = values.whole('timeout', 1, MAX_TIMEOUT_SECONDS);
+  return {
+    url: url === null ? null : httpUrl(url),
+    apiKey: values.text('key') ?? (env['JOBLEDGER_API_KEY'] || null),
+    timeoutMs: seconds === undefined ? null : seconds * 1_000,
+  };
 };
 
 /** @param retry the default of a command: one try, since somebody waits. */
 export const connect = (
-  { url, apiKey }: Connection,
-  retry: RetryOptions = { deadlineMs: 0, timeoutMs: 30_000 },
+  { url, apiKey, timeoutMs }: Connection,
+  retry: RetryOptions = { deadlineMs: 0, timeoutMs: timeoutMs ?? TIMEOUT_MS },
 ): JobledgerClient => new JobledgerClient({ baseUrl: url ?? USUAL_URL, retry, ...(apiKey === null ? {} : { apiKey }) });

@@ -16,8 +16,10 @@ import { config } from './commands/config.js';
 import { db } from './commands/db.js';
 import { demo } from './commands/demo.js';
 import { jobMoves } from './commands/job-moves.js';
+import { jobsCreate } from './commands/jobs-create.js';
 import { jobsHistory } from './commands/jobs-history.js';
 import { deadLetters, jobsList } from './commands/jobs-list.js';
+import { jobsLogs } from './commands/jobs-logs.js';
 import { jobsShow } from './commands/jobs-show.js';
 import { keys } from './commands/keys.js';
 import { counters, queues } from './commands/numbers.js';
@@ -34,7 +36,7 @@ import { UsageError } from './usage-error.js';
 
 const COMMANDS: readonly Command[] = [
   ...[start, db],
-  ...[jobsList, jobsShow, jobsHistory, jobsTail, ...jobMoves],
+  ...[jobsCreate, jobsList, jobsShow, jobsHistory, jobsLogs, jobsTail, ...jobMoves],
   ...[eventsTail, queues, counters, deadLetters],
   ...[reaperStatus, reaperSweep, rebuild, verify, config, ...keys, demo],
 ];
@@ -83,7 +85,9 @@ const userFolder = (env: NodeJS.ProcessEnv): string => {
 
 const codeOf = (error: unknown): number => {
   if (interrupt.isAborted) return EXIT.INTERRUPTED;
-  if (error instanceof UsageError || error instanceof ConfigError) return EXIT.USAGE;
+  // What the service finds malformed was given on the command line.
+  if (error instanceof UsageError || error instanceof ConfigError || error instanceof ValidationError)
+    return EXIT.USAGE;
   const isAway =
     error instanceof UnreachableError ||
     error instanceof OutcomeUnknownError ||

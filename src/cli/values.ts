@@ -26,7 +26,7 @@ export class Values<Name extends string = string> {
     const text = this.text(name);
     if (text === undefined) return undefined;
     const value = Number(text);
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    if (/^-?\d+$/.test(text) && value >= min && value <= max) return value;
     throw new UsageError(`--${name}: expected a whole number from ${min} to ${max}, not "${text}"`);
   }
 }

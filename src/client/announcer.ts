@@ -24,6 +24,8 @@ export class Announcer {
   readonly #listeners: WorkerListeners;
   /** On the client's clock; null while the ledger answers. */
   #awaySince: number | null = null;
+  /** Why claims are refused, as the console last said it; null while they are taken. */
+  #refusedFor: string | null = null;
 
   constructor(options: AnnouncerOptions) {
     this.#options = options;
@@ -62,6 +64,26 @@ export class Announcer {
     );
   }
 
+  /** A claim was refused, and is tried again within `periodMs`. The console says it once, until claims are taken again. */
+  refused(error: unknown, periodMs: number): void {
+    if (this.#options.listeners.error !== undefined) {
+      this.error(error, null);
+      return;
+    }
+    const reason = reasonOf(error);
+    if (reason === this.#refusedFor) return;
+    this.#refusedFor = reason;
+    this.#warn(`a claim is refused: ${reason}; trying again, at least every ${periodMs / 1_000} s`);
+  }
+
+  /** A claim was taken. */
+  taken(): void {
+    this.back();
+    if (this.#refusedFor === null) return;
+    this.#refusedFor = null;
+    this.#warn(`the ledger at ${this.#options.url} takes claims again`);
+  }
+
   /** Calls fail one after another. The first time since the ledger last answered, it is told. */
   away(cause: unknown): void {
     if (this.#awaySince !== null) return;
@@ -76,7 +98,7 @@ export class Announcer {
   /** The ledger answered. */
   back(): void {
     if (this.#awaySince === null) return;
-    const outageMs = this.#options.clock.now() - this.#awaySince;
+    const outageMs = Math.round(this.#options.clock.now() - this.#awaySince);
     this.#awaySince = null;
     this.tell(null, (listeners) => listeners.reachable?.(outageMs));
   }

@@ -8,8 +8,8 @@ import type { Announcer } from './announcer.js';
 import type { AttemptContext, ProgressUpdate } from './attempt-context.js';
 import type { JobledgerClient } from './client.js';
 import type { CallOptions } from './transport.js';
-import { endingOf, type Ending, type Outcome } from './ending.js';
-import { isRefusedValue } from './errors.js';
+import { endingOf, refusedEnding, type Ending, type Outcome } from './ending.js';
+import { isRefusedForGood } from './errors.js';
 import { AttemptAbortedError } from './handler-errors.js';
 import { type Changes, LeaseKeeper, isLeaseGone } from './lease-keeper.js';
 import { LogBuffer } from './log-buffer.js';
@@ -190,14 +190,15 @@ export class Attempt {
     return signal.aborted ? (signal.reason as AttemptAbortedError).why : null;
   }
 
-  /**
-   * Tells the ledger, unless it said that the lease is gone: a lease that only lapsed may still complete. What it
-   * refuses as malformed or too large becomes a failure that says so.
-   */
-  async #deliver(outcome: Outcome, isSecondTry = false): Promise<void> {
+  /** Tells the ledger, unless it said that the lease is gone: a lease that only lapsed may still complete. */
+  async #deliver(outcome: Outcome): Promise<void> {
     if (this.#lostBy !== null && isLeaseGone(this.#lostBy.cause)) return;
+    await this.#tellEnd(endingOf(outcome, this.#abortedBy), outcome);
+  }
+
+  /** What the ledger refuses for good becomes a failure that says so, once: a lease that lapses would say less, and later. */
+  async #tellEnd(ending: Ending, outcome: Outcome, instead = false): Promise<void> {
     try {
-      const ending = endingOf(outcome, isSecondTry ? null : this.#abortedBy);
       const answer = await this.#end(ending);
       this.#announce(ending, answer, outcome);
     } catch (error) {
@@ -205,13 +206,17 @@ export class Attempt {
         this.#lose(error);
         return;
       }
+      // Before it is sent, a body that JSON cannot hold is a TypeError.
+      if (!instead && (isRefusedForGood(error) || error instanceof TypeError)) {
+        this.#report(error);
+        await this.#tellEnd(refusedEnding(ending.command, error), { error }, true);
+        return;
+      }
       this.#options.announcer.error(
         error,
         this.#held,
         ': how it ended was not told; unless it was, the job is given out again',
       );
-      // Before it is sent, a body that JSON cannot hold is a TypeError.
-      if (!isSecondTry && (isRefusedValue(error) || error instanceof TypeError)) await this.#deliver({ error }, true);
     }
   }
 

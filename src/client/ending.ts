@@ -1,5 +1,6 @@
 /** How an attempt ends: from what its handler did to the one command that says so. Pure. */
 import type { CompleteJob, FailJob, ReleaseJob, ThrottleJob, WaitJob } from '../api/contract.js';
+import { ProblemError } from './errors.js';
 import {
   NonRetryableError,
   ReleaseError,
@@ -32,6 +33,13 @@ export const endingOf = (outcome: Outcome, abortedBy: AttemptAbortedError['why']
   if (error instanceof ReleaseError) return { command: 'release', body: { reason: wireText(error.reason, 4_000) } };
   if (abortedBy !== null) return { command: 'release', body: { reason: abortedBy } };
   return { command: 'fail', body: failureOf(error) };
+};
+
+/** The failure of an attempt whose ending the ledger refused, or that could not be sent. */
+export const refusedEnding = (command: Ending['command'], error: unknown): Ending => {
+  if (!(error instanceof ProblemError)) return { command: 'fail', body: failureOf(error) };
+  const message = wireText(`the service refused to ${command} the job: ${error.detail}`, 4_000);
+  return { command: 'fail', body: { code: wireText(error.code, 120), message } };
 };
 
 const failureOf = (error: unknown): Body<FailJob> => {

@@ -97,3 +97,9 @@ export const toProblemError = (problem: Problem): ProblemError => new (classes[p
 /** Whether sending the same value again would be refused again: malformed, or too large. */
 export const isRefusedValue = (error: unknown): boolean =>
   error instanceof ValidationError || (error instanceof ProblemError && error.code === 'payload_too_large');
+
+/** Whether the ledger refused a call in a way that no repeat of it changes: 4xx or 501, but overload. */
+export const isRefusedForGood = (error: unknown): error is ProblemError =>
+  error instanceof ProblemError &&
+  !(error instanceof UnavailableError) &&
+  (error.status < 500 || error.code === 'not_implemented');

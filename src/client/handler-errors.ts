@@ -19,7 +19,7 @@ export class NonRetryableError extends JobledgerError {
   }
 }
 
-const THROTTLE = ['retryAfterMs', 'baseMs', 'resource'];
+const THROTTLE = ['retryAfterMs', 'baseMs'];
 const WAIT = ['reason', 'detail', 'until'];
 const MAX_DELAY_MS = 86_400_000;
 
@@ -38,9 +38,9 @@ export type ThrottleDelay =
 export class ThrottleError extends JobledgerError {
   override readonly name = 'ThrottleError';
 
-  /** @param throttle `retryAfterMs` up to 24 h, or `baseMs`; `resource` names who is overloaded. */
+  /** @param throttle `retryAfterMs` up to 24 h, or `baseMs`. */
   constructor(
-    readonly throttle: ThrottleDelay & { readonly resource?: string },
+    readonly throttle: ThrottleDelay,
     options?: ErrorOptions,
   ) {
     requireOptions('ThrottleError', throttle, THROTTLE);
@@ -49,7 +49,7 @@ export class ThrottleError extends JobledgerError {
     if ((throttle.retryAfterMs === undefined) === (throttle.baseMs === undefined)) {
       refuse('ThrottleError', 'one of retryAfterMs and baseMs', throttle);
     }
-    super(throttle.resource === undefined ? 'throttled' : `throttled by ${throttle.resource}`, options);
+    super('throttled', options);
   }
 }
 

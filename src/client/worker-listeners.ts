@@ -24,11 +24,11 @@ export interface WorkerListeners {
   readonly leaseLost?: (held: HeldJob, cause: unknown) => unknown;
   /** The ledger cannot be reached, or turns calls away: once an outage, soon after it began. Default: as `error`. */
   readonly unreachable?: (error: Error) => unknown;
-  /** It answers again. Default: a line on the console, when that told of the outage. */
+  /** It answers again, after so many whole milliseconds. Default: a line on the console, when that told of the outage. */
   readonly reachable?: (outageMs: number) => unknown;
   /**
    * A call failed: a claim, a heartbeat, an answer that could not be delivered. The worker goes on. Default: a warning,
-   * except for what an outage explains that was told of already.
+   * except for what an outage explains that was told of already, and for a claim that is refused again for the same reason.
    */
   readonly error?: (error: unknown, held: HeldJob | null) => unknown;
 }

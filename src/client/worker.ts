@@ -16,7 +16,7 @@
  *     for (let done = Number(lastCheckpoint ?? 0); done < images.length; done += 1) {
  *       signal.throwIfAborted(); // cancelled, lease lost, or shutdown
  *       const response = await fetch(images[done]!, { signal });
- *       if (response.status === 429) throw new ThrottleError({ baseMs: 1_000, resource: 'images' });
+ *       if (response.status === 429) throw new ThrottleError({ baseMs: 1_000 });
  *       if (response.status === 404) throw new NonRetryableError(`${images[done]} is gone`);
  *       await progress({ current: done + 1, total: images.length });
  *       await checkpoint(done + 1);
@@ -115,7 +115,7 @@ export class Worker {
             if (tries > 1) this.#announcer.away(cause);
           },
         });
-        this.#announcer.back();
+        this.#announcer.taken();
         for (const claimed of jobs) this.#take(claimed);
         pending = null;
         failures = 0;
@@ -126,7 +126,8 @@ export class Worker {
         if (isRefusal(error)) pending = null;
         failures += 1;
         pauseMs = backoffMs(client.clock, failures, INITIAL_BACKOFF_MS, MAX_BACKOFF_MS);
-        this.#announcer.error(error, null);
+        if (isRefusal(error)) this.#announcer.refused(error, MAX_BACKOFF_MS);
+        else this.#announcer.error(error, null);
       }
       if (pauseMs > 0) await sleep(client.clock, pauseMs, signal).catch(() => undefined);
     }

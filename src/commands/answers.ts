@@ -25,7 +25,8 @@ export interface AnswerRow extends Idempotency {
 
 export const ANSWERS: BesideTable<AnswerRow> = {
   name: 'answers',
-  fn: 'jobledger.answers_put',
+  fn: 'jobledger.answers_add',
+  fnOfTaken: 'jobledger.answers_put',
   around: {
     before: 'jobledger.answers_before',
     after: 'jobledger.answers_after',

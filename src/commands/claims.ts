@@ -101,10 +101,12 @@ export class Claims {
     });
   }
 
-  /** Something may have become claimable. */
+  /** Something may have become claimable. Claims that come in one turn of the event loop are searched for together. */
   wake(): void {
     this.wakes += 1;
-    if (!this.searching && this.waiting.size > 0) void this.search();
+    if (this.searching || this.waiting.size === 0) return;
+    this.searching = true;
+    setImmediate(() => void this.search());
   }
 
   /** Long polls end with nothing. */
@@ -127,7 +129,6 @@ export class Claims {
   }
 
   private async search(): Promise<void> {
-    this.searching = true;
     clearTimeout(this.timer);
     let seen: number;
     do {

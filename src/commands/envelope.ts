@@ -25,6 +25,8 @@ export interface Origin {
   readonly traceparent: string | null;
   /** Why, in the caller's words: kept in the events. */
   readonly reason?: string | null;
+  /** Of the API key that the call was made with; null where there are no keys. */
+  readonly keyId?: string | null;
 }
 
 export interface Envelope {

@@ -30,7 +30,7 @@ const metadata = (
   correlationId: string,
   { attempt, from, run, to }: Pick<EventMetadata, 'run' | 'attempt' | 'from' | 'to'>,
 ): JsonObject => {
-  const { commandId, traceparent, reason = null } = envelope.origin;
+  const { commandId, traceparent, reason = null, keyId = null } = envelope.origin;
   const { id, type } = actorOf(envelope, before);
   const full: EventMetadata = {
     actor: { id, type },
@@ -40,6 +40,7 @@ const metadata = (
     commandId,
     correlationId,
     from,
+    ...(keyId !== null && { keyId }),
     reason,
     run,
     to,

@@ -104,7 +104,7 @@ export class Refusals {
 }
 
 const refusalMetadata = (call: RefusedCall, { workerId }: CommandRefused, job: Job): JsonObject => {
-  const { actor, commandId, correlationId, traceparent, reason = null } = call.origin;
+  const { actor, commandId, correlationId, traceparent, reason = null, keyId = null } = call.origin;
   const metadata: EventMetadata = {
     actor: actor.type === 'worker' && workerId !== null ? { type: 'worker', id: workerId } : actor,
     command: call.name,
@@ -113,6 +113,7 @@ const refusalMetadata = (call: RefusedCall, { workerId }: CommandRefused, job: J
     causationId: null,
     traceparent,
     reason,
+    ...(keyId !== null && { keyId }),
     run: job.run,
     attempt: job.attempt,
     from: null,

@@ -105,16 +105,13 @@ const applyLine = <Line extends StageProgress>(line: Line, delta: CountsDelta): 
 });
 
 export const applyDelta = (progress: Progress, delta: ProgressDelta): Progress => {
-  const { [JOB_LINE]: own, ...stages } = delta.lines;
-  const moved = own === undefined ? progress : applyLine(progress, own);
-  const changed = Object.entries(stages).map(
-    ([name, line]) => [name, applyLine(lineNamed(progress.stages, name) ?? { ...ZERO, total: null }, line)] as const,
-  );
-  return {
-    ...moved,
-    message: delta.message ?? progress.message,
-    stages: { ...progress.stages, ...Object.fromEntries(changed) },
-  };
+  let moved = progress;
+  let { stages } = progress;
+  for (const [name, line] of Object.entries(delta.lines)) {
+    if (name === JOB_LINE) moved = applyLine(moved, line);
+    else stages = { ...stages, [name]: applyLine(lineNamed(stages, name) ?? { ...ZERO, total: null }, line) };
+  }
+  return { ...moved, message: delta.message ?? progress.message, stages };
 };
 
 const countsOf = (line: Counts): Counts => ({

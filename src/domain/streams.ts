@@ -31,6 +31,8 @@ export interface EventMetadata {
   readonly traceparent: string | null;
   /** Why, in the caller's words. */
   readonly reason: string | null;
+  /** Of the API key that the call was made with; absent where there are no keys. */
+  readonly keyId?: string;
   /** Of the job after the event; of the reporter, on facts. */
   readonly run: number;
   readonly attempt: number;

@@ -59,6 +59,8 @@ export interface BesideTable<Row = unknown> {
   readonly name: string;
   /** Schema-qualified function. */
   readonly fn: string;
+  /** Called in place of `fn` once a call met a key that is taken: then `fn` need not say whom it refuses. */
+  readonly fnOfTaken?: string;
   /** Schema-qualified composite type of a row: `request int, event int`, then the columns in order. */
   readonly type: string;
   readonly columns: readonly BesideColumn<Row>[];

@@ -31,3 +31,9 @@ export const writeUuid = (bytes: Uint8Array, text: string, offset: number): void
   for (const at of HYPHENS) isHex &&= text.charCodeAt(at) === 45;
   if (!isHex) throw new TypeError(`${text} is no UUID`);
 };
+
+/** @param bytes the 16 of a UUID, a character each */
+export const readUuid = (bytes: string): string => {
+  const hex = Buffer.from(bytes, 'latin1').toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+};

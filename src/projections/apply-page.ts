@@ -10,7 +10,7 @@ import { Unavailable, type Position, type RecordedEvent } from '../event-store/e
 import type { Checkpoint, Checkpoints } from './checkpoint.js';
 import { isOutdatedIn } from './formats.js';
 import { describeError, park, type ParkedStream } from './parked.js';
-import type { Projection } from './projection.js';
+import type { Fold, Projection } from './projection.js';
 import { inTransaction, StatementFailed, type ProjectionSchema, type Tx } from './transaction.js';
 
 export interface PageStep {
@@ -24,7 +24,8 @@ export interface PageStep {
 /** What lies in an event and not in the database: data exceptions, broken constraints, a row that is too large. */
 const ofTheData = /^(22|23|54)/;
 
-const isUnreadable = (error: unknown): boolean => {
+/** Whether an event may be to blame. */
+export const isUnreadable = (error: unknown): boolean => {
   // The log that a projection asks for more is away: no event of the page is to blame.
   if (error instanceof Unavailable) return false;
   return !(error instanceof StatementFailed) || (error.code !== null && ofTheData.test(error.code));
@@ -97,6 +98,32 @@ export const applyPageIn = async (
   if (first !== undefined && (await isOutdatedIn(tx))) throw new LeftToNewer(projection.name, first);
   await park(tx, projection.name, parked);
   return parked;
+};
+
+/**
+ * What was folded of many pages, as a page. Nothing is parked: when an event is to blame, it fails as a whole.
+ * @returns false when another process had moved the checkpoint: nothing was written
+ */
+export const applyFold = async (
+  { pool, checkpoints, projection }: ApplyDependencies,
+  step: Omit<PageStep, 'events'>,
+  fold: Fold,
+  schema: ProjectionSchema,
+): Promise<boolean> => {
+  try {
+    await inTransaction(
+      pool,
+      async (tx) => {
+        if ((await checkpoints.advance(tx, projection, step, [])) === undefined) throw new Superseded();
+        await fold.write(tx);
+      },
+      schema,
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof Superseded) return false;
+    throw error;
+  }
 };
 
 /**

@@ -33,6 +33,14 @@ export const park = async (tx: Tx, projection: string, parked: readonly ParkedSt
   });
 };
 
+/** Every stream that a projection skips. */
+export const parkedStreams = async (pool: Pool, projection: string): Promise<Set<string>> => {
+  const { rows } = await pool.query<{ stream: string }>('select stream from jobledger.parked where projection = $1', [
+    projection,
+  ]);
+  return new Set(rows.map(({ stream }) => stream));
+};
+
 export interface ParkedEntry extends ParkedStream {
   readonly projection: string;
   /** When it was parked, RFC 3339. */

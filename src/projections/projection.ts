@@ -16,6 +16,14 @@ export interface ProjectionTable {
   readonly where?: string;
 }
 
+/** Pages of events on their way into the tables, for one write of what many of them make. */
+export interface Fold {
+  /** @throws when an event cannot be read: then nothing of the fold may be written. */
+  add(events: readonly RecordedEvent[]): void;
+  /** Once, after the last page. */
+  write(tx: Tx): Promise<void>;
+}
+
 export interface Projection {
   readonly name: string;
   /** From 1; raised when the same events would give other rows, so that stored ones have to be rebuilt. */
@@ -34,6 +42,8 @@ export interface Projection {
    * @throws any error but that of a statement when an event cannot be read: the event's stream is parked.
    */
   apply(events: readonly RecordedEvent[], tx: Tx): Promise<void>;
+  /** The same for more events than should be kept until they are applied; absent: they are. */
+  fold?(): Fold;
 }
 
 /** A select of all that a table says, of its key and its fields. */

@@ -1,4 +1,5 @@
 /** What is due, as a pure function: from a lease and its job to a verdict. */
+import type { Origin } from '../commands/envelope.js';
 import { hasTag } from '../domain/job-chart.js';
 import type { Rule } from '../domain/job-events.js';
 import type { Policy } from '../domain/policy.js';
@@ -7,6 +8,9 @@ import type { DueLease, Lease } from '../leases/leases.js';
 import { lastActivityMs } from '../projections/jobs/job-rows.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
 
+/** Who asked for a sweep by hand, and why in their words. */
+export type AskedBy = Pick<Origin, 'reason' | 'keyId'>;
+
 /** A deadline that fired, and what there is to judge it by. */
 export interface DueWork {
   readonly lease: DueLease;
@@ -14,8 +18,8 @@ export interface DueWork {
   readonly policy: Policy;
   /** Epoch ms. */
   readonly now: number;
-  /** Of a sweep by hand, in the words of who asked for it: kept in the events. */
-  readonly reason?: string | null;
+  /** Of a sweep by hand: kept in the events. */
+  readonly askedBy?: AskedBy;
 }
 
 export type Judgement =

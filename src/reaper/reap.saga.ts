@@ -5,7 +5,7 @@
 import { EMPTY, mergeMap, of, type Observable } from 'rxjs';
 import type { Rule } from '../domain/job-events.js';
 import type { CommandOf } from '../domain/job-commands.js';
-import { judge, type DueWork } from './judge.js';
+import { judge, type AskedBy, type DueWork } from './judge.js';
 
 /** Asks the ledger to judge a job, and to act unless the job moved since. */
 export class ReapJob {
@@ -17,7 +17,7 @@ export class ReapJob {
     readonly beats: number,
     /** Of the job when it was judged: the clocks of the command are this attempt's. */
     readonly revision: number,
-    readonly reason: string | null = null,
+    readonly askedBy: AskedBy = {},
   ) {}
 }
 
@@ -29,6 +29,6 @@ export const reapSaga = (due: Observable<DueWork>): Observable<ReapJob> =>
       const { clocks, rule } = judgement;
       const { job, lastActivityPosition } = work.stored;
       const command = { name: 'reap', clocks, lastActivityPosition } as const;
-      return of(new ReapJob(job.id, rule, command, work.lease.beats, job.revision, work.reason));
+      return of(new ReapJob(job.id, rule, command, work.lease.beats, job.revision, work.askedBy));
     }),
   );

@@ -12,10 +12,10 @@ const REAP_TIMEOUT_MS = 10_000;
 /** @param instanceId the reaper's, shown as the actor */
 export const reapWith =
   (pipeline: Pipeline, instanceId: string) =>
-  async ({ jobId, command, beats, revision, reason }: ReapJob): Promise<Outcome> => {
+  async ({ jobId, command, beats, revision, askedBy }: ReapJob): Promise<Outcome> => {
     const actor = { type: 'reaper', id: instanceId } as const;
     const { span, traceparent } = beginSpan('reap', null, { attributes: { 'jobledger.job_id': jobId } });
-    const origin = { actor, commandId: v7(), correlationId: null, traceparent, reason };
+    const origin = { actor, commandId: v7(), correlationId: null, traceparent, ...askedBy };
     const member = { jobId, command, origin, ...UNCONDITIONAL, ifMatch: revision, fenceBeats: beats };
     const deadline = performance.now() + REAP_TIMEOUT_MS;
     const group = { members: [member], idempotency: null, dropRefused: false, deadline, unbounded: true as const };

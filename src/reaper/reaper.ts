@@ -16,6 +16,7 @@ import type { EventStore } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
 import type { Leases } from '../leases/leases.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
+import type { AskedBy } from './judge.js';
 import { Sweep, type SweepDependencies, type SweepReport } from './sweep.js';
 import type { Sweeps } from './sweeps.js';
 
@@ -41,7 +42,8 @@ export interface ReaperDependencies extends SweepDependencies {
   readonly clock: Clock;
   readonly sweeps: Sweeps;
   readonly answers: Answers;
-  readonly forgetReservations: () => Promise<void>;
+  /** Reservations and claimers that are of no use any more. */
+  readonly forgetHints: () => Promise<unknown>;
   /** Whether a newer jobledger writes to the log: then this one keeps no lead, for there may be jobs that it cannot read. */
   readonly isOutdated: () => Promise<boolean>;
   readonly log: ReaperLog;
@@ -69,8 +71,8 @@ export class Reaper {
   ) {}
 
   /** Handles all that is due now; for an operator, a test, and the loop. */
-  async sweep(dryRun = false, reason: string | null = null): Promise<SweepReport> {
-    const report = await new Sweep(this.on, dryRun, reason).run();
+  async sweep(dryRun = false, askedBy: AskedBy = {}): Promise<SweepReport> {
+    const report = await new Sweep(this.on, dryRun, askedBy).run();
     if (!dryRun) this.on.log.swept(report);
     return report;
   }
@@ -178,6 +180,6 @@ export class Reaper {
     const lost = await this.on.rows.withoutLease(statusesTagged('reapable'), SEED_PAGE);
     await this.on.leases.seed(lost.map((stored) => seedOf(stored, this.on.contexts)));
     await this.on.answers.purge(this.options.idempotencyMs);
-    await this.on.forgetReservations();
+    await this.on.forgetHints();
   }
 }

@@ -18,7 +18,7 @@ import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
-import { bounds, judge, type DueWork } from './judge.js';
+import { bounds, judge, type AskedBy, type DueWork } from './judge.js';
 import { reapSaga, type ReapJob } from './reap.saga.js';
 
 export type SweepVerdict = 'failed' | 'requeued' | 'cancelled' | 'moved' | 'finalised' | 'live' | 'raced' | 'error';
@@ -71,7 +71,7 @@ export class Sweep {
   constructor(
     private readonly on: SweepDependencies,
     private readonly dryRun: boolean,
-    private readonly reason: string | null = null,
+    private readonly askedBy: AskedBy = {},
   ) {}
 
   async run(): Promise<SweepReport> {
@@ -131,7 +131,7 @@ export class Sweep {
     for (const lease of leases) {
       try {
         const stored = await this.knownOf(lease, rows.get(lease.jobId));
-        work.push({ lease, stored, policy: this.on.contexts.policyOf(stored.job.spec), now, reason: this.reason });
+        work.push({ lease, stored, policy: this.on.contexts.policyOf(stored.job.spec), now, askedBy: this.askedBy });
       } catch (error) {
         this.fail(lease.jobId, null, error);
       }

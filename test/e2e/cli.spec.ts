@@ -11,7 +11,7 @@ import { buildService } from '../support/e2e/build.js';
 import { cliFile, CliProcess, type Ran, runCli } from '../support/e2e/cli-process.js';
 import { type ClusterDatabase, sharedServerDatabase } from '../support/e2e/database.js';
 import { ServiceProcess } from '../support/e2e/service-process.js';
-import { answer, ScriptedLedger } from '../support/scripted-ledger.js';
+import { answer, neverAnswer, ScriptedLedger } from '../support/scripted-ledger.js';
 
 let database: ClusterDatabase;
 let service: ServiceProcess;
@@ -94,6 +94,23 @@ describe('jobs', () => {
     expect((await run('jobs', 'history', jobId)).stdout).toMatch(/JobFailed +running→failed +1 +worker w/);
   });
 
+  it('are created, moved in the queue, and their lines read', async () => {
+    const payload = '{"pages":["a"]}';
+    const made = await run('jobs', 'create', '--type', 'report', '--queue', 'made', '--payload', payload, '--draft');
+    const jobId = made.stdout.trim();
+    expect(await client.getJob(jobId)).toMatchObject({ status: 'created', payload: { pages: ['a'] } });
+    expect((await run('jobs', 'priority', jobId, '--priority', '-5', '--reason', 'later')).code).toBe(0);
+    expect((await run('jobs', 'start', jobId)).stdout).toBe(`${jobId}  queued  JobQueued\n`);
+    expect((await run('jobs', 'reschedule', jobId, '--delay-ms', '3600000')).code).toBe(0);
+    expect(await client.getJob(jobId)).toMatchObject({ status: 'scheduled', priority: -5 });
+    expect((await run('jobs', 'reschedule', jobId, '--available-at', '2026-01-01T00:00:00Z')).code).toBe(0);
+    const { jobs } = await client.claim({ workerId: 'w', queues: ['made'] });
+    const lines = [{ level: 'warn', message: 'page a is empty', fields: { page: 'a' } }] as const;
+    await client.log(jobId, { leaseToken: jobs[0]!.leaseToken, lines });
+    const logs = await run('jobs', 'logs', jobId);
+    expect(logs.stdout).toMatch(/ w +1 +warn +page a is empty +\{"page":"a"\}$/m);
+  });
+
   it('are moved by hand; one that is refused does not stop the others', async () => {
     const { jobId } = await client.createJob({ type: 'report', queue: 'moved' });
     const dead = await failedJob('moved-too');
@@ -109,6 +126,22 @@ describe('jobs', () => {
 describe('a sweep', () => {
   it('is missed when nobody sweeps', async () => {
     expect(await run('reaper', 'status')).toMatchObject({ code: 1, stdout: expect.stringMatching(/^alive +NO$/m) });
+  });
+
+  it.each([
+    ['is missed when a job is overdue, however lately one was made', { mostOverdueMs: 10_001 }, 1],
+    ['is not missed over a job that has just become due', { mostOverdueMs: 10_000 }, 0],
+    ['is missed when the last one failed', { consecutiveErrors: 1, lastError: 'no' }, 1],
+  ])('%s', async (_what, told, code) => {
+    const scripted = await ScriptedLedger.start();
+    try {
+      const well = { alive: true, leader: 'a', sweeps: 3, lastSweepAt: '2026-01-31T12:00:00.000Z', overdue: 1 };
+      const status = { ...well, mostOverdueMs: 0, consecutiveErrors: 0, lastError: null, ...told };
+      scripted.script('GET /v1/reaper', answer(status));
+      expect((await runCli(['reaper', 'status', '--url', scripted.url])).code).toBe(code);
+    } finally {
+      await scripted.close();
+    }
   });
 
   it('says what is due without doing it, then does it', async () => {
@@ -204,10 +237,11 @@ describe('the exit code', () => {
     [2, ['jobs', 'lst'], /did you mean jobs list\?/],
     [2, ['jobs', 'list', '--statsu', 'x'], /no such option: --statsu, did you mean --status\?/],
     [2, ['jobs', 'show', '123'], /expected the id of a job/],
+    [2, ['jobs', 'create', '--type', 'x', '--payload', '{'], /--payload: expected JSON/],
     [2, ['verify', '--head', 'x'], /--head: expected POSITION:HASH/],
     [2, ['config', '--local'], /JOBLEDGER_PRT: no such setting, did you mean JOBLEDGER_PORT\?/],
     [1, ['jobs', 'show', '0198c0de-0000-7000-8000-000000000000'], /\(not_found\)/],
-    [1, ['jobs', 'list', '--status', 'x'], /^jobledger jobs list: status must be one of/],
+    [2, ['jobs', 'list', '--status', 'x'], /^jobledger jobs list: status must be one of/],
     [1, ['verify', 'nothing'], /there is no projection nothing/],
     [3, ['counters', '--url', 'http://127.0.0.1:9'], /ECONNREFUSED|bad port/],
     [3, ['events', 'tail', '--url', 'http://127.0.0.1:9'], /^jobledger events tail: no stream: /],
@@ -216,6 +250,19 @@ describe('the exit code', () => {
   ])('is %d for %j', async (code, args, message) => {
     const ran = await runCli(args, { JOBLEDGER_URL: service.url, JOBLEDGER_PRT: args[0] === 'config' ? '1' : '' });
     expect([ran.code, ran.stderr]).toEqual([code, expect.stringMatching(message)]);
+  });
+});
+
+describe('a service that does not answer', () => {
+  it.each([[['counters']], [['events', 'tail']]])('is waited for as long as was said: %j', async (args) => {
+    const scripted = await ScriptedLedger.start();
+    try {
+      scripted.script('GET /v1/counters', neverAnswer).script('GET /v1/streams/events', neverAnswer);
+      const ran = await runCli([...args, '--timeout', '1', '--url', scripted.url]);
+      expect([ran.code, ran.stderr]).toEqual([3, expect.stringMatching(/no answer in 1000 ms/)]);
+    } finally {
+      await scripted.close();
+    }
   });
 });
 

@@ -3,8 +3,9 @@ import { expect } from '@jest/globals';
 import type { Job, ReaperStatus } from '../../src/api/contract.js';
 import { useStoppableCluster } from '../support/e2e/cluster.js';
 import { Load } from '../support/e2e/load.js';
+import type { Answer } from '../support/e2e/recorder.js';
 import { waitFor } from '../support/e2e/wait.js';
-import { claim, createJobs } from '../support/e2e/work.js';
+import { claim, createJobs, hold, readJob } from '../support/e2e/work.js';
 
 const { scenario } = useStoppableCluster({ environment: { JOBLEDGER_REAPER_INTERVAL_MS: '200' } });
 
@@ -14,9 +15,16 @@ const CRASHES = 3;
 
 const notCompleted = (jobs: readonly Job[]) => jobs.filter(({ status }) => status !== 'completed');
 
+const expectUnavailable = (what: string, { status, headers, body }: Answer): void => {
+  expect([what, status, (body as { code: string }).code]).toEqual([what, 503, 'unavailable']);
+  expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
+};
+
 scenario(
   'the database stops for 5 s under load: 503 meanwhile, and recovery unaided [B-18] [B-10]',
   async (cluster) => {
+    await createJobs(cluster, 1, { queue: 'reported' });
+    const reporter = await hold(cluster, 'reporter', { queues: ['reported'], leaseMs: 600_000 });
     const load = Load.start(cluster, { queue: 'outage' });
     await load.untilEnded(10);
     await cluster.database.stop();
@@ -30,14 +38,20 @@ scenario(
         ['GET', '/v1/jobs'],
       ] as const) {
         const body = path === '/v1/claims' ? { workerId: 'w' } : { type: 'report' };
-        const { status, headers, body: problem } = await lane.ask(node, method, path, { body });
-        expect([path, status, (problem as { code: string }).code]).toEqual([path, 503, 'unavailable']);
-        expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
+        expectUnavailable(path, await lane.ask(node, method, path, { body }));
       }
+      expectUnavailable('progress', await reporter.try(node, 'progress', { batchId: 'b', processed: 1 }));
     }
     await waitFor('the outage to be over', () => performance.now() - stoppedAt > OUTAGE_MS);
     await cluster.database.start();
     await load.untilEnded(10);
+    // What was refused is not there, and counts once when it is said again.
+    expect((await readJob(cluster, reporter.jobId)).progress.processed).toBe(0);
+    for (const events of [['ProgressRecorded'], []]) {
+      expect((await reporter.must('progress', { batchId: 'b', processed: 1 })).events).toEqual(events);
+    }
+    expect((await readJob(cluster, reporter.jobId)).progress.processed).toBe(1);
+    await reporter.must('complete');
     expect(notCompleted(await load.finish())).toEqual([]);
   },
 );

@@ -158,16 +158,18 @@ describe('a process', () => {
   });
 
   it.each([
-    ['an unknown setting', { JOBLEDGER_COLOUR: 'red' }, 'JOBLEDGER_COLOUR'],
-    ['a value out of range', { JOBLEDGER_PORT: '70000' }, 'JOBLEDGER_PORT'],
+    ['an unknown setting', 2, { JOBLEDGER_COLOUR: 'red' }, 'JOBLEDGER_COLOUR'],
+    ['a value out of range', 2, { JOBLEDGER_PORT: '99999' }, 'JOBLEDGER_PORT'],
+    ['a file of keys that is not there', 2, { JOBLEDGER_API_KEYS: '/none.yaml' }, 'JOBLEDGER_API_KEYS'],
     [
       'a database that is not there',
+      1,
       { JOBLEDGER_DATABASE_URL: 'postgres://x:y@127.0.0.1:1/x' },
       'JOBLEDGER_DATABASE_URL',
     ],
-  ])('does not start with %s, and says why in one line', async (_what, settings, reason) => {
+  ])('does not start with %s, exit code %d, and says why in one line', async (_what, code, settings, reason) => {
     const refused = start(settings);
-    expect(await refused.ended).toBe(1);
+    expect(await refused.ended).toBe(code);
     expect(refused.stdout).toBe('');
     expect(refused.stderr).toMatch(/^jobledger did not start: .+\n$/);
     expect(refused.stderr).toContain(reason);

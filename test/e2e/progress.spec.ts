@@ -1,7 +1,7 @@
 /** Fifty writers count on one job, over two processes, with repeats: nothing is lost, nothing counted twice. */
 import { randomUUID } from 'node:crypto';
 import { expect } from '@jest/globals';
-import type { Job } from '../../src/api/contract.js';
+import type { Job, Upkeep } from '../../src/api/contract.js';
 import { useCluster } from '../support/e2e/cluster.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { createJob, hold, type Holder, readJob } from '../support/e2e/work.js';
@@ -33,24 +33,41 @@ const write = async (worker: Holder, writer: number): Promise<readonly number[]>
   return statuses;
 };
 
-scenario('1,000 increments of 50 writers with repeats are exact, and never fall [R-02] [ACC-4]', async (cluster) => {
-  const total = WRITERS * BATCHES * PER_BATCH;
-  const { jobId } = await createJob(cluster, { queue: 'counted', total });
-  const holder = await hold(cluster, 'counter', { queues: ['counted'] });
-  const polls: number[] = [];
-  const done = new AbortController();
-  const polling = (async () => {
-    while (!done.signal.aborted) polls.push((await readJob(cluster, jobId)).progress.processed);
-  })();
-  const statuses = await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(holder, writer)));
-  done.abort();
-  await polling;
-  expect(new Set(statuses.flat())).toEqual(new Set([200]));
-  expect(polls).toEqual([...polls].sort((a, b) => a - b));
-  expect((await readJob(cluster, jobId)).progress).toMatchObject({ processed: total, total, percent: 100 });
-  await holder.must('complete');
-  expect((await readJob(cluster, jobId)).progress.processed).toBe(total);
-});
+scenario(
+  '1,000 reports of 50 writers with repeats, lost answers and a kill are exact, and never fall [R-02] [ACC-4]',
+  async (cluster) => {
+    const total = WRITERS * BATCHES * PER_BATCH;
+    const { jobId } = await createJob(cluster, { queue: 'counted', total });
+    const holder = await hold(cluster, 'counter', { queues: ['counted'] });
+    const polls: number[] = [];
+    const done = new AbortController();
+    const failed = cluster.recorder.signal;
+    const polling = (async () => {
+      while (!done.signal.aborted && !failed.aborted) polls.push((await readJob(cluster, jobId)).progress.processed);
+    })();
+    const writing = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(holder, writer)));
+    for (const share of [0.2, 0.4, 0.6]) {
+      await waitFor('more to be counted', () => (polls.at(-1) ?? 0) > share * total);
+      cluster.recorder.breakConnections();
+    }
+    await cluster.node(1).kill();
+    await cluster.node(1).start();
+    const statuses = await writing;
+    done.abort();
+    await polling;
+    expect(new Set(statuses.flat())).toEqual(new Set([200]));
+    expect(polls).toEqual([...polls].sort((a, b) => a - b));
+    expect((await readJob(cluster, jobId)).progress).toMatchObject({ processed: total, total, percent: 100 });
+    await holder.must('complete');
+    const completed = await readJob(cluster, jobId);
+    expect(completed.progress.processed).toBe(total);
+    const lane = cluster.recorder.lane('operator');
+    const rebuild = { body: { waitMs: 60_000 } };
+    const { body } = await lane.ask<Upkeep>(cluster.node(0), 'POST', '/v1/admin/projections/jobs/rebuild', rebuild);
+    expect(body).toMatchObject({ state: 'done', ok: true });
+    expect(await readJob(cluster, jobId)).toEqual(completed);
+  },
+);
 
 scenario(
   'the job completes amid its writers: what came before counts, what came after is refused [R-03] [R-16]',

@@ -116,24 +116,36 @@ scenario('a lease that lapsed, and that nobody ended, still completes: once [ACC
   expect(answers.map(({ events }) => events).filter(({ length }) => length > 0)).toEqual([['JobCompleted']]);
 });
 
-const ENDS: readonly (readonly [string, (cluster: Cluster, holder: Holder) => Promise<unknown>])[] = [
-  ['completed', (_, holder) => holder.must('complete')],
-  ['failed', (_, holder) => holder.must('fail', { code: 'Broken', message: 'for good', retryable: false })],
-  ['cancelled', (cluster, { jobId }) => command(cluster, jobId, 'cancel', { force: true })],
-  ['failed', (cluster, { jobId }) => sweepUntil(cluster, jobId, 'failed')],
+/** How a job ends, and the call of its worker that did it: said again, that one is in effect already. */
+const ENDS: readonly {
+  readonly status: string;
+  readonly by?: WorkerCall;
+  readonly end: (cluster: Cluster, holder: Holder) => Promise<unknown>;
+}[] = [
+  { status: 'completed', by: 'complete', end: (_, holder) => holder.must('complete') },
+  {
+    status: 'failed',
+    by: 'fail',
+    end: (_, holder) => holder.must('fail', { code: 'Broken', message: 'for good', retryable: false }),
+  },
+  { status: 'cancelled', end: (cluster, { jobId }) => command(cluster, jobId, 'cancel', { force: true }) },
+  { status: 'failed', end: (cluster, { jobId }) => sweepUntil(cluster, jobId, 'failed') },
 ];
 
 scenario(
   'late calls after the end raise no job from the dead, whatever ended it [ACC-5] [R-03] [R-05]',
   async (cluster) => {
-    for (const [status, end] of ENDS) {
+    for (const { status, by, end } of ENDS) {
       const policy = { stallMs: 100, timeoutMs: 100 };
       const { jobId } = await createJob(cluster, { queue: 'dead', policy });
       const slow = await hold(cluster, 'slow', { queues: ['dead'] });
       await slow.must('progress', { batchId: 'early', processed: 1 });
       await end(cluster, slow);
       const before = await readJob(cluster, jobId);
-      await sayLate(slow);
+      const late = LATE.map(([call]) => (call === by ? '200,' : '409,stale_lease'));
+      expect((await sayLate(slow)).map(String)).toEqual([...late, ...late.toReversed()]);
+      // Said late, and kept: each kind once.
+      expect(refusals(await timeline(cluster, jobId)).sort()).toEqual(LATE_COMMANDS.filter((call) => call !== by));
       await sweep(cluster);
       const { body } = await command(cluster, jobId, 'start');
       expect(body).toMatchObject({ code: 'already_terminal' });

@@ -136,6 +136,9 @@ describe('commands in one request', () => {
     ]);
     const large = await call.post('/v1/commands', `{"commands":[${'0,'.repeat(8_400_000)}0]}`);
     expect([large.status, large.body.code]).toEqual([413, 'payload_too_large']);
+    const headers = { 'if-match': '1' };
+    const one = await call.post('/v1/commands', { commands: [{ command: 'cancel' }] }, { headers });
+    expect([one.status, one.body.errors?.[0].path]).toEqual([400, 'If-Match']);
   });
 
   it('give their reason, or that of the request', async () => {

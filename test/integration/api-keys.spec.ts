@@ -62,18 +62,30 @@ describe('a key', () => {
     const claimed = await as('wes').claim('actors');
     await as('wes').worker(claimed, 'heartbeat', { state: 'busy' });
     await as('olga').post(`/v1/admin/jobs/${jobId}/force-fail`, { reason: 'it hangs' });
-    const actors = (await eventsOf(jobId)).map(({ type, actor }) => [type, actor.type, actor.id]);
+    // Of a lease that is gone: what is refused was asked with a key too.
+    await as('bob').post(`/v1/jobs/${jobId}/complete`, { leaseToken: claimed.leaseToken });
+    const actors = (await eventsOf(jobId)).map(({ type, actor, keyId }) => [type, actor.type, actor.id, keyId]);
     expect(actors).toEqual([
-      ['JobCreated', 'client', 'ann'],
-      ['JobQueued', 'client', 'ann'],
-      ['PriorityChanged', 'client', 'ann'],
-      ['JobClaimed', 'worker', 'w1'],
-      ['JobStarted', 'worker', 'w1'],
-      ['WorkerStateReported', 'worker', 'w1'],
-      ['JobFailed', 'operator', 'olga'],
+      ['JobCreated', 'client', 'ann', 'ann'],
+      ['JobQueued', 'client', 'ann', 'ann'],
+      ['PriorityChanged', 'client', 'ann', 'ann'],
+      ['JobClaimed', 'worker', 'w1', 'wes'],
+      ['JobStarted', 'worker', 'w1', 'wes'],
+      ['WorkerStateReported', 'worker', 'w1', 'wes'],
+      ['JobFailed', 'operator', 'olga', 'olga'],
+      ['CommandRefused', 'worker', 'w1', 'bob'],
     ]);
     const run = await as('adam').post('/v1/admin/projections/counters/rebuild', {});
     expect(run.body).toMatchObject({ requestedBy: 'adam' });
+  });
+
+  it('of who sweeps by hand stands in what the sweep ends', async () => {
+    const { jobId } = await as('ann').create({ queue: 'swept' });
+    const claimed = await as('wes').claim('swept', { leaseMs: 100 });
+    while (app.service.clock.now() <= Date.parse(claimed.leaseExpiresAt)) await as('wes').get('/health/live');
+    await as('olga').post('/v1/admin/reaper/sweep', { reason: 'at last' });
+    const [lapsed] = (await eventsOf(jobId)).slice(-2);
+    expect(lapsed).toMatchObject({ type: 'LeaseExpired', reason: 'at last', keyId: 'olga', actor: { type: 'reaper' } });
   });
 
   it('changes the jobs that it created, and no others: 403, which is no history', async () => {

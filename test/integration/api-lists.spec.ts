@@ -141,6 +141,7 @@ describe('the history of a job', () => {
       correlationId: expect.any(String),
       causationId: null,
       traceparent: null,
+      keyId: null,
       reason: null,
     });
     expect(items.at(-1).actor).toEqual({ type: 'worker', id: 'w1' });

@@ -44,6 +44,22 @@ describe('counters and queues', () => {
     expect((await call.get('/v1/queues/never')).body.code).toBe('not_found');
   });
 
+  it('say which types wait for a worker, and who asks for which', async () => {
+    await call.create({ queue: 'q3', type: 'Demo' });
+    const { position } = await call.create({ queue: 'q3', type: 'Demo' });
+    const never = await call.get('/v1/queues/q3', fresh(position));
+    expect(never.body).toMatchObject({ depth: 2, depthByType: { Demo: 2 }, claimers: [] });
+    await call.post('/v1/claims', { workerId: 'w-demo', queues: ['q3', 'q4'], types: ['demo'] });
+    await call.post('/v1/claims', { workerId: 'w-else', queues: ['q4'] });
+    const asked = await call.get('/v1/queues', fresh(position));
+    const claimer = { workerId: 'w-demo', types: ['demo'], lastAskedAt: expect.any(String) };
+    expect(asked.body.items.find(({ name }: { name: string }) => name === 'q3').claimers).toEqual([claimer]);
+    await call.post('/v1/claims', { workerId: 'w-late', types: ['other'] });
+    const { body } = await call.get('/v1/queues/q3');
+    expect(body.claimers).toMatchObject([{ workerId: 'w-late', types: ['other'] }, { workerId: 'w-demo' }]);
+    expect(body.claimers[0].lastAskedAt > body.claimers[1].lastAskedAt).toBe(true);
+  });
+
   it('lag when no projection runs', async () => {
     const other = await startApp({ run: ['api'] });
     try {

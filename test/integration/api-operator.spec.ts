@@ -142,7 +142,11 @@ describe('force-fail', () => {
     expect(await typesOf(id)).toEqual(['JobCreated', 'JobQueued', 'JobClaimed', 'JobStarted']);
     const { body } = await operate(id, 'force-fail', { reason: 'hangs since noon' });
     expect(body).toMatchObject({ status: 'failed', events: ['JobFailed'] });
-    const error = { code: 'ManualTimeout', message: 'Manually marked FAILED by operator', detail: null };
+    const error = {
+      code: 'ManualTimeout',
+      message: 'Manually marked FAILED by operator',
+      detail: { reason: 'hangs since noon' },
+    };
     expect(await read(id)).toMatchObject({
       ...{ status: 'failed', error, lease: null, deadline: null, deadLettered: false, failedAttempts: 0 },
       failures: [{ run: 1, attempt: 1, code: 'ManualTimeout', message: error.message }],

@@ -29,6 +29,35 @@ const until = async (ask: () => Promise<Answer>, status: number): Promise<Answer
   }
 };
 
+const setDatabase = async (change: string): Promise<void> => {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  await client.query('set default_transaction_read_only = off');
+  await client.query(`alter database ${client.database} ${change}`);
+  await client.end();
+};
+
+describe('a database that takes no writes', () => {
+  it('is said by readiness, while what was written can be read', async () => {
+    const { jobId } = await call.create({ queue: 'read-only' });
+    await setDatabase('set default_transaction_read_only = on');
+    proxy.cut();
+    proxy.mend();
+    expect((await call.post('/v1/jobs', { type: 'x' })).status).toBe(503);
+    const ready = await call.get('/health/ready');
+    expect([ready.status, ready.body.checks.database]).toEqual([
+      503,
+      { status: 'unavailable', detail: 'the database is read-only' },
+    ]);
+    expect((await call.get(`/v1/jobs/${jobId}`)).status).toBe(200);
+    await setDatabase('reset default_transaction_read_only');
+    proxy.cut();
+    proxy.mend();
+    await until(() => call.post('/v1/jobs', { type: 'x' }), 201);
+    await until(() => call.get('/health/ready'), 200);
+  });
+});
+
 /** Ends the sessions that wait for a lock in a statement of this text, as soon as there are any. */
 const endWaiting = async (text: string): Promise<void> => {
   const client = new pg.Client({ connectionString: database.url });

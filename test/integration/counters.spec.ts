@@ -187,6 +187,7 @@ describe('queues', () => {
         oldestJobId: oldest,
         oldestAgeMs: expect.any(Number),
         byStatus: { ...zeroes, queued: 4, running: 2, completed: 9 },
+        depthByType: { t: 4 },
         limits: { maxRunning: null, maxRunningPerKey: null, rate: null },
       },
     ]);

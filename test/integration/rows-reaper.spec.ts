@@ -33,6 +33,30 @@ const damage = async (statement: string, values: unknown[] = []): Promise<void> 
     await client.end();
   }
 };
+/** Lets the calls reach the log in this order: each is decided, and waits there, before the next one is made. */
+const inTurn = async <Answer>(calls: readonly (() => Promise<Answer>)[]): Promise<readonly Answer[]> => {
+  const client = new pg.Client({ connectionString: apps[0]?.databaseUrl });
+  await client.connect();
+  const answers: Promise<Answer>[] = [];
+  try {
+    await client.query('begin');
+    await client.query('select jobledger.lock_log()');
+    for (const call of calls) {
+      answers.push(call());
+      await waitFor('the call to wait for the log', async () => {
+        const { rowCount } = await client.query(
+          `select from pg_locks where locktype = 'advisory' and not granted
+            and database = (select oid from pg_database where datname = current_database())`,
+        );
+        return rowCount === answers.length;
+      });
+    }
+    await client.query('commit');
+  } finally {
+    await client.end();
+  }
+  return Promise.all(answers);
+};
 /** The first one made the database, so it goes last. */
 afterEach(async () => {
   for (const app of apps.splice(0).reverse()) await app.close();
@@ -57,6 +81,14 @@ const claimStale = async (ledger: LedgerCaller, queue: string, count: number): P
 const staleJobs = async (ledger: LedgerCaller, count: number): Promise<readonly ClaimedJob[]> =>
   claimStale(ledger, await createStale(ledger, count), count);
 const idsOf = (claimed: readonly ClaimedJob[]) => claimed.map(({ job }) => job.id);
+
+/** A job that timed out after its report was silent after it: no verdict passes over what was answered. */
+const expectJudgedOnLastReport = async (ledger: LedgerCaller, id: string): Promise<void> => {
+  const [report] = await ledger.eventsOf(id, 'ProgressRecorded');
+  const [timeout] = await ledger.eventsOf(id, 'JobTimedOut');
+  if (report === undefined || timeout === undefined) return;
+  expect(timeout.data['evidence']).toMatchObject({ lastActivityPosition: report.position });
+};
 
 describe('the reaper', () => {
   it('sweeps at once when it starts, and then again and again [P-01]', async () => {
@@ -176,11 +208,42 @@ describe('a sweep', () => {
       const types = (await ledger.events(id)).map(({ type }) => type).filter((type) => type !== 'CommandRefused');
       const recorded = reported ? ['ProgressRecorded'] : [];
       expect(types.slice(4)).toEqual([...recorded, completed ? 'JobCompleted' : 'JobTimedOut']);
+      await expectJudgedOnLastReport(ledger, id);
     }
     const completed = done.filter((each) => each.completed).length;
     const { byStatus, total } = await ledger.counters(position);
     expect(byStatus).toMatchObject({ completed, failed: 40 - completed, running: 0 });
     expect(total).toBe(40);
+  });
+
+  it('that was judged before the last report or the end of a job, and comes after it, ends nothing [Z-03]', async () => {
+    const ledger = await serving();
+    const other = await serving();
+    for (const [call, body] of [
+      ['progress', { batchId: 'last', processed: 1 }],
+      ['complete', { result: 'done' }],
+    ] as const) {
+      for (const isFirst of [true, false]) {
+        const [held] = await staleJobs(ledger, 1);
+        const { id } = held!.job;
+        await ledger.untilDue([id]);
+        let status = 0;
+        const say = async () => (status = (await ledger.worker(held!, call, body)).status);
+        const sweep = async () => expect(await other.sweep()).toMatchObject({ errors: 0 });
+        await inTurn<unknown>(isFirst ? [say, sweep] : [sweep, say]);
+        const job = await ledger.job(id);
+        expect([call, status, job.progress.processed]).toEqual([
+          call,
+          isFirst ? 200 : 409,
+          isFirst && call === 'progress' ? 1 : 0,
+        ]);
+        if (!isFirst) expect(job.status).toBe('failed');
+        else if (call === 'complete') expect(job).toMatchObject({ status: 'completed', result: 'done' });
+        await expectJudgedOnLastReport(ledger, id);
+        const ends = (await ledger.events(id)).filter(({ to }) => to === 'completed' || to === 'failed');
+        expect(ends).toHaveLength(job.status === 'running' ? 0 : 1);
+      }
+    }
   });
 
   it('ends nine stale jobs beside one whose history cannot be read, and says that there is one [Z-07]', async () => {

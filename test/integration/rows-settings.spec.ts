@@ -58,7 +58,7 @@ describe('a threshold', () => {
     expect(setting('JOBLEDGER_REAPER_INTERVAL_MS')).toEqual([60_000, 'default']);
   });
 
-  it('comes from the preset, the file or the environment, the later before the earlier, and says so [P-07]', async () => {
+  it('comes from the preset, the file or the environment, the later before the earlier, and says so [P-07] [P-15]', async () => {
     const file = join(folder, 'jobledger.yaml');
     await writeFile(file, 'policy:\n  stallMs: 120000\n  timeoutMs: 240000\n');
     const made = await start({
@@ -137,21 +137,29 @@ describe('a sweep', () => {
     const policies = [STALE, STALE, { ...STALE, onStale: 'requeue' }, { ...STALE, onStale: 'cancel' }];
     await ledger.post('/v1/jobs/batch', { jobs: policies.map((policy) => ({ type: 'stale', queue, policy })) });
     const held = await ledger.claims('w', { queues: [queue], max: 10, ...LONG_LEASE });
-    const busy = await ledger.hold({}, LONG_LEASE);
+    // Its first lease would have lapsed: the sweep looks at it, and lets it live.
+    const busy = await ledger.hold({}, { leaseMs: 100 });
+    await ledger.must(busy, 'heartbeat', { leaseMs: HOUR_MS });
+    await waitFor('it to be looked at', async () =>
+      (await ledger.sweep(true)).jobs.some(({ jobId, verdict }) => jobId === busy.job.id && verdict === 'live'),
+    );
     await ledger.untilDue(held.map(({ job }) => job.id));
     const running = `status=running&startedBefore=${new Date(Date.now() + HOUR_MS).toISOString()}&queue=${queue}`;
     expect(await ledger.jobs(running)).toHaveLength(4);
     const report = await ledger.sweep();
-    expect(report).toMatchObject({ reaped: 2, requeued: 1, cancelled: 1, moved: 0, raced: 0, errors: 0 });
-    expect(report.due).toBe(4 + report.skippedLive);
-    expect(report.dryRun).toBe(false);
+    const counts = { due: 5, reaped: 2, requeued: 1, cancelled: 1, moved: 0, skippedLive: 1, raced: 0, errors: 0 };
+    expect(report).toMatchObject({ ...counts, dryRun: false });
     expect(await ledger.jobs(running)).toEqual([]);
     expect((await ledger.job(busy.job.id)).status).toBe('running');
     const [line] = await waitFor('the line', () => {
       const found = made.output.filter((text) => text.includes('"msg":"Reaped 2 stale job(s)."'));
       return found.length > 0 && found;
     });
-    expect(JSON.parse(line!)).toMatchObject({ level: 30, reaped: 2, requeued: 1, cancelled: 1, errors: 0 });
+    expect(JSON.parse(line!)).toMatchObject({ level: 30, ...counts });
+    const live = await waitFor('the line of the job that lives', () =>
+      made.output.find((text) => text.includes('"msg":"Reaper skipped live job."')),
+    );
+    expect(JSON.parse(live)).toMatchObject({ level: 20, jobId: busy.job.id });
     await ledger.sweep();
     expect(made.output.filter((text) => text.includes('Reaped'))).toHaveLength(1);
   });

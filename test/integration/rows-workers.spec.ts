@@ -234,7 +234,7 @@ describe('a failed attempt', () => {
       [{ message: 'm' }, 'code'],
     ] as const) {
       const answer = await ledger.worker(held, 'fail', body);
-      expect([answer.status, answer.body.code, answer.body.errors[0].path]).toEqual([400, 'validation_failed', path]);
+      expect(answer).toMatchObject({ status: 400, body: { code: 'validation_failed', errors: [{ path }] } });
     }
     expect((await ledger.job(id)).status).toBe('running');
     const error = { code: 'E', message: 'disk full', detail: { disk: 7 } };

@@ -224,7 +224,10 @@ export class LeasesTable implements Leases {
   seed(rows: Parameters<Leases['seed']>[0]): Promise<void> {
     const now = this.now();
     for (const { jobId, revision, run, attempt, workerId, leaseMs, deadlineAt, directive } of rows) {
-      if (this.rows.has(jobId) || this.jobs.get(jobId)?.revision !== revision) continue;
+      const there = this.rows.get(jobId);
+      // One that is left from an attempt that ended is replaced.
+      const stays = there !== undefined && (there.run - run || there.attempt - attempt) >= 0;
+      if (stays || this.jobs.get(jobId)?.revision !== revision) continue;
       const expiresAt = workerId === null ? null : now + (leaseMs ?? 0);
       this.rows.set(jobId, {
         ...{ jobId, run, attempt, workerId, leaseMs, expiresAt, lastBeatAt: null, beats: this.firstBeat(), directive },

@@ -1,4 +1,5 @@
-import { type AddressInfo, connect } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   Body,
@@ -324,16 +325,21 @@ describe('a request', () => {
     }
   });
 
-  it('that is no HTTP is answered all the same', async () => {
+  it.each([
+    ['that is no HTTP', 'NONSENSE\r\n\r\n'],
+    ['without a host', 'GET /v1/jobs HTTP/1.1\r\nconnection: close\r\n\r\n'],
+    ['with a strange expectation', 'GET /v1/jobs HTTP/1.1\r\nhost: localhost\r\nexpect: rain\r\n\r\n'],
+    ['that cannot be unescaped', 'GET /v1/jobs/%zz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n'],
+  ])('%s is answered all the same', async (_name, sent) => {
     await start();
     const socket = connect(await listen(), '127.0.0.1');
-    socket.end('NONSENSE\r\n\r\n');
+    socket.write(sent);
     const chunks: Buffer[] = [];
     for await (const chunk of socket) chunks.push(chunk as Buffer);
     const [head = '', body = ''] = Buffer.concat(chunks).toString().split('\r\n\r\n');
     expect(head).toMatch(/^HTTP\/1\.1 400 /);
     expect(head).toMatch(/x-request-id: [0-9a-f-]{36}/);
-    expect(JSON.parse(body)).toMatchObject({ status: 400, code: 'validation_failed' });
+    expect(JSON.parse(body)).toMatchObject({ status: 400, code: 'validation_failed', errors: [expect.anything()] });
   });
 });
 
@@ -418,5 +424,21 @@ describe('stopping', () => {
     release();
     expect((await answer).status).toBe(200);
     await closed;
+  });
+
+  it.each([
+    ['a head', 'GET /v1/jo'],
+    ['a body', 'POST /v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{'],
+  ])('is not held up by %s that never arrives as a whole', async (_name, begun) => {
+    await start({ closeLimitMs: 50 });
+    const socket = connect(await listen(), '127.0.0.1');
+    socket.on('error', () => undefined);
+    const arrived = once(app!.getHttpServer(), 'connection');
+    socket.write(begun);
+    const [theirs] = (await arrived) as [Socket];
+    while (theirs.bytesRead < begun.length) await new Promise(setImmediate);
+    await app!.close();
+    app = undefined;
+    expect(theirs.destroyed).toBe(true);
   });
 });

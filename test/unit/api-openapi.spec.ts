@@ -100,6 +100,22 @@ describe('the OpenAPI document', () => {
     expect(schemas.length).toBeGreaterThan(20);
   });
 
+  it('says of a field within another what it means there', () => {
+    const { LedgerEvent, Ready, ClaimAnswer, LogRow, Policy } = document.components.schemas;
+    const { type, id } = LedgerEvent.properties.actor.properties;
+    expect([LedgerEvent.properties.type.description, type.description, id.description]).toEqual([
+      'As `JobCreated`, `JobClaimed`, `ProgressRecorded`, `JobCompleted`. More may come.',
+      'What kind of caller did it.',
+      'Name that a worker gave itself, id of an API key or of an instance.',
+    ]);
+    expect(Ready.properties.checks.additionalProperties.properties.detail.description).toMatch(/in words/);
+    expect(ClaimAnswer.properties.blocked.items.properties.queue.description).toBe('The queue that gives none.');
+    expect(LogRow.properties.at.description).toMatch(/^When the worker wrote it/);
+    for (const field of ['created', 'queued', 'claimed', 'running']) {
+      expect(Policy.properties[`${field}AlertMs`].description).toMatch(/not built yet/);
+    }
+  });
+
   it('describes parameters', () => {
     const parameters = document.paths['/v1/jobs'].get.parameters as any[];
     const of = (name: string): any => parameters.find((each) => each.name === name);

@@ -48,6 +48,14 @@ describe('an error becomes a problem', () => {
     expect(JSON.stringify(document)).not.toMatch(/10\.0\.0\.1|secret/);
   });
 
+  it('of a database that is away asks for a repeat of commands, not of questions', () => {
+    const away = new Unavailable('lost');
+    expect(problemOf(away)?.message).toMatch(/not known: repeat it with the same Idempotency-Key;/);
+    expect(problemOf(away, true)?.message).toBe(
+      'the database cannot be reached at the moment; /health/ready says when the database is back',
+    );
+  });
+
   it('that already is one stays as it is', () => {
     const problem = new Problem('gone', 'no longer');
     expect(problemOf(problem)).toBe(problem);

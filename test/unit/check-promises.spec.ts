@@ -11,10 +11,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(project, { recursive: true, force: true }));
 
-const promise = (...ids: string[]): void => {
-  const rows = ids.map((id) => `| ${id} | something |`);
-  writeFileSync(join(project, 'docs/promises.md'), ['| id | promise |', '| -- | -- |', ...rows].join('\n'));
-};
+const table = (...rows: string[]): void =>
+  writeFileSync(
+    join(project, 'docs/promises.md'),
+    ['| id | promise | taken out |', '| -- | -- | -- |', ...rows].join('\n'),
+  );
+const promise = (...ids: string[]): void => table(...ids.map((id) => `| ${id} | something | a rule |`));
 // Put together here: in one piece they would be ids that this test carries.
 const bracketed = (ids: string): string => `[${ids}]`;
 const test = (name: string, ...ids: string[]): void =>
@@ -44,6 +46,18 @@ describe('promises and tests', () => {
     test('b.spec.ts', 'P-01', 'P-01, B-25');
     expect(check()).toEqual({ status: 1, lines: [`test/unit/b.spec.ts:2: ${bracketed('B-25')} is no promise`] });
   });
+
+  it.each(['| P-01 | something |  |', '| P-01 | something | |', '| P-01 | something |'])(
+    'disagree when a promise does not say how its test was seen to fail: %s',
+    (row) => {
+      table('| R-05 | something | a rule |', row);
+      test('a.spec.ts', 'P-01', 'R-05');
+      expect(check()).toEqual({
+        status: 1,
+        lines: ['docs/promises.md:4: P-01 does not say which rule was taken out to see its test fail'],
+      });
+    },
+  );
 
   it('disagree when a promise stands there twice', () => {
     promise('P-01', 'P-01');

@@ -108,9 +108,14 @@ describe('the connection', () => {
     expect(connection(['--url', 'http://option:1', '--key', 'o'], env)).toEqual({
       url: 'http://option:1',
       apiKey: 'o',
+      timeoutMs: null,
     });
-    expect(connection([], env)).toEqual({ url: 'http://env:1', apiKey: 'k' });
-    expect(connection([], { JOBLEDGER_URL: '', JOBLEDGER_API_KEY: '' })).toEqual({ url: null, apiKey: null });
+    expect(connection(['--timeout', '3'], env)).toEqual({ url: 'http://env:1', apiKey: 'k', timeoutMs: 3_000 });
+    expect(connection([], { JOBLEDGER_URL: '', JOBLEDGER_API_KEY: '' })).toMatchObject({ url: null, apiKey: null });
+  });
+
+  it('waits for a whole number of seconds', () => {
+    expect(refusal(() => connection(['--timeout', '0'], {}))).toContain('--timeout: expected a whole number from 1');
   });
 
   it.each(['localhost:8080', 'ftp://x', 'x'])('is refused as %s', (url) => {

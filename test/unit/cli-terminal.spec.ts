@@ -76,7 +76,7 @@ const following = (connections: readonly (readonly (Frame | 'cut')[])[], over: P
     ...{ after: undefined, limit: Infinity, endsWhenCaughtUp: false },
     ...over,
   };
-  const code = followStream(followed, terminal, new AbortController().signal);
+  const code = followStream(followed, terminal, new AbortController().signal, 60_000);
   return { code, notes, shown, asked };
 };
 

@@ -166,12 +166,7 @@ describe('an attempt', () => {
       'fail',
       { code: 'RangeError', message: 'bad', retryable: false },
     ],
-    [
-      'ThrottleError',
-      () => new ThrottleError({ retryAfterMs: 5, resource: 'api' }),
-      'throttle',
-      { retryAfterMs: 5, resource: 'api' },
-    ],
+    ['ThrottleError', () => new ThrottleError({ retryAfterMs: 5 }), 'throttle', { retryAfterMs: 5 }],
     [
       'WaitError',
       () => new WaitError({ reason: 'approval', until: '2026-02-01T00:00:00.000Z' }),
@@ -191,13 +186,43 @@ describe('an attempt', () => {
   });
 
   it.each([
-    ['is too large', problem(413, 'payload_too_large'), 'big', { code: 'ProblemError' }],
+    ['is too large', problem(413, 'payload_too_large'), 'big', { code: 'payload_too_large' }],
     ['JSON cannot hold', problem(500, 'internal'), 1n, { code: 'TypeError' }],
   ])('whose result %s fails', async (_, reply, result, body) => {
     acceptAll(ledger, 'a');
     ledger.script('POST /v1/jobs/a/complete', reply).script(CLAIM, claims(claimedJob('a')), neverAnswer);
     work(() => result);
     expect((await ledger.received('POST /v1/jobs/a/fail')).body).toMatchObject(body);
+  });
+
+  it.each([
+    ['throttle', new ThrottleError({ retryAfterMs: 5 }), 501, 'not_implemented'],
+    ['wait', new WaitError({ reason: 'approval' }), 403, 'forbidden'],
+    ['release', new ReleaseError('maintenance'), 409, 'illegal_transition'],
+  ] as const)('whose %s is refused for good fails, and says so', async (command, thrown, status, code) => {
+    acceptAll(ledger, 'a');
+    ledger.script(`POST /v1/jobs/a/${command}`, problem(status, code));
+    ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    work(() => Promise.reject(thrown));
+    expect((await ledger.received('POST /v1/jobs/a/fail')).body).toEqual({
+      leaseToken: 'token-a',
+      code,
+      message: `the service refused to ${command} the job: says ${code}`,
+    });
+    await worker.stop();
+    expect(callsOf('a')).toEqual([`POST /v1/jobs/a/${command}`, 'POST /v1/jobs/a/fail']);
+    expect(told).toEqual(['claimed a', 'failed a']);
+  });
+
+  it('whose failure is refused too ends there', async () => {
+    acceptAll(ledger, 'a');
+    for (const command of ['throttle', 'fail']) {
+      ledger.script(`POST /v1/jobs/a/${command}`, problem(401, 'unauthenticated'));
+    }
+    ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    work(() => Promise.reject(new ThrottleError({ baseMs: 5 })));
+    await ledger.received(CLAIM, 2);
+    expect(callsOf('a')).toEqual(['POST /v1/jobs/a/throttle', 'POST /v1/jobs/a/fail']);
   });
 
   it('whose last answer is lost repeats it under the same key', async () => {
@@ -376,8 +401,10 @@ describe('an outage', () => {
     ledger.script(CLAIM, loseAnswer, loseAnswer, loseAnswer, claims(), neverAnswer);
     const outage: unknown[] = [];
     workWith({ unreachable: (error) => outage.push(error), reachable: (ms) => outage.push(ms) });
-    for (const ms of [100, 200, 400]) await clock.elapse(ms);
-    await clock.waiting(300);
+    for (const ms of [100, 200]) await clock.elapse(ms);
+    clock.advance(0.25);
+    await clock.elapse(400);
+    await clock.waiting(299.75);
     expect(outage).toMatchObject([{ name: 'UnreachableError' }, 600]);
     expect(lines).toEqual([]);
   });
@@ -408,14 +435,26 @@ describe('an outage', () => {
     await stopped;
   });
 
-  it('hides neither a failed attempt nor a refusal, which are said each time', async () => {
+  it('of a key that is refused is said once, and when it is taken again', async () => {
+    const refused = problem(401, 'unauthenticated');
+    ledger.script(CLAIM, refused, refused, refused, claims(), refused, neverAnswer);
+    workWith(undefined);
+    for (const ms of [500, 1_000, 2_000, 1_000]) await clock.elapse(ms);
+    await clock.elapse(500);
+    await ledger.received(CLAIM, 6);
+    const said =
+      'jobledger a claim is refused: unauthenticated: says unauthenticated; trying again, at least every 15 s';
+    expect(lines).toEqual([said, `jobledger the ledger at ${ledger.url} takes claims again`, said]);
+  });
+
+  it('hides neither a failed attempt nor a refusal', async () => {
     acceptAll(ledger, 'a');
     ledger.script(CLAIM, claims(claimedJob('a')), problem(401, 'unauthenticated'), neverAnswer);
     workWith(undefined, () => {
       throw new Error('no such page');
     });
     await lineTold(/no such page/);
-    await lineTold(/a call failed: unauthenticated/);
+    await lineTold(/a claim is refused: unauthenticated/);
     expect(lines.find((line) => line.includes('no such page'))).toMatch(/^jobledger attempt 1 of job a \(.+\) failed/);
   });
 });

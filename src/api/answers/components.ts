@@ -12,7 +12,7 @@ import {
 import { jobStatus, pageOf } from './fields.js';
 import { ledgerEvent, logRow } from './history.js';
 import { attemptFailure, deadline, job, jobError, lease, policy, progress, waiting } from './job.js';
-import { configView, counters, live, queue, ready, reaperStatus, sweepReport } from './operations.js';
+import { claimer, configView, counters, live, queue, ready, reaperStatus, sweepReport } from './operations.js';
 import {
   generation,
   logHead,
@@ -48,6 +48,7 @@ const ANSWERS = {
   LogPage: pageOf(logRow),
   QueuePage: pageOf(queue),
   Counters: counters,
+  Claimer: claimer,
   Queue: queue,
   ReaperStatus: reaperStatus,
   SweepReport: sweepReport,

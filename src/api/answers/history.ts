@@ -21,6 +21,7 @@ export const ledgerEvent = z.object({
     type: z.enum(['client', 'worker', 'reaper', 'finaliser', 'operator', 'ledger']),
     id: z.string().nullable(),
   }),
+  keyId: z.string().nullable(),
   commandId: z.string().nullable(),
   correlationId: z.string().nullable(),
   causationId: z.string().nullable(),

@@ -13,6 +13,12 @@ export const counters = z.object({
   events: count,
 }) satisfies z.ZodType<wire.Counters>;
 
+export const claimer = z.object({
+  workerId: z.string(),
+  types: z.array(z.string()).nullable(),
+  lastAskedAt: instant,
+}) satisfies z.ZodType<wire.Claimer>;
+
 export const queue = z.object({
   name: z.string(),
   paused: z.boolean(),
@@ -20,6 +26,8 @@ export const queue = z.object({
   oldestJobId: jobId.nullable(),
   oldestAgeMs: count.nullable(),
   byStatus: statusCounts,
+  depthByType: z.record(z.string(), count),
+  claimers: z.array(claimer),
   limits: z.object({
     maxRunning: count.nullable(),
     maxRunningPerKey: count.nullable(),

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ClaimJobs } from '../../commands/bus-commands.js';
 import type { ClaimedJob } from '../../commands/claim-request.js';
 import { LeaseTokens } from '../../commands/lease-token.js';
+import { Claimers } from '../../leases/claimers.js';
 import { callOf, markReplayed } from '../call.js';
 import type * as wire from '../contract.js';
 import { hangUpOf } from '../hang-up.js';
@@ -16,6 +17,7 @@ export class ClaimsController {
     private readonly commands: CommandBus,
     private readonly jobs: JobReader,
     private readonly tokens: LeaseTokens,
+    private readonly claimers: Claimers,
   ) {}
 
   @Post()
@@ -27,10 +29,11 @@ export class ClaimsController {
   ): Promise<wire.ClaimAnswer> {
     const { workerId, queues, types, max, waitMs, leaseMs, start } = body;
     const { origin, idempotency } = callOf(request, 'worker');
+    const filter = { ...(queues === null ? {} : { queues }), ...(types === null ? {} : { types }) };
+    this.claimers.note(workerId, filter);
     const claimed = await this.commands.execute(
       new ClaimJobs({
-        ...{ workerId, max, waitMs, leaseMs, start, idempotency },
-        filter: { ...(queues === null ? {} : { queues }), ...(types === null ? {} : { types }) },
+        ...{ workerId, filter, max, waitMs, leaseMs, start, idempotency },
         origin: { ...origin, actor: { type: 'worker', id: workerId } },
         signal: hangUpOf(reply),
       }),

@@ -1,8 +1,10 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { toInstant } from '../../domain/job-events.js';
+import { Claimers } from '../../leases/claimers.js';
 import { CounterQueries } from '../../projections/counters/counter-queries.js';
 import { COUNTERS } from '../../projections/counters/counters.js';
-import { QueueQueries } from '../../projections/counters/queue-queries.js';
+import { type QueueAnswer, QueueQueries } from '../../projections/counters/queue-queries.js';
 import type * as wire from '../contract.js';
 import { Freshness, stamp } from '../freshness.js';
 import { type CursorKey, decodeCursor, encodeCursor } from '../list-cursor.js';
@@ -18,6 +20,7 @@ export class CountersController {
   constructor(
     private readonly counterQueries: CounterQueries,
     private readonly queueQueries: QueueQueries,
+    private readonly claimers: Claimers,
     private readonly freshness: Freshness,
   ) {}
 
@@ -45,7 +48,7 @@ export class CountersController {
     const after = cursor === undefined ? null : decodeCursor(list, cursor, isNameKey)[0];
     const { position, queues } = await this.queueQueries.list(limit + 1, after);
     stamp(reply, position);
-    const items = queues.slice(0, limit);
+    const items = await this.withClaimers(queues.slice(0, limit));
     const last = queues.length > limit ? items.at(-1) : undefined;
     return { items, nextCursor: last === undefined ? null : encodeCursor(list, [last.name]) };
   }
@@ -59,8 +62,20 @@ export class CountersController {
     await this.freshness.ofProjection(COUNTERS.name, request);
     const { position, queues } = await this.queueQueries.find(name);
     stamp(reply, position);
-    const [queue] = queues;
+    const [queue] = await this.withClaimers(queues);
     if (queue === undefined) throw notFound(`queue ${name} never had a job`);
     return queue;
+  }
+
+  private async withClaimers(queues: readonly QueueAnswer[]): Promise<readonly wire.Queue[]> {
+    const claimers = await this.claimers.of(queues.map(({ name }) => name));
+    return queues.map((queue) => ({
+      ...queue,
+      claimers: (claimers.get(queue.name) ?? []).map(({ workerId, types, askedAt }) => ({
+        workerId,
+        types,
+        lastAskedAt: toInstant(askedAt),
+      })),
+    }));
   }
 }

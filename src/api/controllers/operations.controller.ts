@@ -38,8 +38,9 @@ export class OperationsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SweepReport> {
-    const { idempotency } = callOf(request);
-    const { answer, replayed } = await this.ledger.remember(idempotency, () => this.reaper.sweep(dryRun, reason));
+    const { idempotency, origin } = callOf(request);
+    const askedBy = { reason, keyId: origin.keyId ?? null };
+    const { answer, replayed } = await this.ledger.remember(idempotency, () => this.reaper.sweep(dryRun, askedBy));
     markReplayed(reply, replayed);
     return answer;
   }

@@ -21,6 +21,9 @@ setMaxListeners(0, ALWAYS);
 /** Whoever calls where there are no keys. */
 export const EVERYBODY: Caller = { id: ANONYMOUS, roles: new Set(ROLES), revoked: ALWAYS };
 
+/** Null where nobody needs a key. */
+export const keyIdOf = (caller: Caller): string | null => (caller === EVERYBODY ? null : caller.id);
+
 const callers = new WeakMap<FastifyRequest, Caller>();
 
 export const setCaller = (request: FastifyRequest, caller: Caller): void => {

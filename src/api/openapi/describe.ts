@@ -75,23 +75,24 @@ const describeOperation = (path: string, method: string, operation: Operation, c
   }
 };
 
+interface SchemaParts {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly additionalProperties?: Schema | boolean;
+  readonly allOf?: readonly Schema[];
+  readonly anyOf?: readonly Schema[];
+}
+
 /** Every named field has a text; one that its schema gives stays. */
-const describeFields = (component: string, schema: Schema): void => {
-  const {
-    properties = {},
-    items,
-    allOf,
-    anyOf,
-  } = schema as { [K in 'allOf' | 'anyOf']?: Schema[] } & {
-    properties?: Record<string, Schema>;
-    items?: Schema;
-  };
+const describeFields = (scope: string, schema: Schema): void => {
+  const { properties = {}, items, additionalProperties, allOf, anyOf } = schema as SchemaParts;
   for (const [field, property] of Object.entries(properties)) {
-    const text = textOf(component, field);
+    const text = textOf(scope, field);
     if (text !== undefined) (property as { description?: string }).description ??= text;
-    describeFields(component, property);
+    describeFields(`${scope}.${field}`, property);
   }
-  for (const inner of [items ?? [], allOf ?? [], anyOf ?? []].flat()) describeFields(component, inner);
+  const values = typeof additionalProperties === 'object' ? additionalProperties : [];
+  for (const inner of [items ?? [], values, allOf ?? [], anyOf ?? []].flat()) describeFields(scope, inner);
 };
 
 /** Adds to the document what the routes alone do not say. */

@@ -1,6 +1,6 @@
 /**
- * What fields and parameters mean, by name: the same name means the same thing wherever it stands, else the component or
- * the call is named before it.
+ * What fields and parameters mean, by name: the same name means the same thing wherever it stands, else the component (with
+ * the fields above it) or the call is named before it.
  */
 
 const TEXTS: Readonly<Record<string, string>> = {
@@ -9,12 +9,12 @@ const TEXTS: Readonly<Record<string, string>> = {
   'LedgerEvent.id': 'Id of the event, a UUID.',
   jobId: 'Id of the job.',
   type: 'What kind of work it is; workers claim by it.',
-  'LedgerEvent.type':
-    'As `JobCreated`, `JobClaimed`, `ProgressRecorded`, `JobCompleted`. More may come. Of the actor: who did it.',
+  'LedgerEvent.type': 'As `JobCreated`, `JobClaimed`, `ProgressRecorded`, `JobCompleted`. More may come.',
   queue: 'Where it waits; workers claim by it.',
   status: 'Where the job stands.',
   'listJobs.status': 'Repeat it for several. Case does not matter.',
   'Live.status': 'Always `ok`.',
+  'Ready.checks.detail': 'Why, in words; null where there is nothing to say.',
   'Ready.status': '`degraded` serves, `unavailable` does not.',
   statusSince: 'Last change of `status`.',
   priority: 'From −1000 to 1000; higher goes first.',
@@ -50,9 +50,14 @@ const TEXTS: Readonly<Record<string, string>> = {
   progress: 'Of the current or last attempt; never falls within one.',
   total: 'How much there is to do; null when unknown.',
   'Counters.total': 'How many jobs there are.',
+  'ProgressRequest.total': 'How much there is to do in all; it never goes back.',
+  'CreateJobRequest.total': 'How much there is to do, when you know it: of its progress.',
   processed: 'How much is done; includes `failed` and `skipped`.',
   failed: 'How much of it failed.',
   skipped: 'How much of it was skipped.',
+  'ProgressRequest.processed': 'How much more is done since the last report; includes `failed` and `skipped`.',
+  'ProgressRequest.failed': 'How much of that failed.',
+  'ProgressRequest.skipped': 'How much of that was skipped.',
   percent: 'With two decimals; null when no total is known.',
   stages: 'Progress by stage.',
   items: 'The entries of this page.',
@@ -93,16 +98,17 @@ const TEXTS: Readonly<Record<string, string>> = {
   finalizeLimitMs: 'How long missing items are awaited.',
   waitLimitMs: 'How long a job may wait for a person.',
   cancelLimitMs: 'How long a worker may take to stop after a cancel.',
-  createdAlertMs: 'A draft older than this is listed as stuck.',
-  queuedAlertMs: 'A queued job older than this is listed as stuck.',
-  claimedAlertMs: 'A claimed job older than this is listed as stuck.',
-  runningAlertMs: 'A running job that is silent for longer is listed as stuck.',
+  createdAlertMs: 'Age of a draft from which it is stuck. Lists of stuck jobs are not built yet: nothing reads it.',
+  queuedAlertMs: 'The same of a queued job; not built yet.',
+  claimedAlertMs: 'The same of a claimed job; not built yet.',
+  runningAlertMs: 'The same of the silence of a running job; not built yet.',
   onChildFailure: 'What the failure of a child means for its parent.',
   // Calls.
   reason: 'Why, in your words: kept in the event.',
   'Waiting.reason': '`delay`, `retry`, `throttled`, or what the worker gave.',
   'LedgerEvent.reason': "Why, in the caller's words.",
-  'ClaimAnswer.reason': 'Why the queue gives nothing.',
+  'ClaimAnswer.blocked.reason': 'Why it gives none.',
+  'ClaimAnswer.blocked.queue': 'The queue that gives none.',
   force: 'Does not wait for the worker.',
   cascade: 'Children too; false is not built yet.',
   jobs: 'Jobs, in order.',
@@ -111,7 +117,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   grid: 'Values by parameter: every combination makes a job. At most 1,000 jobs, 16 MiB of payloads.',
   commands: 'Commands, in order: each is the body of its own call with `command`, `jobId` and `commandId` beside.',
   'SendCommandsRequest.reason': 'That of each command which gives none.',
-  'SendCommandsRequest.commandId': 'The `Idempotency-Key` of the command. 1–120 of `A–Z a–z 0–9 . _ : / -`.',
+  'SendCommandsRequest.commands.commandId': 'The `Idempotency-Key` of the command. 1–120 of `A–Z a–z 0–9 . _ : / -`.',
   results: 'One for each command, in order.',
   'CommandResult.status': 'The HTTP status that a call of its own would have had.',
   answer: 'What that call would have answered.',
@@ -145,6 +151,8 @@ const TEXTS: Readonly<Record<string, string>> = {
   stage: 'The stage that this call is about.',
   current: 'Raises `processed` to at least itself; not with increments.',
   message: 'For people, 1–4,000 characters.',
+  'ClaimedJob.attempt': 'Number of your attempt within the run.',
+  'AttemptFailure.attempt': 'Number of the attempt within its run.',
   code: 'Of an error: 1–120 characters, by convention its name.',
   detail: 'More of it: any JSON, at most 256 KiB.',
   retryable: 'False ends the run at once.',
@@ -152,6 +160,9 @@ const TEXTS: Readonly<Record<string, string>> = {
   baseMs: 'How long to stay away the first time; doubles with each throttle of the run, at most 10 min.',
   lines: '1–1,000 lines.',
   level: 'How grave it is.',
+  'LogRow.at': 'When the worker wrote it.',
+  'LogRow.attempt': 'Which attempt of its run wrote it.',
+  'WriteLogsRequest.lines.at': 'When you wrote it; absent: the time of the call.',
   fields: 'What belongs to the line: any JSON.',
   dryRun: 'Says what it would do, and does nothing.',
   // Lists.
@@ -175,7 +186,11 @@ const TEXTS: Readonly<Record<string, string>> = {
   from: 'Status before; null at creation and on facts.',
   to: 'Status after; null on facts.',
   data: 'What the type says of itself.',
-  actor: 'Who did it; `id` of a worker, an API key or an instance.',
+  actor: 'Who did it.',
+  'LedgerEvent.actor.type': 'What kind of caller did it.',
+  'LedgerEvent.actor.id': 'Name that a worker gave itself, id of an API key or of an instance.',
+  keyId:
+    'Id of the API key that the call was made with; null where there were no keys, and of what the ledger does by itself.',
   commandId: 'The `Idempotency-Key` of the command, or a made one.',
   causationId: 'What brought it about.',
   traceparent: 'W3C Trace Context of the command.',
@@ -189,6 +204,11 @@ const TEXTS: Readonly<Record<string, string>> = {
   depth: 'Jobs that could be claimed now.',
   oldestJobId: 'The one that has waited longest.',
   oldestAgeMs: 'How long it has.',
+  depthByType: 'Claimable jobs by type, of the 20 types that have most.',
+  claimers:
+    'Who asked for its jobs within a day, the last one first, at most 20. Nobody here for the type of a job: it waits for a worker.',
+  'Claimer.types': 'Null: of any type.',
+  lastAskedAt: 'When it last asked; a worker that is busy asks when it has room again.',
   limits: 'Null: no limit. Not built yet.',
   maxRunning: 'Jobs at once.',
   maxRunningPerKey: 'Jobs at once of one concurrency key.',
@@ -274,5 +294,5 @@ const TEXTS: Readonly<Record<string, string>> = {
   digest: 'Hash of all that it says: equal for two that say the same. Null unless it is asked for.',
 };
 
-/** @param scope a component, or the id of a call. */
+/** @param scope a component, with the fields above in it (`LedgerEvent.actor`), or the id of a call. */
 export const textOf = (scope: string, field: string): string | undefined => TEXTS[`${scope}.${field}`] ?? TEXTS[field];

@@ -10,7 +10,11 @@ const moveOf = ({ from, to }: LedgerEvent): string => {
   return from === to ? to : `${from ?? ''}→${to}`;
 };
 
-const actorOf = ({ actor }: LedgerEvent): string => (actor.id === null ? actor.type : `${actor.type} ${actor.id}`);
+/** The key too where it is another name than the actor's, as a worker's is. */
+const actorOf = ({ actor, keyId }: LedgerEvent): string => {
+  const who = actor.id === null ? actor.type : `${actor.type} ${actor.id}`;
+  return keyId === null || keyId === actor.id ? who : `${who} (key ${keyId})`;
+};
 
 interface ErrorLike {
   readonly code?: unknown;

@@ -23,12 +23,20 @@ export interface Followed<T> {
   readonly endsWhenCaughtUp: boolean;
 }
 
-/** @returns the exit code. @throws UnreachableError when no connection was ever made. */
+/**
+ * @param firstMs how long the first connection may take; later ones are tried until they are made
+ * @returns the exit code.
+ * @throws UnreachableError when no connection was ever made.
+ */
 export const followStream = async <T>(
   followed: Followed<T>,
   terminal: Terminal,
-  signal: AbortSignal,
+  interrupted: AbortSignal,
+  firstMs: number,
 ): Promise<number> => {
+  const tooLate = new AbortController();
+  const signal = AbortSignal.any([interrupted, tooLate.signal]);
+  const timer = setTimeout(() => tooLate.abort(), firstMs);
   let after = followed.after;
   let isConnected = false;
   let isAway = false;
@@ -43,6 +51,7 @@ export const followStream = async <T>(
   const once = async (): Promise<Position | undefined> => {
     for await (const frame of followed.open(after, { signal, onDisconnect })) {
       isConnected = true;
+      clearTimeout(timer);
       if (isAway) terminal.note(`the stream goes on after position ${after ?? 0}`);
       isAway = false;
       if (frame.kind === 'gap') return frame.from;
@@ -57,6 +66,11 @@ export const followStream = async <T>(
     }
     return undefined;
   };
-  for (let from = await once(); from !== undefined; from = await once()) after = from;
-  return signal.aborted && !(signal.reason instanceof BrokenPipe) ? EXIT.INTERRUPTED : EXIT.OK;
+  try {
+    for (let from = await once(); from !== undefined; from = await once()) after = from;
+  } finally {
+    clearTimeout(timer);
+  }
+  if (!isConnected && tooLate.signal.aborted) throw new UnreachableError(`no stream: no answer in ${firstMs} ms`);
+  return interrupted.aborted && !(interrupted.reason instanceof BrokenPipe) ? EXIT.INTERRUPTED : EXIT.OK;
 };

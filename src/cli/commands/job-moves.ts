@@ -1,8 +1,10 @@
 /** Commands on jobs that an operator gives by hand: `cancel`, `retry`, `requeue` and such. */
-import type { CommandAnswer, JobledgerClient, WithReason } from '../../client/client.js';
+import type { CommandAnswer, JobledgerClient, WithAvailability, WithReason } from '../../client/client.js';
 import { ProblemError, UnavailableError } from '../../client/client.js';
 import { type Command, command, type Option } from '../command.js';
 import { EXIT } from '../exit-codes.js';
+import { UsageError } from '../usage-error.js';
+import type { Values } from '../values.js';
 import { jobIdsOf } from './job-ids.js';
 import { printJsonLine } from './pages.js';
 
@@ -10,17 +12,19 @@ interface Move<Name extends string> {
   readonly name: string;
   readonly summary: string;
   readonly options: Readonly<Record<Name, Option>>;
+  /** What its example gives beside the job. */
+  readonly arguments?: string;
   readonly send: (
     ledger: JobledgerClient,
     jobId: string,
     body: WithReason,
-    flag: (name: Name) => boolean,
+    values: Values<Name>,
   ) => Promise<CommandAnswer>;
 }
 
 const MOST = 1_000;
 
-const move = <Name extends string>({ name, summary, options, send }: Move<Name>): Command =>
+const move = <Name extends string>({ name, summary, options, arguments: given, send }: Move<Name>): Command =>
   command<string>({
     words: ['jobs', name],
     summary,
@@ -32,13 +36,15 @@ const move = <Name extends string>({ name, summary, options, send }: Move<Name>)
       json: { help: 'one JSON document a line: the answers, or the problems' },
     },
     asksService: true,
-    examples: [`jobledger jobs ${name} 019a2b3c-… --reason "asked for by Ann"`],
+    examples: [
+      `jobledger jobs ${name} 019a2b3c-…${given === undefined ? '' : ` ${given}`} --reason "asked for by Ann"`,
+    ],
     run: async ({ values, terminal, ledger }) => {
       const isJson = values.flag('json');
       let code: number = EXIT.OK;
       for (const jobId of jobIdsOf(values)) {
         try {
-          const answer = await send(ledger, jobId, { reason: values.text('reason') }, (flag) => values.flag(flag));
+          const answer = await send(ledger, jobId, { reason: values.text('reason') }, values);
           const what = answer.events.length === 0 ? 'already so' : answer.events.join(', ');
           if (isJson) await printJsonLine(terminal, answer);
           else await terminal.line(`${answer.jobId}  ${answer.status}  ${what}`);
@@ -53,12 +59,53 @@ const move = <Name extends string>({ name, summary, options, send }: Move<Name>)
     },
   });
 
+/** When jobs may be claimed: the service says what it takes. */
+export const WHEN_OPTIONS = {
+  'available-at': { value: 'TIME', help: 'not before this time, as 2026-01-31T12:00:00Z' },
+  'delay-ms': { value: 'MS', help: 'not before so many milliseconds have passed' },
+} as const satisfies Record<string, Option>;
+
+const MAX_DELAY_MS = 315_360_000_000;
+
+export const readWhen = (values: Values<keyof typeof WHEN_OPTIONS>): WithAvailability => ({
+  availableAt: values.text('available-at'),
+  delayMs: values.whole('delay-ms', 0, MAX_DELAY_MS),
+});
+
+export const PRIORITY_OPTION = { value: 'N', help: 'from -1000 to 1000, higher goes first' } as const satisfies Option;
+
+export const readPriority = (values: Values<'priority'>): number | undefined => values.whole('priority', -1_000, 1_000);
+
 export const jobMoves: readonly Command[] = [
+  move({
+    name: 'start',
+    summary: 'let drafts be worked on',
+    options: {},
+    send: (ledger, jobId, body) => ledger.start(jobId, body),
+  }),
+  move({
+    name: 'reschedule',
+    summary: 'say anew when jobs may be claimed',
+    options: WHEN_OPTIONS,
+    arguments: '--delay-ms 60000',
+    send: (ledger, jobId, body, values) => ledger.reschedule(jobId, { ...body, ...readWhen(values) }),
+  }),
+  move({
+    name: 'priority',
+    summary: 'let jobs go before others, or behind them',
+    options: { priority: PRIORITY_OPTION },
+    arguments: '--priority 10',
+    send: (ledger, jobId, body, values) => {
+      const priority = readPriority(values);
+      if (priority === undefined) throw new UsageError('Give --priority');
+      return ledger.setPriority(jobId, { ...body, priority });
+    },
+  }),
   move({
     name: 'cancel',
     summary: 'cancel jobs',
     options: { force: { help: 'without waiting for the worker' } },
-    send: (ledger, jobId, body, flag) => ledger.cancel(jobId, { ...body, force: flag('force') }),
+    send: (ledger, jobId, body, values) => ledger.cancel(jobId, { ...body, force: values.flag('force') }),
   }),
   move({
     name: 'retry',

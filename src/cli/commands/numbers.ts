@@ -61,6 +61,18 @@ export const counters = command({
   },
 });
 
+/** The first of them: a cell is no list. */
+const namesOf = (names: readonly string[]): string =>
+  names.length > MAX_NAMES ? `${names.slice(0, MAX_NAMES).join(', ')} …` : names.join(', ');
+
+const MAX_NAMES = 3;
+
+const asksOf = (claimers: Queue['claimers']): string => {
+  if (claimers.length === 0) return 'nobody asks';
+  if (claimers.some(({ types }) => types === null)) return 'any type';
+  return namesOf([...new Set(claimers.flatMap(({ types }) => types ?? []))]);
+};
+
 const QUEUE_COLUMNS: readonly Column<Queue>[] = [
   { title: 'QUEUE', value: ({ name }) => name, least: 8 },
   { title: 'CLAIMABLE', value: ({ depth }) => formatCount(depth), align: 'right' },
@@ -70,13 +82,15 @@ const QUEUE_COLUMNS: readonly Column<Queue>[] = [
     align: 'right',
     dispensable: 1,
   },
+  { title: 'WAITING TYPES', value: ({ depthByType }) => namesOf(Object.keys(depthByType)), dispensable: 2 },
+  { title: 'WORKERS ASK FOR', value: ({ claimers }) => asksOf(claimers), dispensable: 2 },
   { title: 'OLDEST JOB', value: ({ oldestJobId }) => oldestJobId ?? '', dispensable: 3 },
   { title: 'JOBS', value: ({ byStatus }) => formatCount(totalOf(byStatus)), align: 'right', dispensable: 2 },
 ];
 
 export const queues = command({
   words: ['queues'],
-  summary: 'the queues, with how long the oldest job has waited',
+  summary: 'the queues: how long the oldest job has waited, which types wait, and which are asked for',
   options: LIST_OPTIONS,
   asksService: true,
   examples: ['jobledger queues'],

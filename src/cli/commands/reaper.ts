@@ -7,6 +7,8 @@ import { formatDuration, formatInstant } from '../text.js';
 import { printJson, printLines } from './pages.js';
 
 const SWEEP_LIMIT_MS = 300_000;
+/** A reaper that is well handles a job within a second or two of its deadline. */
+const LATE_MS = 10_000;
 
 const told = (report: SweepReport): string => {
   const counts: readonly (readonly [string, number])[] = [
@@ -35,9 +37,9 @@ export const reaperSweep = command({
   },
   asksService: true,
   examples: ['jobledger reaper sweep --dry-run'],
-  run: async ({ values, terminal, ledger }) => {
+  run: async ({ values, terminal, ledger, connection }) => {
     const dryRun = values.flag('dry-run');
-    const report = await ledger.sweep({ dryRun }, { deadlineMs: 0, timeoutMs: SWEEP_LIMIT_MS });
+    const report = await ledger.sweep({ dryRun }, { deadlineMs: 0, timeoutMs: connection.timeoutMs ?? SWEEP_LIMIT_MS });
     if (values.flag('json')) await printJson(terminal, report);
     else {
       await terminal.line(told(report));
@@ -55,7 +57,7 @@ export const reaperSweep = command({
 export const reaperStatus = command({
   words: ['reaper', 'status'],
   summary: 'whether jobs that stop moving are found',
-  about: 'Exit code 1 when no reaper is alive, or its last sweep failed.',
+  about: 'Exit code 1 when no reaper is alive, its last sweep failed, or a job is overdue for more than 10 s.',
   options: { json: { help: 'the status as the service has it' } },
   asksService: true,
   examples: ['jobledger reaper status || page-somebody'],
@@ -72,6 +74,7 @@ export const reaperStatus = command({
       ];
       await printLines(terminal, renderFields(fields, terminal));
     }
-    return status.alive && status.consecutiveErrors === 0 ? EXIT.OK : EXIT.REFUSED;
+    const isWell = status.alive && status.consecutiveErrors === 0 && status.mostOverdueMs <= LATE_MS;
+    return isWell ? EXIT.OK : EXIT.REFUSED;
   },
 });

@@ -1,6 +1,7 @@
 /** `jobledger events tail` and `jobledger jobs tail`: what happens, as it happens. */
 import type { Job, LedgerEvent } from '../../client/client.js';
 import { type Call, command } from '../command.js';
+import { TIMEOUT_MS } from '../connection.js';
 import type { Terminal } from '../terminal.js';
 import { formatInstant } from '../text.js';
 import { UsageError } from '../usage-error.js';
@@ -71,11 +72,11 @@ export const eventsTail = command({
     'jobledger events tail --after 0 --no-follow --json > log.ndjson',
     "jobledger events tail --event JobFailed --event JobTimedOut --json | jq '.data.error'",
   ],
-  run: ({ values, terminal, ledger, signal }) => {
+  run: ({ values, terminal, ledger, signal, connection }) => {
     const filter = { ...readJobFilter(values), types: values.texts('event') };
     const open: Followed<LedgerEvent>['open'] = (after, options) => ledger.streamEvents({ ...filter, after }, options);
     const show = shower(values.flag('json'), terminal, EVENT_COLUMNS);
-    return followStream({ open, show, ...following(values) }, terminal, signal);
+    return followStream({ open, show, ...following(values) }, terminal, signal, connection.timeoutMs ?? TIMEOUT_MS);
   },
 });
 
@@ -87,10 +88,10 @@ export const jobsTail = command({
   options: { ...JOB_FILTER_OPTIONS, ...FOLLOW_OPTIONS, json: { help: 'one JSON document a line' } },
   asksService: true,
   examples: ['jobledger jobs tail --type report', 'jobledger jobs tail --status failed --json'],
-  run: ({ values, terminal, ledger, signal }) => {
+  run: ({ values, terminal, ledger, signal, connection }) => {
     const filter = readJobFilter(values);
     const open: Followed<Job>['open'] = (after, options) => ledger.streamJobs({ ...filter, after }, options);
     const show = shower(values.flag('json'), terminal, JOB_COLUMNS);
-    return followStream({ open, show, ...following(values) }, terminal, signal);
+    return followStream({ open, show, ...following(values) }, terminal, signal, connection.timeoutMs ?? TIMEOUT_MS);
   },
 });

@@ -99,11 +99,15 @@ interface Table {
   readonly columns: readonly RowColumn<BesideRow>[];
 }
 
+/** Whether a key may be taken: then the functions that say whose are called. */
+export type Keys = 'new' | 'taken';
+
 /** The functions of the tables run in this order, so that their locks are always taken in the same one. */
-const statementText = (tables: readonly Table[]): string => {
-  const calls = tables.map(
-    ({ table: { fn, type } }, index) => `, case when r.accepted then ${fn}(r.base, r.at, $${index + 5}::${type}[]) end`,
-  );
+const statementText = (tables: readonly Table[], keys: Keys): string => {
+  const calls = tables.map(({ table: { fn, fnOfTaken = fn, type } }, index) => {
+    const called = keys === 'new' ? fn : fnOfTaken;
+    return `, case when r.accepted then ${called}(r.base, r.at, $${index + 5}::${type}[]) end`;
+  });
   const log = `$1::text[], $2::int4[], $3::${EVENT_TYPE}[], $4`;
   return `select r.accepted, r.base, r.at, r.revisions${calls.join('')} from jobledger.append(${log}) r`;
 };
@@ -115,7 +119,7 @@ export class AppendStatements {
 
   /** @param tables every beside table, in the order in which their functions run */
   constructor(tables: readonly BesideTable[]) {
-    for (const name of tables.flatMap(({ fn, type }) => [fn, type])) {
+    for (const name of tables.flatMap(({ fn, fnOfTaken = fn, type }) => [fn, fnOfTaken, type])) {
       if (!/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/.test(name)) throw new Error(`${name} is no schema-qualified name`);
     }
     this.#tables = tables.map((table) => ({ table, columns: besideColumns(table) }));
@@ -129,6 +133,7 @@ export class AppendStatements {
   /**
    * @param oids of `types`, which differ from database to database
    * @param notify whether listeners are woken
+   * @param keys whether a call before this one met a key that is taken
    * @throws Error when a row belongs to a table that was not given to the constructor
    */
   compose(
@@ -136,13 +141,14 @@ export class AppendStatements {
     offsets: readonly number[],
     oids: ReadonlyMap<string, number>,
     notify: boolean,
+    keys: Keys,
   ): pg.QueryArrayConfig {
     const rows = besideRows(requests);
     const present = this.#tables.filter(({ table }) => rows.has(table.name));
     if (present.length < rows.size) throw new Error(`unknown beside table among ${[...rows.keys()].join(', ')}`);
-    const name = ['append', ...present.map((table) => this.#tables.indexOf(table))].join('_');
+    const name = ['append', keys, ...present.map((table) => this.#tables.indexOf(table))].join('_');
     let text = this.#texts.get(name);
-    if (text === undefined) this.#texts.set(name, (text = statementText(present)));
+    if (text === undefined) this.#texts.set(name, (text = statementText(present, keys)));
     const values = [
       binaryArray(
         'text',

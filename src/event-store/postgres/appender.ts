@@ -10,7 +10,7 @@ import type { AppendRequest, AppendResult, Appended, BesideTable } from '../even
 import type { Unit } from '../append-plan.js';
 import { expectedBase, Outcomes, plan, settleMissed, unitsOf, withoutRefused } from '../append-plan.js';
 import type { EncodedRequest } from '../encoded-request.js';
-import { AppendStatements, streamOffsets } from './append-statement.js';
+import { AppendStatements, streamOffsets, type Keys } from './append-statement.js';
 import { asText, execute } from './connection.js';
 import { binaryArray } from './binary-array.js';
 import { PipelinedConnection } from './pipelined-connection.js';
@@ -21,6 +21,8 @@ import { WakeUps } from './wake-ups.js';
 const BESIDE_REFUSED = 'JL001';
 /** SQLSTATE `datatype_mismatch`: an oid is not that of the type; so it is after the database was restored from a dump. */
 const OTHER_OIDS = '42804';
+/** SQLSTATE `unique_violation`: a key of a beside table is taken. */
+const KEY_TAKEN = '23505';
 
 type Answer =
   | { readonly kind: 'written'; readonly base: bigint; readonly at: string; readonly revisions: readonly number[] }
@@ -79,10 +81,10 @@ export class Appender {
     return outcomes.all();
   }
 
-  async #call(requests: readonly EncodedRequest[], isAgain = false): Promise<Answer> {
+  async #call(requests: readonly EncodedRequest[], keys: Keys = 'new', isAgain = false): Promise<Answer> {
     const oids = await (this.#oids ??= this.#readOids());
     const notify = this.#wakeUps.take();
-    const statement = this.#statements.compose(requests, streamOffsets(requests), oids, notify);
+    const statement = this.#statements.compose(requests, streamOffsets(requests), oids, notify, keys);
     try {
       const [row] = await this.#connection.execute('appending', statement);
       const [accepted, base, at, list] = row!;
@@ -97,8 +99,9 @@ export class Appender {
       if (!(error instanceof pg.DatabaseError)) throw error;
       if (error.code === OTHER_OIDS && !isAgain) {
         this.#oids = undefined;
-        return this.#call(requests, true);
+        return this.#call(requests, keys, true);
       }
+      if (error.code === KEY_TAKEN && keys === 'new') return this.#call(requests, 'taken', isAgain);
       if (error.code !== BESIDE_REFUSED) throw error;
       return { kind: 'refused', table: error.message, requests: refusedRequests(error, requests.length) };
     }

@@ -11,6 +11,8 @@ import type {
 import { ForeignPosition, isPosition, START } from '../event-store.js';
 import type { TailPage } from '../subscription.js';
 import { asText, execute } from './connection.js';
+import { COPIED_COLUMNS, copiedEvent } from './copied-event.js';
+import { copyRows } from './copy-rows.js';
 import { rfc3339 } from './timestamps.js';
 
 /**
@@ -18,6 +20,11 @@ import { rfc3339 } from './timestamps.js';
  * the filter drops.
  */
 const WINDOW = 10_000;
+/**
+ * From so many events on a page of the log comes as a copy: planning it anew costs less than the text of its columns.
+ * Of 2,000 events, one costs this process 1.7 instead of 4.9 µs, and the database 1.7 instead of 2.5.
+ */
+const COPIED_FROM = 1_000;
 const MAX_REVISION = 2_147_483_647;
 /** Leaves room to add a window without passing the end of bigint. */
 const MAX_POSITION = '9000000000000000000';
@@ -95,7 +102,7 @@ const streamsQuery = (bound: Position, limit: number, filter: EventFilter, direc
   const forwards = direction === 'forwards';
   const order = forwards ? '' : 'desc';
   const range = forwards
-    ? 'e.revision >= jobledger.revision_after(s.s, $1::bigint)'
+    ? 'e.revision >= case when $1::bigint = 0 then 0 else jobledger.revision_after(s.s, $1::bigint) end'
     : 'e.revision < jobledger.revision_after(s.s, $1::bigint - 1)';
   const text = `
     select ${COLUMNS}, h.position
@@ -144,6 +151,9 @@ export class EventReader {
   async readAll({ after, limit, filter = {}, direction = 'forwards' }: ReadAllOptions): Promise<TailPage> {
     const forwards = direction === 'forwards';
     const bound = checked(after ?? (forwards ? START : MAX_POSITION));
+    const isPlain = forwards && Object.values(filter).every((values) => values === undefined);
+    const copied = isPlain && limit >= COPIED_FROM ? await this.#copy(BigInt(bound), limit) : undefined;
+    if (copied !== undefined) return copied;
     const byStream = filter.streams !== undefined;
     const query = (byStream ? streamsQuery : windowQuery)(bound, limit, filter, direction);
     const config = { ...query, values: [...query.values], rowMode: 'array' as const, types: asText };
@@ -164,6 +174,27 @@ export class EventReader {
     }
     const low = smaller(from, head + 1n) - window;
     return { events, characters, next: String(larger(low, 0n)), atEnd: low <= 1n };
+  }
+
+  /** @returns undefined when there is nothing in the window: then no row says where the head is */
+  async #copy(after: bigint, limit: number): Promise<TailPage | undefined> {
+    const events: RecordedEvent[] = [];
+    let characters = 0;
+    let head = 0n;
+    const select = `
+      select ${COPIED_COLUMNS}, (select b.last_position from jobledger.batches b order by b.batch desc limit 1)
+      from jobledger.events e where e.position > ${after} and e.position <= ${after + BigInt(WINDOW)}
+      order by e.position limit ${Math.trunc(limit)}`;
+    await copyRows(this.#pool, 'reading the log', select, (row) => {
+      const event = copiedEvent(row);
+      events.push(event);
+      characters += event.characters;
+      head = row.int8();
+    });
+    const last = events.at(-1);
+    if (last === undefined) return undefined;
+    const next = events.length === limit ? BigInt(last.position) : smaller(after + BigInt(WINDOW), head);
+    return { events, characters, next: String(next), atEnd: next >= head };
   }
 }
 

@@ -94,7 +94,7 @@ export class PostgresEventStore implements EventStore {
   }
 
   async head(): Promise<Head> {
-    const [row] = await this.#batch('order by batch desc limit 1', []);
+    const [row] = await this.#batch('head', 'order by batch desc limit 1', []);
     return row === undefined
       ? { position: START, hash: GENESIS.toString('hex'), at: null }
       : { position: row[0]!, hash: row[1]!, at: rfc3339(row[2]!) };
@@ -102,7 +102,7 @@ export class PostgresEventStore implements EventStore {
 
   async hashAt(position: Position): Promise<string | null> {
     if (position === START) return GENESIS.toString('hex');
-    const [row] = await this.#batch('where last_position >= $1 order by last_position limit 1', [position]);
+    const [row] = await this.#batch('batch_at', 'where last_position >= $1 order by last_position limit 1', [position]);
     return row?.[1] ?? null;
   }
 
@@ -122,9 +122,10 @@ export class PostgresEventStore implements EventStore {
     if (this.#ownsPool && !this.#pool.ending) await this.#pool.end();
   }
 
-  #batch(where: string, values: readonly unknown[]): Promise<string[][]> {
+  #batch(name: string, where: string, values: readonly unknown[]): Promise<string[][]> {
     const text = `select last_position, encode(hash, 'hex'), at from jobledger.batches ${where}`;
     return execute(this.#pool, 'reading the head of the log', {
+      name,
       text,
       values: [...values],
       rowMode: 'array',

@@ -7,8 +7,8 @@
 import type pg from 'pg';
 import { comparePositions, START, type Position } from '../event-store.js';
 import { batchHash, eventLeaf, GENESIS, storedContentHash } from '../hash-chain.js';
-import { asPortError, asText, execute } from './connection.js';
-import { copyRows } from './copy-rows.js';
+import { asText, execute } from './connection.js';
+import { copyRows, type CopiedRow } from './copy-rows.js';
 
 export interface VerifyOptions {
   /** A head that was kept elsewhere: a log whose whole chain was written anew does not have it. */
@@ -160,24 +160,24 @@ class EventCursor {
   }
 }
 
-/** As `copy` writes them: PostgreSQL counts microseconds from 2000-01-01. */
 const EVENT_COLUMNS = 'position, revision, version, at, leaf, stream, id, type, data, metadata';
-const EPOCH_OFFSET_US = 946_684_800_000_000;
 
-const storedEvent = (fields: readonly Buffer[]): StoredEvent => {
-  const [position, revision, version, at, leaf, stream, id, type, data, metadata] = fields as [
-    ...[Buffer, Buffer, Buffer, Buffer, Buffer],
-    ...[Buffer, Buffer, Buffer, Buffer, Buffer],
-  ];
-  const content = storedContentHash({ stream, id, type, version: version.readInt32BE(), data, metadata });
-  const place = position.readBigInt64BE();
-  const computed = eventLeaf(place, revision.readInt32BE(), content);
-  return {
-    position: place,
-    at: Number(at.readBigInt64BE()) + EPOCH_OFFSET_US,
-    isRight: computed.equals(leaf),
-    leaf: computed,
-  };
+const storedEvent = (row: CopiedRow): StoredEvent => {
+  const position = row.int8();
+  const revision = row.int4();
+  const version = row.int4();
+  const at = row.epochUs();
+  const leaf = row.raw();
+  const content = storedContentHash({
+    stream: row.raw(),
+    id: row.raw(),
+    type: row.raw(),
+    version,
+    data: row.raw(),
+    metadata: row.raw(),
+  });
+  const computed = eventLeaf(position, revision, content);
+  return { position, at, isRight: computed.equals(leaf), leaf: computed };
 };
 
 class StoredLog {
@@ -217,17 +217,7 @@ class StoredLog {
     const events: StoredEvent[] = [];
     const range = `position > ${after} and position <= ${last}`;
     const select = `select ${EVENT_COLUMNS} from jobledger.events where ${range} order by position`;
-    let client: pg.PoolClient | undefined;
-    let broken = true;
-    try {
-      client = await this.#pool.connect();
-      await copyRows(client, select, (fields) => void events.push(storedEvent(fields)));
-      broken = false;
-    } catch (error) {
-      throw asPortError('verifying the log', error);
-    } finally {
-      client?.release(broken);
-    }
+    await copyRows(this.#pool, 'verifying the log', select, (row) => void events.push(storedEvent(row)));
     return new EventCursor(events);
   }
 

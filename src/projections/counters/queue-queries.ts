@@ -15,6 +15,8 @@ export interface QueueAnswer {
   /** How long it has been there, ms. */
   readonly oldestAgeMs: number | null;
   readonly byStatus: StatusCounts;
+  /** Of `depth`, of the types that have most. */
+  readonly depthByType: Readonly<Record<string, number>>;
   /** Null: no limit. */
   readonly limits: {
     readonly maxRunning: number | null;
@@ -32,10 +34,14 @@ export interface QueuesAnswer {
 /** Claimable without waiting for a time. */
 const READY = statusesTagged('claimable').filter((status) => !hasTag(status, 'waiting'));
 
+/** Most types of a queue that are told. */
+const MAX_TYPES = 20;
+
 interface Row {
   position: string;
   name: string | null;
   counts: readonly StatusRow[];
+  types: Readonly<Record<string, number>> | null;
   oldest_id: string | null;
   oldest_age_ms: string | null;
 }
@@ -51,6 +57,7 @@ const toQueue = (row: Row & { name: string }): QueueAnswer => {
     oldestJobId: hasOldest ? row.oldest_id : null,
     oldestAgeMs: hasOldest ? Number(row.oldest_age_ms) : null,
     byStatus,
+    depthByType: row.types ?? {},
     limits: { maxRunning: null, maxRunningPerKey: null, rate: null },
   };
 };
@@ -72,7 +79,7 @@ export class QueueQueries {
     const { rows } = await this.pool.query<Row>({
       name: `queues ${which}`,
       text: `
-        select p.position, q.name, q.counts, o.id as oldest_id,
+        select p.position, q.name, q.counts, t.types, o.id as oldest_id,
           floor(greatest(0, extract(epoch from clock_timestamp() - o.since) * 1000))::bigint::text as oldest_age_ms
         from (select coalesce(max(position), 0)::text as position from jobledger.projections where name = $1) p
         left join lateral (
@@ -82,9 +89,17 @@ export class QueueQueries {
           ) c
           where ${which} group by name order by name limit $3
         ) q on true
+        left join lateral (
+          select json_object_agg(type, n order by n desc, type) as types
+          from (
+            select type, sum(n) as n from jobledger.counters_by_status
+            where queue = q.name and status = any ($4::text[]) group by type having sum(n) > 0
+            order by n desc, type limit $5
+          ) c
+        ) t on q.name is not null
         left join lateral jobledger.oldest_ready(q.name) o on q.name is not null
         order by q.name`,
-      values: [COUNTERS.name, name, limit],
+      values: [COUNTERS.name, name, limit, READY, MAX_TYPES],
     });
     return {
       position: rows[0]!.position,

@@ -7,7 +7,6 @@ import { BrokenHistory } from '../../domain/errors.js';
 import type { Instant, RecordedJobEvent, RecordedJobFact } from '../../domain/job-events.js';
 import { evolve, NO_VALUES, valuesSetBy, type Job, type JobValues } from '../../domain/job.js';
 import {
-  counts,
   FactKeys,
   foldFact,
   foldTransition,
@@ -84,19 +83,32 @@ export const metadataOf = (event: RecordedEvent): EventMetadata => event.metadat
 export const toCurrent = (stored: RecordedEvent): RecordedEvent => {
   const event = upcast(stored);
   if (event === undefined) throw new UnreadableEvent(stored);
-  return event;
+  // What a store makes only when it is asked for is not copied with the rest.
+  return event === stored ? stored : { ...event, id: stored.id, metadata: stored.metadata };
 };
 
+/** What few transitions are asked for is looked up when it is: a log that is walked parses its metadata then. */
+class Transition {
+  readonly type: string;
+  readonly at: Instant;
+
+  constructor(private readonly event: RecordedEvent) {
+    this.type = event.type;
+    this.at = event.at;
+  }
+
+  get data(): unknown {
+    return this.event.data;
+  }
+
+  get command(): string {
+    return metadataOf(this.event).command;
+  }
+}
+
 /** The transition that a recorded event of `job-<id>` is. */
-export const toTransition = (stored: RecordedEvent): RecordedJobEvent => {
-  const event = toCurrent(stored);
-  return {
-    type: event.type,
-    data: event.data,
-    at: event.at,
-    command: metadataOf(event).command,
-  } as unknown as RecordedJobEvent;
-};
+export const toTransition = (stored: RecordedEvent): RecordedJobEvent =>
+  new Transition(toCurrent(stored)) as unknown as RecordedJobEvent;
 
 /** The fact that a recorded event of `work-<id>` is. */
 export const toFact = (stored: RecordedEvent): RecordedJobFact => {
@@ -141,8 +153,8 @@ const foldFactEvent = (fold: JobFold, recorded: RecordedEvent): JobFold => {
   const { stored } = fold;
   if (stored === null) throw new UnreadableEvent(recorded);
   const fact = toFact(recorded);
-  const counted = counts(fold.facts, fact);
   const facts = foldFact(fold.facts, fact);
+  const counted = facts !== fold.facts;
   return {
     facts,
     stored: {

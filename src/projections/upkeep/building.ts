@@ -10,9 +10,10 @@ import {
   type Position,
   type RecordedEvent,
 } from '../../event-store/event-store.js';
-import { applyPage } from '../apply-page.js';
+import { applyFold, applyPage, isUnreadable } from '../apply-page.js';
 import { checkpointAt, verifyCheckpoint, type Checkpoint, type Checkpoints } from '../checkpoint.js';
-import type { Projection } from '../projection.js';
+import { parkedStreams } from '../parked.js';
+import type { Fold, Projection } from '../projection.js';
 import { inTransaction, type ProjectionSchema } from '../transaction.js';
 
 export const BUILDING_SCHEMA: ProjectionSchema = 'jobledger_building';
@@ -41,6 +42,28 @@ const LEAD_MS = 10_000;
 export const buildingName = (name: string): string => `${name}~building`;
 export const retiredName = (name: string): string => `${name}~retired`;
 
+/** Events that go into one transaction. */
+interface Stretch {
+  /** What is made of them; undefined when one of them cannot be read. */
+  fold: Fold | undefined;
+  /** Everything up to here is in it. */
+  next: Position;
+  /** The last event alone; none in a stretch without events. */
+  last: readonly RecordedEvent[];
+  count: number;
+}
+
+/** Of a projection that needs the events themselves. */
+const keep = (projection: Projection): Fold => {
+  const kept: RecordedEvent[] = [];
+  return {
+    add: (events) => {
+      for (const event of events) kept.push(event);
+    },
+    write: (tx) => projection.apply(kept, tx),
+  };
+};
+
 /** Somebody else works on what is made anew. */
 export class TakenOver extends Error {
   constructor(name: string) {
@@ -51,6 +74,8 @@ export class TakenOver extends Error {
 export class Building {
   /** The live projection under the name of the one that is made anew. */
   readonly projection: Projection;
+  /** Streams that it skips. */
+  private parked: Set<string> = new Set();
 
   constructor(
     readonly live: Projection,
@@ -102,18 +127,43 @@ export class Building {
     return { ...page, events: page.events.filter(({ position }) => comparePositions(position, goal) <= 0), next: goal };
   }
 
-  /** Pages after a checkpoint, as many as go into one transaction. */
-  private async stretch(after: Position, goal: Position): Promise<Page> {
-    const events: RecordedEvent[] = [];
-    let next = after;
+  /** Pages after a checkpoint, as many as go into one transaction, folded as they come; the next one is read meanwhile. */
+  private async stretch(after: Position, goal: Position): Promise<Stretch> {
+    const stretch: Stretch = {
+      fold: this.projection.fold?.() ?? keep(this.projection),
+      next: after,
+      last: [],
+      count: 0,
+    };
     let characters = 0;
-    while (comparePositions(next, goal) < 0 && events.length < STRETCH_EVENTS && characters < STRETCH_CHARACTERS) {
-      const page = await this.page(next, goal);
-      for (const event of page.events) events.push(event);
+    let ahead = this.readAhead(after, goal);
+    while (ahead !== undefined && stretch.count < STRETCH_EVENTS && characters < STRETCH_CHARACTERS) {
+      const page = await ahead;
       characters += page.characters ?? 0;
-      next = page.next;
+      stretch.next = page.next;
+      stretch.count += page.events.length;
+      stretch.last = page.events.length === 0 ? stretch.last : page.events.slice(-1);
+      const isLast = stretch.count >= STRETCH_EVENTS || characters >= STRETCH_CHARACTERS;
+      ahead = isLast ? undefined : this.readAhead(page.next, goal);
+      try {
+        stretch.fold?.add(this.parked.size === 0 ? page.events : page.events.filter((event) => !this.skips(event)));
+      } catch {
+        stretch.fold = undefined;
+      }
     }
-    return { events, next };
+    return stretch;
+  }
+
+  private readAhead(after: Position, goal: Position): Promise<Page> | undefined {
+    if (comparePositions(after, goal) >= 0) return undefined;
+    const page = this.page(after, goal);
+    // It is awaited a moment later.
+    page.catch(() => undefined);
+    return page;
+  }
+
+  private skips({ stream }: RecordedEvent): boolean {
+    return this.parked.has(stream);
   }
 
   /**
@@ -126,17 +176,21 @@ export class Building {
     onPage: (position: Position, events: number) => void,
   ): Promise<number> {
     let from = await this.checkpoint();
+    this.parked = await parkedStreams(this.on.pool, this.projection.name);
     let events = 0;
-    let ahead: Promise<Page> | undefined;
+    let ahead: Promise<Stretch> | undefined;
     while (comparePositions(from.position, goal) < 0) {
       signal.throwIfAborted();
-      const page = await (ahead ?? this.stretch(from.position, goal));
-      ahead = comparePositions(page.next, goal) < 0 ? this.stretch(page.next, goal) : undefined;
+      const stretch = await (ahead ?? this.stretch(from.position, goal));
+      ahead = comparePositions(stretch.next, goal) < 0 ? this.stretch(stretch.next, goal) : undefined;
       // It is awaited in the next turn, if there is one.
       ahead?.catch(() => undefined);
-      from = await this.apply(from, page);
-      events += page.events.length;
-      onPage(from.position, page.events.length);
+      const skipped = this.parked.size;
+      from = await this.apply(from, stretch);
+      // What was read ahead still has the streams that have been parked.
+      if (this.parked.size > skipped) ahead = undefined;
+      events += stretch.count;
+      onPage(from.position, stretch.count);
     }
     return events;
   }
@@ -159,10 +213,32 @@ export class Building {
     });
   }
 
-  private async apply(from: Checkpoint, page: Page): Promise<Checkpoint> {
-    const step = await this.step(from, page);
-    const parked = await applyPage({ ...this.on, projection: this.projection }, step, BUILDING_SCHEMA);
+  private async apply(from: Checkpoint, { fold, next, last }: Stretch): Promise<Checkpoint> {
+    const on = { ...this.on, projection: this.projection };
+    const step = await this.step(from, { events: last, next });
+    try {
+      if (fold !== undefined) {
+        if (!(await applyFold(on, step, fold, BUILDING_SCHEMA))) throw new TakenOver(this.projection.name);
+        return step.to;
+      }
+    } catch (error) {
+      if (error instanceof TakenOver || !isUnreadable(error)) throw error;
+    }
+    const parked = await applyPage(on, { ...step, events: await this.eventsOf(from.position, next) }, BUILDING_SCHEMA);
     if (parked === undefined) throw new TakenOver(this.projection.name);
+    for (const { stream } of parked) this.parked.add(stream);
     return step.to;
+  }
+
+  /** The events of a stretch, one of which is to blame. */
+  private async eventsOf(after: Position, upTo: Position): Promise<readonly RecordedEvent[]> {
+    const events: RecordedEvent[] = [];
+    let next = after;
+    while (comparePositions(next, upTo) < 0) {
+      const page = await this.page(next, upTo);
+      for (const event of page.events) events.push(event);
+      next = page.next;
+    }
+    return events;
   }
 }

@@ -56,7 +56,7 @@ export class MadeHistory {
       ...{ type, version: 1, at: at(this.events.length), jobId, run, attempt },
       from: to === null ? null : (before?.to ?? null),
       ...{ to, data, reason: null, actor: { type: 'client', id: 'test' }, commandId: key },
-      ...{ correlationId: 'c', causationId: null, traceparent: null },
+      ...{ correlationId: 'c', causationId: null, traceparent: null, keyId: null },
     };
     this.events.push(event);
     return event;

@@ -10,6 +10,7 @@ import type {
 } from '../../../src/api/contract.js';
 import type { Cluster } from './running-cluster.js';
 import type { Answer, CallOptions, Lane } from './recorder.js';
+import type { ServiceProcess } from './service-process.js';
 
 type AnyCluster = Pick<Cluster, 'recorder'>;
 
@@ -137,6 +138,12 @@ export class Holder {
   say(call: WorkerCall, body: object = {}, options: Omit<CallOptions, 'body'> = {}): Promise<Answer<CommandAnswer>> {
     const { leaseToken } = this.claimed;
     return this.lane.insist('POST', `/v1/jobs/${this.jobId}/${call}`, { ...options, body: { leaseToken, ...body } });
+  }
+
+  /** The answer of one process, whatever it is, without a second try. */
+  try(node: ServiceProcess, call: WorkerCall, body: object): Promise<Answer> {
+    const { leaseToken } = this.claimed;
+    return this.lane.ask(node, 'POST', `/v1/jobs/${this.jobId}/${call}`, { body: { leaseToken, ...body } });
   }
 
   /** One try at one process, that hangs up after so long. */
