@@ -170,7 +170,10 @@ export const FAULTS = {
   cutConnections: {
     holds: 'database',
     weight: 4,
-    make: (site) => site.dependencyAway(async () => void (await site.cluster.database.cutConnections())),
+    make: (site) =>
+      site.dependencyAway(async () => {
+        await site.cluster.database.cutConnections();
+      }),
   },
   databaseStop: {
     holds: 'database',

@@ -129,12 +129,13 @@ export class Soak {
     const seed = this.options.seed + 1_000_003 * this.parts;
     const queue = `soak-${this.parts + 1}`;
     const violations: Violation[] = [];
-    const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+    const attempt = async <Result>(what: string, work: () => Promise<Result>): Promise<Result | null> => {
       this.step = what;
       try {
-        await work();
+        return await work();
       } catch (error) {
         violations.push(`${what}: ${messageOf(error)}`);
+        return null;
       }
     };
     const watchers = new Watchers(cluster, queue, since.position, seed + 50_000);
@@ -152,13 +153,10 @@ export class Soak {
     await attempt('healing', () => this.heal());
     await attempt('working off', () => load.end(PATIENCE_MS));
     if (violations.length > 0) violations.push(...(await this.leftOver(load)));
-    let verdict: Verdict | null = null;
-    await attempt('judging', async () => {
-      verdict = await judge(this.site, { queue, since }, watchers, kept);
-      violations.push(...(verdict as Verdict).violations);
-    });
+    const verdict = await attempt('judging', () => judge(this.site, { queue, since }, watchers, kept));
+    violations.push(...(verdict?.violations ?? []));
     await watchers.stop();
-    return { violations, verdict: verdict as Verdict | null, history: (verdict as Verdict | null)?.history ?? null };
+    return { violations, verdict, history: verdict?.history ?? null };
   }
 
   private async breakThings(load: Load, seed: number): Promise<void> {

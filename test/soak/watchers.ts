@@ -52,9 +52,13 @@ class Watcher {
     await this.running;
   }
 
+  private goesOn(): boolean {
+    return !this.stopped;
+  }
+
   private async run(): Promise<void> {
     const { nodes } = this.cluster;
-    for (let node = this.random.int(0, 1); !this.stopped; node += 1) {
+    for (let node = this.random.int(0, 1); this.goesOn(); node += 1) {
       try {
         this.reader = await SseReader.open(nodes[node % nodes.length]!, this.path, this.lastId);
       } catch {
@@ -62,7 +66,7 @@ class Watcher {
         continue;
       }
       const until = performance.now() + this.random.int(...LIVES_MS);
-      while (!this.stopped && !this.reader.hasEnded && performance.now() < until) await sleep(20);
+      while (this.goesOn() && !this.reader.hasEnded && performance.now() < until) await sleep(20);
       this.reader.close();
       this.seen.push(...this.reader.frames.filter(({ id, event }) => id !== null || event === 'gap'));
       this.reader = undefined;
