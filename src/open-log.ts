@@ -10,8 +10,8 @@ import { openDriver } from './event-store/eventstoredb/open-driver.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW } from './leases/lease-rows.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
+import { catchUpStreams } from './projections/jobs/catch-up.js';
 import { PostgresJobRows } from './projections/jobs/job-rows.js';
-import { repairListed } from './projections/jobs/listed-repairs.js';
 import { Repeated } from './repeated.js';
 
 /** Order of the tables beside the log: the order in which an append locks their rows. */
@@ -33,10 +33,9 @@ interface Log {
   readonly duties: readonly Repeated[];
 }
 
-/** An append that nobody finished for so long was left by a process that died, or that lost the log. */
+/** An append that nobody finished for so long was left by a process that lost the log; of one that died it is seen at once. */
 const LEFT_AFTER_MS = 10_000;
-const RECOVERY_MS = 1_000;
-const REPAIRS_MS = 250;
+const RECOVERY_MS = 500;
 
 interface LogOptions {
   /** Connection string of the EventStoreDB that keeps the log; undefined: it is in the database. */
@@ -45,7 +44,7 @@ interface LogOptions {
   readonly readPool: pg.Pool;
   /** The database's time, ms. */
   readonly now: () => number;
-  /** Told of each recovery and each repair that failed; it is tried again. */
+  /** Told of each recovery that failed; it is tried again. */
   readonly onDutyFailed: (error: unknown) => void;
 }
 
@@ -57,9 +56,11 @@ export const openLog = async (options: LogOptions): Promise<Log> => {
     return { store, reading: new PostgresEventStore({ pool: readPool, wokenBy: store }), duties: [] };
   }
   const driver = await openDriver(eventStoreDbUrl);
-  const store = new EventStoreDbEventStore({ driver, pool, clock: now, besideTables: BESIDE_TABLES });
   const rows = new PostgresJobRows(pool, 'elsewhere');
+  const store: EventStoreDbEventStore = new EventStoreDbEventStore({
+    ...{ driver, pool, clock: now, besideTables: BESIDE_TABLES },
+    catchUp: (streams) => catchUpStreams({ pool, store, rows }, streams),
+  });
   const recovery = new Repeated(() => store.recover(LEFT_AFTER_MS), RECOVERY_MS, onDutyFailed);
-  const repairs = new Repeated(() => repairListed(pool, store, rows), REPAIRS_MS, onDutyFailed);
-  return { store, reading: store, duties: [recovery, repairs] };
+  return { store, reading: store, duties: [recovery] };
 };

@@ -33,6 +33,7 @@ import { PostgresReservations } from './leases/postgres-reservations.js';
 import { CounterQueries } from './projections/counters/counter-queries.js';
 import { COUNTERS } from './projections/counters/counters.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
+import { catchUpToShow } from './projections/jobs/catch-up.js';
 import { Damage } from './projections/jobs/damage.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS } from './projections/jobs/jobs.js';
@@ -221,13 +222,16 @@ const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, 
 
 const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Reads => {
   const { projectionLog = NO_LOG } = options;
-  const rows = new PostgresJobRows(pool, placeOfLog(options), isSound);
+  const place = placeOfLog(options);
+  const onRows = { pool, store, rows: new PostgresJobRows(pool, place) };
+  const catchUp = place === 'elsewhere' ? (ids: readonly string[]) => catchUpToShow(onRows, ids) : undefined;
+  const rows = new PostgresJobRows(pool, place, isSound, catchUp);
   return {
     store,
     rows,
     leases: new PostgresLeases(pool),
     logs: new JobLogs(pool),
-    jobs: new JobQueries(pool, (jobId) => remadeJob(store, rows, jobId)),
+    jobs: new JobQueries(pool, (jobId) => remadeJob(store, rows, jobId), catchUp),
     counters: new CounterQueries(pool),
     queues: new QueueQueries(pool),
     claimers: new Claimers(pool),
@@ -272,7 +276,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
   );
   const isElsewhere = placeOfLog(options) === 'elsewhere';
-  const ofRows = isElsewhere ? rowFollower(store, rows, () => clock.now()) : JOBS;
+  const ofRows = isElsewhere ? rowFollower({ pool, store, rows }, () => clock.now()) : JOBS;
   const projections = [ofRows, COUNTERS];
   const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
   const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, sweeps.instanceId, store, projections);

@@ -32,17 +32,25 @@ export class Freshness {
   ) {}
 
   /**
-   * Before a read of jobs or of the log: whatever was committed is seen by it. Beside a log elsewhere, rows of jobs are
-   * written a moment after their events: then it waits until they are.
+   * Before a read of the log, or of jobs by their ids: whatever was committed is seen by it.
    * @returns the head, which the answer reflects at least and which its `X-Position` says.
-   * @throws Problem `validation_failed` on an `X-Min-Position` that is malformed or beyond the head,
-   *   `projection_lagging` when the rows were not there in time.
+   * @throws Problem `validation_failed` on an `X-Min-Position` that is malformed or beyond the head
    */
-  async ofJobs(request: FastifyRequest, reply: FastifyReply): Promise<Position> {
+  async ofLog(request: FastifyRequest, reply: FastifyReply): Promise<Position> {
     const min = minPosition(request.headers);
     const position = min === undefined ? await this.head() : await this.notBeyondHead(min, 'X-Min-Position');
-    if (this.projections.has(JOB_ROWS)) await this.waitFor(JOB_ROWS, position);
     stamp(reply, position);
+    return position;
+  }
+
+  /**
+   * Before a search among jobs, as `ofLog`. Beside a log elsewhere, rows of jobs are written a moment after their events:
+   * then it waits until they are.
+   * @throws Problem `projection_lagging` when the rows were not there in time.
+   */
+  async ofJobs(request: FastifyRequest, reply: FastifyReply): Promise<Position> {
+    const position = await this.ofLog(request, reply);
+    if (this.projections.has(JOB_ROWS)) await this.waitFor(JOB_ROWS, position);
     return position;
   }
 

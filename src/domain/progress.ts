@@ -217,12 +217,13 @@ export const foldTransition = (
   }
 };
 
+/** Whether the fact is of the attempt that is open at this place of the fold. */
+export const isOpen = ({ open }: ProgressFold, fact: RecordedJobFact): boolean =>
+  open !== null && fact.run === open.run && fact.attempt === open.attempt;
+
 /** Whether the fact counts at this place of the fold. */
 export const counts = (fold: ProgressFold, fact: RecordedJobFact): boolean =>
-  fold.open !== null &&
-  fact.run === fold.open.run &&
-  fact.attempt === fold.open.attempt &&
-  !fold.seen.has(fact.data.batchId);
+  isOpen(fold, fact) && !fold.seen.has(fact.data.batchId);
 
 export const foldFact = (fold: ProgressFold, fact: RecordedJobFact): ProgressFold =>
   counts(fold, fact)

@@ -65,7 +65,7 @@ export interface BesideTable<Row = unknown> {
   readonly type: string;
   readonly columns: readonly BesideColumn<Row>[];
   /** How it is written around an append to a log that is not in its database. Absent: such a log refuses its rows. */
-  readonly around?: AroundAppend;
+  readonly around?: AroundAppend<Row>;
 }
 
 /**
@@ -75,7 +75,7 @@ export interface BesideTable<Row = unknown> {
  * in the same statement: the events are appended if they can be, and `after` is called, else `undo`. So `after` and
  * `undo` may come late, when the row's job has moved on: they look at what is there.
  */
-export interface AroundAppend {
+export interface AroundAppend<Row = unknown> {
   /**
    * `(at timestamptz, rows <type>[])`: takes what must be taken before the events are there; may refuse as `fn` does.
    * The events will be recorded at `at`, or later when their stream is ahead of the clock.
@@ -86,8 +86,20 @@ export interface AroundAppend {
    * log. `base + event` is the position of the row's event, and of row n `at[n]` is its recorded time, `revision[n]` its
    * revision, `length[n]` the number of events of its request, and `parts[n]` what was appended of its group, as JSON
    * `[[stream, first revision, number of events], …]`.
+   *
+   * When rows are not at the events that these follow, it raises SQLSTATE `JL003`, with the detail a JSON array of their
+   * streams: nothing of the call is written, and it is made again once `catchUp` has brought them there. An answer is
+   * given only then, so that no read lacks what was answered. With `JL004`, the message a table's name and the detail a
+   * JSON array of positions, it refuses events that came to stand where the table would have refused them before: they stay
+   * in the log, and their requests are answered as refused, and given back.
    */
   readonly after?: string;
+  /**
+   * The stream that moves the row besides its own, if there is one. For a table that has this, `after` takes one argument
+   * more before the rows, `watched bigint[]`: the last revision of that stream once the events were there, -1 when it
+   * has none, null for a row that watches nothing.
+   */
+  readonly watches?: (row: Row) => string | undefined;
   /** `(rows <type>[])`: gives back what `before` took, of a request that is not in the log and never will be. */
   readonly undo?: string;
   /** The row belongs to all of its group: it is written when any of it was appended. */

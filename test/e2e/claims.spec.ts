@@ -18,6 +18,19 @@ scenario('200 jobs and 64 claimers over two processes: 200 distinct claims [R-01
   expect(new Set(claimed.flat().map(({ attempt }) => attempt))).toEqual(new Set([1]));
 });
 
+scenario('64 claimers of up to 100 jobs each: none goes home while jobs are left [R-01]', async (cluster) => {
+  const created = await createJobs(cluster, 1_000, { queue: 'many' });
+  const claimed = await Promise.all(
+    Array.from({ length: 64 }, (_, index) => drain(cluster, `taker-${index}`, { queues: ['many'], max: 100 })),
+  );
+  expect(
+    claimed
+      .flat()
+      .map(({ job }) => job.id)
+      .sort(),
+  ).toEqual([...created].sort());
+});
+
 const ROUNDS = 5;
 const POLLERS = 8;
 

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { EventStoreDriver, StoredEvent, WireEvent } from '../../src/event-store/eventstoredb/driver.js';
 import { openDriver } from '../../src/event-store/eventstoredb/open-driver.js';
 import { StreamDeleted, TooLarge, Unavailable, Unsupported } from '../../src/event-store/event-store.js';
+import { waitFor } from '../support/e2e/wait.js';
 import { FakeEventStoreDb } from '../support/eventstoredb/fake-server.js';
 import { TEST_SERVERS } from '../support/eventstoredb/logs.js';
 
@@ -17,6 +18,39 @@ const stream = (): string => `driver-${randomUUID()}`;
 const idsOf = (events: readonly StoredEvent[]): string[] => events.map(({ id }) => id);
 const forwards = { direction: 'forwards', limit: 100 } as const;
 const backwards = { direction: 'backwards', limit: 100 } as const;
+
+describe('a driver that is closed', () => {
+  /** Sockets of this process, of either end. */
+  const sockets = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+  let server: FakeEventStoreDb;
+  beforeEach(async () => {
+    server = await FakeEventStoreDb.start();
+  });
+  afterEach(() => server.stop());
+
+  it('leaves no call and no connection, after breaks and with calls on their way too', async () => {
+    const before = sockets();
+    const driver = await openDriver(server.url);
+    const stop = driver.subscribeToEnd(
+      () => undefined,
+      () => undefined,
+    );
+    await driver.append(stream(), -1, [event()]);
+    server.dropCalls();
+    await waitFor('an append after the break', () =>
+      driver.append(stream(), -1, [event()]).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
+    expect(sockets()).toBeGreaterThan(before);
+    const onTheirWay = [driver.append(stream(), -1, [event()]), driver.readStream(stream(), forwards)];
+    stop();
+    await driver.close();
+    await Promise.allSettled(onTheirWay);
+    await waitFor('every socket to be closed', () => server.openCalls === 0 && sockets() === before);
+  });
+});
 
 describe.each(TEST_SERVERS)('a driver on $name', ({ start }) => {
   let server: Awaited<ReturnType<typeof start>>;

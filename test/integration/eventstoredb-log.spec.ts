@@ -6,6 +6,8 @@ import { beside, comparePositions, START, Unavailable, Unsupported } from '../..
 import type { EventStoreDriver } from '../../src/event-store/eventstoredb/driver.js';
 import type { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
 import { openDriver } from '../../src/event-store/eventstoredb/open-driver.js';
+import { createLogPool } from '../../src/event-store/postgres/connection.js';
+import { waitFor } from '../support/e2e/wait.js';
 import { EsdbLog } from '../support/eventstoredb/esdb-log.js';
 import { FakeEventStoreDb } from '../support/eventstoredb/fake-server.js';
 import { keyTable } from '../support/key-table.js';
@@ -43,7 +45,7 @@ const positionOf = async (key: string): Promise<Position | null | undefined> => 
 };
 
 /** A process that dies at its append: before the server has it, or after, with the answer on its way. */
-const dyingStore = async (at: 'before' | 'after'): Promise<EventStoreDbEventStore> => {
+const dyingStore = async (at: 'before' | 'after', pool = log.database): Promise<EventStoreDbEventStore> => {
   const driver = await openDriver(server.url);
   const dying: EventStoreDriver = {
     ...{ readStream: driver.readStream.bind(driver), readAll: driver.readAll.bind(driver) },
@@ -54,7 +56,7 @@ const dyingStore = async (at: 'before' | 'after'): Promise<EventStoreDbEventStor
       throw new Error('the process died');
     },
   };
-  return log.store({ driver: dying });
+  return log.store({ driver: dying, pool });
 };
 
 describe('an append whose answer is lost', () => {
@@ -82,6 +84,29 @@ describe('an append whose answer is lost', () => {
     const results = await store.append(names.map((name) => request(name, 'noStream')));
     expect(results.map((result) => succeeded(result).revision)).toEqual(names.map(() => 0));
     expect(await lengths(names)).toEqual(names.map(() => 1));
+  });
+});
+
+describe('requests for one stream that expect any revision', () => {
+  it('are one append, and each has its own places', async () => {
+    const name = stream();
+    const requests = Array.from({ length: 20 }, (_, n) =>
+      request(name, 'any', n === 7 ? [newEvent(), newEvent()] : undefined),
+    );
+    const before = server.appends;
+    const results = (await store.append(requests)).map(succeeded);
+    expect(server.appends - before).toBe(1);
+    const there = await store.readStream(name);
+    expect(idsOf(there)).toEqual(requests.flatMap(({ events }) => idsOf(events)));
+    expect(results.flatMap(({ positions }) => positions)).toEqual(there.map(({ position }) => position));
+    expect(results.map(({ revision }) => revision)).toEqual(requests.map((_, n) => (n < 7 ? n : n + 1)));
+  });
+
+  it('that are too large together are appended all the same', async () => {
+    const name = stream();
+    const large = { ...newEvent(), data: { text: 'x'.repeat(300_000) } };
+    const requests = Array.from({ length: 5 }, () => request(name, 'any', [{ ...large, id: randomUUID() }]));
+    expect((await store.append(requests)).map((result) => succeeded(result).revision)).toEqual([0, 1, 2, 3, 4]);
   });
 });
 
@@ -200,6 +225,17 @@ describe('a process that dies', () => {
     release();
     expect((await appending)[0]!.ok).toBe(true);
     expect(await lengths([name])).toEqual([1]);
+    expect(await positionOf(key)).toBe((await store.readStream(name))[0]!.position);
+  });
+
+  it('is known by its connection, which is gone: what it left is finished at once', async () => {
+    const pool = createLogPool({ connectionString: log.databaseUrl });
+    const dying = await dyingStore('before', pool);
+    const [name, key] = [stream(), randomUUID()];
+    await expect(dying.append([keyed(name, key)])).rejects.toThrow('the process died');
+    expect(await store.recover(60_000)).toBe(0);
+    await pool.end();
+    await waitFor('the intent to be finished', async () => (await store.recover(60_000)) === 1);
     expect(await positionOf(key)).toBe((await store.readStream(name))[0]!.position);
   });
 

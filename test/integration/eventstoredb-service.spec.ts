@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { comparePositions, Unavailable } from '../../src/event-store/event-store.js';
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
+import { Refused } from '../../src/commands/envelope.js';
 import { replayJob } from '../../src/projections/jobs/job-history.js';
 import { ReapJob } from '../../src/reaper/reap.saga.js';
 import { openService, type Service } from '../../src/service.js';
@@ -113,6 +114,71 @@ describe('a row of a job', () => {
       ),
     );
     expect(again).toHaveLength(4);
+  });
+});
+
+describe('a row beside which another process appends, whose own rows are not there yet', () => {
+  /** A held job, and how its next fact comes into the log alone. */
+  const held = async () => {
+    const queue = randomUUID();
+    const { jobId } = await create(service, { queue });
+    const [claimed] = await claim(service, { filter: { queues: [queue] } });
+    const token = tokenOf(claimed!);
+    await execute(service, jobId, 'progress', { token, batchId: 'first', processed: 2 });
+    const append = async (batchId: string) => {
+      const [first] = await service.store.readStream(`work-${jobId}`);
+      const { type, version, data, metadata } = first!;
+      const event = { id: randomUUID(), type, version, data: { ...data, batchId }, metadata };
+      await service.store.append([{ stream: `work-${jobId}`, expected: 'any', events: [event] }]);
+    };
+    return { jobId, token, append };
+  };
+  const processedOf = async (jobId: string) => (await rowOf(jobId))?.progress.processed;
+
+  it('has every fact up to one that is answered', async () => {
+    const { jobId, token, append } = await held();
+    await append('second');
+    await execute(service, jobId, 'progress', { token, batchId: 'third', processed: 2 });
+    await expectReplay(jobId);
+    expect(await processedOf(jobId)).toBe(6);
+    await append('third');
+    await execute(service, jobId, 'progress', { token, batchId: 'fourth', processed: 2 });
+    await expectReplay(jobId);
+    expect(await processedOf(jobId)).toBe(8);
+  });
+
+  it('has every fact up to a transition that is answered: what a checkpoint saves is what stood before it', async () => {
+    const { jobId, token, append } = await held();
+    await append('second');
+    await execute(service, jobId, 'heartbeat', { token, checkpoint: { value: { n: 1 }, digest: 'd' } });
+    await expectReplay(jobId);
+    expect((await rowOf(jobId))?.saved?.processed).toBe(4);
+  });
+
+  it('has every transition up to a fact that is answered', async () => {
+    const { jobId, token } = await held();
+    const { position } = await execute(stranger, jobId, 'cancel');
+    const fact = await execute(service, jobId, 'progress', { token, batchId: 'second' });
+    expect(comparePositions(fact.position, position)).toBe(1);
+    await expectReplay(jobId);
+  });
+
+  it('has what was in the way of a command that lost', async () => {
+    const { jobId } = await held();
+    await execute(stranger, jobId, 'cancel', { force: true, reason: null });
+    await expect(execute(service, jobId, 'priority', { priority: 3, reason: null })).rejects.toThrow(Refused);
+    await expectReplay(jobId);
+  });
+
+  it('takes no fact that came to stand behind the end of its attempt, also where its key is repeated', async () => {
+    const { jobId, token } = await held();
+    await execute(stranger, jobId, 'cancel', { force: true, reason: null });
+    const with_ = keyed();
+    const late = () => execute(service, jobId, 'progress', { token, batchId: 'late' }, with_);
+    await expect(late()).rejects.toThrow(Refused);
+    await expect(late()).rejects.toThrow(Refused);
+    await expectReplay(jobId);
+    expect(await processedOf(jobId)).toBe(2);
   });
 });
 

@@ -29,7 +29,7 @@ export class EventsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.Page<wire.LedgerEvent>> {
-    const seen = await this.freshness.ofJobs(request, reply);
+    const seen = await this.freshness.ofLog(request, reply);
     const list = ['log', after, types ?? []];
     const from = cursor === undefined ? after : decodeCursor(list, cursor, isPositionKey)[0];
     const head =

@@ -30,7 +30,7 @@ export class JobHistoryController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.Page<wire.LedgerEvent>> {
-    await this.freshness.ofJobs(request, reply);
+    await this.freshness.ofLog(request, reply);
     const list = ['events', id, order];
     const after = cursor === undefined ? undefined : decodeCursor(list, cursor, isPositionKey)[0];
     const { events } = await this.store.readAll({
@@ -54,7 +54,7 @@ export class JobHistoryController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.Page<wire.LogRow>> {
-    await this.freshness.ofJobs(request, reply);
+    await this.freshness.ofLog(request, reply);
     const list = ['logs', id];
     const after = cursor === undefined ? '0' : decodeCursor(list, cursor, isPositionKey)[0];
     const rows = await this.jobLogs.read(id, after, limit + 1);

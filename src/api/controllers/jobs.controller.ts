@@ -59,7 +59,7 @@ export class JobsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.Job> {
-    const head = await this.freshness.ofJobs(request, reply);
+    const head = await this.freshness.ofLog(request, reply);
     if (asOf !== undefined) return this.past(id, asOf, reply);
     const stored = await this.endOfRun.wait(id, waitMs, hangUpOf(reply));
     if (comparePositions(stored.position, head) > 0) stamp(reply, stored.position);

@@ -50,7 +50,7 @@ export class StreamsController {
 
   @Get('streams/counters')
   async counters(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    const head = await this.freshness.ofJobs(request, reply);
+    const head = await this.freshness.ofLog(request, reply);
     this.open(request, reply, head, (stream) => this.counterStream.follow(stream));
   }
 
@@ -70,7 +70,7 @@ export class StreamsController {
 
   /** After what the reader saw last, else after what it asks for, else from now on. */
   private async startOf(request: FastifyRequest, reply: FastifyReply, after?: Position): Promise<Position> {
-    const head = await this.freshness.ofJobs(request, reply);
+    const head = await this.freshness.ofLog(request, reply);
     const seen = lastEventId(request.headers);
     const from = seen ?? after;
     if (from === undefined) return head;

@@ -5,12 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { EncodedRequest } from '../encoded-request.js';
-import type { AppendResult, AroundAppend, BesideColumn, BesideTable } from '../event-store.js';
+import type { AppendResult, BesideColumn, BesideTable } from '../event-store.js';
 import { Unsupported } from '../event-store.js';
 import type { Unit } from '../append-plan.js';
 import { refusedRequests } from '../postgres/appender.js';
 import type { Ended, EndedUnit } from './ended-units.js';
-import { appendedRows, givenRows } from './ended-units.js';
+import { appendedRows, givenRows, withoutEvents } from './ended-units.js';
 import { writeIntent } from './intent-body.js';
 import { type Call, RowStatements } from './row-statements.js';
 
@@ -21,6 +21,8 @@ export interface HeldRow {
   readonly values: readonly ColumnValue[];
   /** Index of the event in its request that the row belongs to. */
   readonly event: number;
+  /** The stream that moves it besides its own. */
+  readonly watched: string | undefined;
 }
 
 export interface HeldRequest {
@@ -51,15 +53,31 @@ export interface Refusal {
 const BESIDE_REFUSED = 'JL001';
 /** SQLSTATE by which intents say that others have taken them. */
 const TAKEN_OVER = 'JL002';
+/** SQLSTATE by which rows say that they are not at the events that those of a call follow. */
+const BEHIND = 'JL003';
+/** SQLSTATE by which a beside table refuses events that are in the log. */
+const REFUSED_LATE = 'JL004';
+/** Rows that are behind after so many times that they were brought to the end of the log are a defect, not a race. */
+const MAX_BEHIND = 20;
+
+/** What rows need to know of the log. */
+export interface RowLog {
+  /** Last revision of a stream now, -1 without events. */
+  readonly lastRevision: (stream: string) => Promise<number>;
+  /** Brings the rows of streams to the end of the log. */
+  readonly catchUp: (streams: readonly string[]) => Promise<void>;
+}
 
 export class BesideRows {
   readonly #statements: RowStatements;
   readonly #tables: readonly BesideTable[];
+  readonly #log: RowLog;
 
   /** @param tables every beside table, in the order in which their functions run */
-  constructor(pool: pg.Pool, tables: readonly BesideTable[]) {
+  constructor(pool: pg.Pool, tables: readonly BesideTable[], log: RowLog) {
     this.#statements = new RowStatements(pool, tables);
     this.#tables = tables;
+    this.#log = log;
   }
 
   /** @throws Unsupported when a row belongs to a table that cannot be written around an append */
@@ -68,7 +86,8 @@ export class BesideRows {
       request,
       rows: request.beside.map(({ table: { name }, row, event = request.events.length - 1 }): HeldRow => {
         const table = this.table(name);
-        return { table, values: table.columns.map(({ value }) => value(row)), event };
+        const watched = table.around?.watches?.(row);
+        return { table, values: table.columns.map(({ value }) => value(row)), event, watched };
       }),
     }));
     const takes = requests.some(({ rows }) => rows.some(({ table }) => table.around?.before !== undefined));
@@ -113,26 +132,42 @@ export class BesideRows {
 
   /**
    * Writes what belongs to events that are in the log, gives back the rest, and forgets the intents. Units that others
-   * took over are left to them.
+   * took over are left to them, but for rows that show their events.
+   * @returns who was refused though the events are in the log
    */
-  async end(units: readonly EndedUnit[]): Promise<void> {
-    for (let own = units; ;) {
+  async end(units: readonly EndedUnit[]): Promise<readonly Refusal[]> {
+    const refusals: Refusal[] = [];
+    let own = units;
+    for (let behind = 0; ;) {
       try {
-        await this.#statements.run('writing what an append left', this.#endingOf(own), 'repeated');
-        return;
+        await this.#statements.run('writing what an append left', await this.#endingOf(own), 'repeated');
+        return refusals;
       } catch (error) {
-        if (!(error instanceof pg.DatabaseError) || error.code !== TAKEN_OVER) throw error;
-        const recorded = own.filter(({ intent }) => intent !== undefined);
-        const lost = new Set(refusedRequests(error, recorded.length).map((index) => recorded[index]!));
-        own = own.filter((unit) => !lost.has(unit));
+        if (!(error instanceof pg.DatabaseError)) throw error;
+        const detail = (): readonly string[] => JSON.parse(error.detail ?? '[]') as readonly string[];
+        if (error.code === TAKEN_OVER) {
+          const recorded = own.filter(({ intent }) => intent !== undefined);
+          const lost = new Set(refusedRequests(error, recorded.length).map((index) => recorded[index]!));
+          own = own.filter((unit) => !lost.has(unit));
+          await this.#log.catchUp([...lost].flatMap(streamsOf));
+        } else if (error.code === BEHIND && (behind += 1) <= MAX_BEHIND) {
+          await this.#log.catchUp(detail());
+        } else if (error.code === REFUSED_LATE) {
+          const { units: left, refused } = withoutEvents(own, new Set(detail()));
+          if (refused.length === 0) throw error;
+          own = left;
+          refusals.push({ table: error.message, requests: new Set(refused.map(({ ordinal }) => ordinal)) });
+          await this.#log.catchUp(refused.map(({ stream }) => stream));
+        } else throw error;
       }
     }
   }
 
-  #endingOf(units: readonly EndedUnit[]): readonly Call[] {
+  async #endingOf(units: readonly EndedUnit[]): Promise<readonly Call[]> {
     const recorded = units.filter(({ intent }) => intent !== undefined);
     const written = units.flatMap(appendedRows);
     const given = units.flatMap(givenRows);
+    const watched = await this.#watchedBy(written);
     // First: it says whose the rest is.
     const calls: Call[] =
       recorded.length > 0 ? [{ fn: 'jobledger.intents_close', arrays: intentColumns(recorded) }] : [];
@@ -147,6 +182,9 @@ export class BesideRows {
           { type: 'int4', values: own.map(({ revision }) => revision) },
           { type: 'int4', values: own.map(({ length }) => length) },
           { type: 'text', values: own.map(({ parts }) => parts) },
+          ...(table.around!.watches === undefined
+            ? []
+            : [{ type: 'int8', values: own.map(({ row }) => watched.get(row.watched ?? '') ?? null) } as const]),
         ],
         rows: { table, rows: own.map(({ row, position }) => ({ row, request: 0, event: Number(position - base) })) },
       });
@@ -158,11 +196,16 @@ export class BesideRows {
     return calls;
   }
 
+  /** Last revisions of the streams that move rows besides their own. */
+  async #watchedBy(rows: readonly { readonly row: HeldRow }[]): Promise<ReadonlyMap<string, number>> {
+    const streams = [...new Set(rows.flatMap(({ row }) => row.watched ?? []))];
+    return new Map(
+      await Promise.all(streams.map(async (stream) => [stream, await this.#log.lastRevision(stream)] as const)),
+    );
+  }
+
   /** Tables with rows and such a function, in their order. */
-  #having(
-    rows: readonly { readonly row: HeldRow }[],
-    step: Exclude<keyof AroundAppend, 'ofGroup'>,
-  ): readonly BesideTable[] {
+  #having(rows: readonly { readonly row: HeldRow }[], step: 'before' | 'after' | 'undo'): readonly BesideTable[] {
     return this.#tables.filter(
       (table) => table.around?.[step] !== undefined && rows.some(({ row }) => row.table === table),
     );
@@ -177,6 +220,8 @@ export const ended = (
   intent,
   requests: requests.map(({ request, rows }) => ({ request, rows, appended: appendedOf(request.ordinal) })),
 });
+
+const streamsOf = ({ requests }: EndedUnit): readonly string[] => requests.map(({ request }) => request.stream);
 
 /** What stood in the log before is not written again, rows included. */
 export const writtenNow = (result: AppendResult): Ended['appended'] =>

@@ -5,6 +5,7 @@
  * Danger: both clients wait without a limit for a server that went silent, and `@eventstore/db-client` ends the process
  * for input that it cannot send. So each call has a limit of its own, and every event was checked by `encodeRequest`.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { JsonObject } from '../event-store.js';
 import { Unavailable } from '../event-store.js';
 import { asPortError, isConflict, isStreamNotFound } from './client-error.js';
@@ -28,6 +29,8 @@ export interface GrpcClient {
   subscribeToAll(options: object): ClientSubscription;
   tombstoneStream(stream: string): Promise<unknown>;
   dispose(): Promise<void>;
+  /** Not in the types of either: `dispose` ends the calls, and leaves the connection. */
+  getChannel?(): Promise<{ close(): void }>;
 }
 
 interface ClientAppended {
@@ -66,6 +69,8 @@ export interface DriverOptions {
 const DEFAULT_TIMEOUT_MS = 8_000;
 /** Appends in flight: more gain nothing (9,000–10,000/s at 256), and fill a stream that may break. */
 const MAX_APPENDS = 256;
+/** Longest wait for what is on its way when the driver is closed, ms. */
+const CLOSE_MS = 1_000;
 const START = 'start';
 const END = 'end';
 
@@ -90,6 +95,9 @@ export class ClientDriver implements EventStoreDriver {
   readonly #timeoutMs: number;
   readonly #places = new Places(MAX_APPENDS);
   readonly #stopDropping = dropStrayRejections();
+  /** Calls that have no answer yet, also when nobody waits for it any more. */
+  readonly #pending = new Set<Promise<unknown>>();
+  #isConnected = false;
 
   constructor(client: GrpcClient, { timeoutMs = DEFAULT_TIMEOUT_MS }: DriverOptions = {}) {
     this.#client = client;
@@ -138,9 +146,11 @@ export class ClientDriver implements EventStoreDriver {
     const fail = (error: unknown): void => {
       if (isOver) return;
       isOver = true;
+      this.#track(subscription.unsubscribe());
       onFailure(asPortError('following the log', error));
     };
     const filter = { filterOn: 'eventType', regex: '^[^$].*', checkpointInterval: 1_000 };
+    this.#isConnected = true;
     const subscription = this.#client.subscribeToAll({ fromPosition: END, filter });
     const hear = (): void => {
       if (!isOver) onEvent();
@@ -151,7 +161,7 @@ export class ClientDriver implements EventStoreDriver {
     subscription.on('end', () => fail(new Unavailable('the subscription ended')));
     return () => {
       isOver = true;
-      void subscription.unsubscribe().catch(() => undefined);
+      this.#track(subscription.unsubscribe());
     };
   }
 
@@ -164,16 +174,35 @@ export class ClientDriver implements EventStoreDriver {
 
   async close(): Promise<void> {
     await this.#client.dispose();
+    // A call that was about to open its stream has opened it behind that.
+    await this.#within(CLOSE_MS, Promise.allSettled(this.#pending));
+    await this.#client.dispose();
+    if (this.#isConnected) {
+      const channel = this.#client.getChannel?.().then((open) => open.close());
+      await this.#within(CLOSE_MS, channel ?? Promise.resolve());
+    }
     this.#stopDropping();
   }
 
+  /** What takes longer, or fails, is left behind. */
+  async #within(ms: number, closing: Promise<unknown>): Promise<void> {
+    await Promise.race([closing.catch(() => undefined), pause(ms, undefined, { ref: false })]);
+  }
+
+  /** Its failure is told by who waits for it, if anybody does. */
+  #track(call: Promise<unknown>): void {
+    this.#pending.add(call);
+    const forget = (): void => void this.#pending.delete(call);
+    void call.then(forget, forget);
+  }
+
   async #limited<T>(doing: string, answer: Promise<T>): Promise<T> {
+    this.#isConnected = true;
+    this.#track(answer);
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Unavailable(`${doing}: no answer in time`)), this.#timeoutMs);
     });
-    // An answer that comes too late is nobody's.
-    answer.catch(() => undefined);
     return Promise.race([answer, timeout]).finally(() => clearTimeout(timer));
   }
 

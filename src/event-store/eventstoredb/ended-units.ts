@@ -15,6 +15,23 @@ export interface EndedUnit {
   readonly requests: readonly Ended[];
 }
 
+/** The units without the requests whose events stand at the positions. @returns with those requests */
+export const withoutEvents = (
+  units: readonly EndedUnit[],
+  positions: ReadonlySet<string>,
+): { readonly units: readonly EndedUnit[]; readonly refused: readonly EncodedRequest[] } => {
+  const refused: EncodedRequest[] = [];
+  const left = units.map((unit) => ({
+    ...unit,
+    requests: unit.requests.map((ended) => {
+      if (ended.appended?.positions.some((position) => positions.has(position)) !== true) return ended;
+      refused.push(ended.request);
+      return { ...ended, appended: undefined };
+    }),
+  }));
+  return { units: left, refused };
+};
+
 /** A row whose events are in the log, with the place of its event. */
 export interface PlacedRow {
   readonly row: HeldRow;

@@ -27,7 +27,7 @@ import type {
   RecordedEvent,
   SubscribeOptions,
 } from '../event-store.js';
-import { Unsupported } from '../event-store.js';
+import { BesideRefused, Conflict, Unsupported } from '../event-store.js';
 import { tail } from '../subscription.js';
 import { AppendWatch } from './append-watch.js';
 import { BesideRows, ended, type HeldUnit, writtenNow } from './beside-rows.js';
@@ -47,6 +47,8 @@ export interface EventStoreDbConfig {
   readonly clock: () => number;
   /** Every beside table, in the order in which they are written and so locked. */
   readonly besideTables?: readonly BesideTable[];
+  /** Brings the rows that belong to streams to the end of the log: called before an answer that they would lack. */
+  readonly catchUp?: (streams: readonly string[]) => Promise<void>;
   /** Longest wait of a subscription between two looks at the log, ms; default 500. */
   readonly pollMs?: number;
   /** How long an append that failed is sent again, ms; default 3,000. */
@@ -62,13 +64,18 @@ export class EventStoreDbEventStore implements EventStore {
   readonly #reader: LogReader;
   readonly #watch: AppendWatch;
   readonly #clock: () => number;
+  readonly #catchUp: (streams: readonly string[]) => Promise<void>;
   readonly #pollMs: number;
 
-  constructor({ driver, pool, clock, besideTables = [], pollMs = 500, retryForMs }: EventStoreDbConfig) {
+  constructor(config: EventStoreDbConfig) {
+    const { driver, pool, clock, besideTables = [], pollMs = 500, retryForMs } = config;
+    const { catchUp = () => Promise.resolve() } = config;
     const appender = new StreamAppender(driver, retryForMs === undefined ? {} : { retryForMs });
     this.#driver = driver;
     this.#units = new UnitAppender(appender);
-    this.#beside = new BesideRows(pool, besideTables);
+    const lastRevision = async (stream: string) => (await appender.readTail(stream)).revision;
+    this.#beside = new BesideRows(pool, besideTables, { lastRevision, catchUp });
+    this.#catchUp = catchUp;
     this.#streams = new StreamReader(driver);
     this.#recovery = new IntentRecovery(pool, this.#beside, this.#units, this.#streams, clock);
     this.#reader = new LogReader(driver, this.#streams);
@@ -86,6 +93,7 @@ export class EventStoreDbEventStore implements EventStore {
     const failures = await this.#appendAll(begun, now, outcomes);
     await this.#end(begun, outcomes);
     this.#watch.wake();
+    await this.#learnOf(begun, outcomes);
     // What is known of the others was written; the caller repeats the call with the same ids.
     if (failures.length > 0) throw failures[0]!;
     return outcomes.all();
@@ -151,24 +159,58 @@ export class EventStoreDbEventStore implements EventStore {
   /** Units that share a stream go one after the other. @returns why units have no result */
   async #appendAll(units: readonly HeldUnit[], now: number, outcomes: Outcomes): Promise<readonly Error[]> {
     const last = new Map<string, Promise<unknown>>();
-    const appending = units.map(({ requests }) => {
-      const unit = requests.map(({ request }) => request);
-      const before = unit.flatMap(({ stream }) => last.get(stream) ?? []);
-      const append = (): Promise<void> => this.#units.append(unit, now, outcomes);
+    const appending = runsOf(units.map(({ requests }) => requests.map(({ request }) => request))).map((run) => {
+      const [unit] = run;
+      const before = unit!.flatMap(({ stream }) => last.get(stream) ?? []);
+      const append = (): Promise<void> =>
+        run.length === 1 ? this.#units.append(unit!, now, outcomes) : this.#units.appendRun(run.flat(), now, outcomes);
       // At once where nothing is waited for, so that what is sent keeps the order of the call.
       const done = before.length === 0 ? append() : Promise.allSettled(before).then(append);
-      for (const { stream } of unit) last.set(stream, done);
+      for (const { stream } of unit!) last.set(stream, done);
       return done;
     });
     const results = await Promise.allSettled(appending);
     return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
   }
 
+  /** Rows of what was in the way are brought there at once: they would offer the same again. */
+  async #learnOf(units: readonly HeldUnit[], outcomes: Outcomes): Promise<void> {
+    const late = units.flatMap(({ requests }) =>
+      requests.flatMap(({ request: { stream, ordinal }, rows }) => {
+        const result = outcomes.has(ordinal) ? outcomes.get(ordinal) : undefined;
+        return rows.length > 0 && result?.ok === false && result.error instanceof Conflict ? [stream] : [];
+      }),
+    );
+    if (late.length > 0) await this.#catchUp(late);
+  }
+
   async #end(units: readonly HeldUnit[], outcomes: Outcomes): Promise<void> {
     const whole = units.filter(({ requests }) => requests.every(({ request }) => outcomes.has(request.ordinal)));
-    await this.#beside.end(whole.map((unit) => ended(unit, (ordinal) => writtenNow(outcomes.get(ordinal)))));
+    const settled = whole.map((unit) => ended(unit, (ordinal) => writtenNow(outcomes.get(ordinal))));
+    for (const { table, requests } of await this.#beside.end(settled)) {
+      for (const ordinal of requests) outcomes.settle(ordinal, { ok: false, error: new BesideRefused(table) });
+    }
   }
 }
+
+/** Units in order; those that follow each other on one stream and name no revision together. */
+const runsOf = (units: readonly Unit[]): readonly (readonly Unit[])[] => {
+  const runs: Unit[][] = [];
+  const latest = new Map<string, Unit[]>();
+  for (const unit of units) {
+    const [only] = unit;
+    const isFree = unit.length === 1 && only!.expected === 'any';
+    const before = isFree ? latest.get(only!.stream) : undefined;
+    if (before?.[0]?.length === 1 && before[0][0]!.expected === 'any') {
+      before.push(unit);
+      continue;
+    }
+    const run = [unit];
+    runs.push(run);
+    for (const { stream } of unit) latest.set(stream, run);
+  }
+  return runs;
+};
 
 /** @throws Unsupported for a group that a race could leave half written */
 const assertCanBeWhole = (unit: Unit): void => {

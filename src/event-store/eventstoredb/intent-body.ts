@@ -7,6 +7,7 @@ interface WrittenRow {
   readonly table: string;
   readonly values: readonly (string | number | boolean | null | { readonly base64: string })[];
   readonly event: number;
+  readonly watched?: string;
 }
 
 interface WrittenRequest {
@@ -39,7 +40,10 @@ export const writeIntent = ({ requests }: HeldUnit): string => {
       data: JSON.parse(data) as JsonObject,
       metadata: JSON.parse(metadata) as JsonObject,
     })),
-    rows: rows.map(({ table, values, event }) => ({ table: table.name, values: values.map(writeValue), event })),
+    rows: rows.map(({ table, values, event, watched }) => ({
+      ...{ table: table.name, values: values.map(writeValue), event },
+      ...(watched === undefined ? {} : { watched }),
+    })),
   }));
   return JSON.stringify(written);
 };
@@ -50,10 +54,10 @@ export const readIntent = (intent: Intent, body: string, tableOf: (name: string)
     const { stream, expected, events, loose, rows } = written;
     const request = encodeRequest({ stream, expected, events, loose }, ordinal, Infinity);
     if (request instanceof Error) throw new Error(`intent ${intent.id} cannot be read`, { cause: request });
-    const held = rows.map(({ table, values, event }): HeldRow => ({
+    const held = rows.map(({ table, values, event, watched }): HeldRow => ({
       table: tableOf(table),
       values: values.map(readValue),
-      event,
+      ...{ event, watched },
     }));
     return { request, rows: held };
   });

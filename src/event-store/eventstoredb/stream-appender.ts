@@ -7,6 +7,7 @@
  *
  * Requests for one stream go one after the other, those for different streams together.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { expectedBase, NO_STREAM } from '../append-plan.js';
 import type { EncodedRequest } from '../encoded-request.js';
 import type { Appended, AppendResult } from '../event-store.js';
@@ -29,8 +30,6 @@ const MAX_OVERTAKEN = 100;
 type Sent = WireAppended & {
   /** Ours whatever stood there before: an earlier try of the same call wrote it. */ readonly again: boolean;
 };
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class StreamAppender {
   readonly #driver: EventStoreDriver;
@@ -68,9 +67,13 @@ export class StreamAppender {
     }
   }
 
-  /** Where the stream ends now, whatever is remembered. */
+  /**
+   * Where the stream ends now, whatever is remembered.
+   * @throws Unavailable when it could not be read for as long as an append is sent again
+   */
   async readTail(stream: string): Promise<StreamTail> {
-    const [last] = await this.#driver.readStream(stream, { direction: 'backwards', limit: 1 });
+    const read = () => this.#driver.readStream(stream, { direction: 'backwards', limit: 1 });
+    const [last] = await this.#repeated(read);
     if (last === undefined) return EMPTY_TAIL;
     const tail = { revision: last.revision, at: Date.parse(toRecorded(last)?.at ?? '1970-01-01') };
     this.#tails.set(stream, tail);
@@ -116,18 +119,27 @@ export class StreamAppender {
 
   /** Sends the same again while the outcome is unknown and there is time. */
   async #send(stream: string, revision: number, events: readonly WireEvent[]): Promise<Sent> {
+    let sent = 0;
+    try {
+      return await this.#repeated(async () => {
+        sent += 1;
+        return { ...(await this.#driver.append(stream, revision, events)), again: sent > 1 };
+      });
+    } catch (error) {
+      this.#tails.forget(stream);
+      throw error;
+    }
+  }
+
+  /** Asks again while the log is away and there is time. */
+  async #repeated<T>(ask: () => Promise<T>): Promise<T> {
     const until = performance.now() + this.#retryForMs;
-    let pauseMs = FIRST_PAUSE_MS;
-    for (let again = false; ; again = true) {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS)) {
       try {
-        return { ...(await this.#driver.append(stream, revision, events)), again };
+        return await ask();
       } catch (error) {
-        if (!(error instanceof Unavailable) || performance.now() + pauseMs > until) {
-          this.#tails.forget(stream);
-          throw error;
-        }
+        if (!(error instanceof Unavailable) || performance.now() + pauseMs > until) throw error;
         await pause(pauseMs);
-        pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS);
       }
     }
   }

@@ -1,6 +1,6 @@
 /** Appends units: a single request as it is, a group all or none. */
 import type { EncodedRequest } from '../encoded-request.js';
-import type { AppendResult } from '../event-store.js';
+import { type Appended, type AppendResult, TooLarge } from '../event-store.js';
 import { type Outcomes, plan, settleMissed, type Unit } from '../append-plan.js';
 import type { StreamAppender } from './stream-appender.js';
 
@@ -28,6 +28,26 @@ export class UnitAppender {
     results.forEach((result, index) => outcomes.settle(rest[index]!.ordinal, result));
   }
 
+  /**
+   * Appends requests that name no revision, all of one stream, as one: as many trips as for one of them, and one race
+   * with other processes. Each has a result of its own. What is too large together is appended one by one.
+   * @throws Unavailable when the outcome is unknown
+   */
+  async appendRun(requests: Unit, now: number, outcomes: Outcomes): Promise<void> {
+    const together = await this.#streams.append(joined(requests), now);
+    if (!together.ok && together.error instanceof TooLarge && requests.length > 1) {
+      const [head, tail] = [requests.slice(0, requests.length >> 1), requests.slice(requests.length >> 1)];
+      await this.appendRun(head, now, outcomes);
+      await this.appendRun(tail, now, outcomes);
+      return;
+    }
+    let from = 0;
+    for (const { ordinal, events } of requests) {
+      outcomes.settle(ordinal, together.ok ? partOf(together, from, events.length) : together);
+      from += events.length;
+    }
+  }
+
   /** What is to be appended of a group; nothing when some of it cannot be. What stands in the log already is settled. */
   async #possible(unit: Unit, outcomes: Outcomes): Promise<readonly EncodedRequest[]> {
     const names = [...new Set(unit.map(({ stream }) => stream))];
@@ -40,3 +60,14 @@ export class UnitAppender {
     return [...ready, ...settleMissed(missed, (request) => replays.get(request), outcomes)].flat();
   }
 }
+
+const joined = (requests: Unit): EncodedRequest => ({
+  ...requests[0]!,
+  events: requests.flatMap(({ events }) => events),
+});
+
+const partOf = (whole: Appended, from: number, length: number): Appended => {
+  const positions = whole.positions.slice(from, from + length);
+  const revision = whole.revision - whole.positions.length + from + length;
+  return { ...whole, first: positions[0]!, last: positions.at(-1)!, positions, revision };
+};

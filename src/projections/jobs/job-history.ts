@@ -2,7 +2,7 @@
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../../event-store/event-store.js';
 import type { Instant } from '../../domain/job-events.js';
 import { jobStream, refusalsStream, workStream } from '../../domain/streams.js';
-import { replay, replayReadable, type JobFold, type ReadableFold } from './stored-job.js';
+import { inOrder, lateFacts, NO_JOB, replay, replayReadable, type JobFold, type ReadableFold } from './stored-job.js';
 
 /** Events of a stream that are read at once. */
 const PAGE = 1_000;
@@ -45,13 +45,32 @@ const readBoth = async (store: EventStore, jobId: string, until: Until): Promise
   return transitions.length === 0 ? [] : [...transitions, ...facts];
 };
 
+/** What a row knows of `work-<id>`, beside a log elsewhere. */
+export interface KnownWork {
+  /** Of the last fact; -1 without one. */
+  readonly revision: number;
+  /** Revisions of the facts that came after the end of their attempt. */
+  readonly late: readonly number[];
+}
+
+export interface ReplayedJob extends JobFold {
+  readonly work: () => KnownWork;
+}
+
 /**
  * Replays a job from its streams; `NO_JOB` when it has none.
  * @param upTo position, inclusive: what the job was then; default the end of the log. Its streams are read one by one,
  * so without a position they would be of different instants: a fact without the attempt that reported it.
  */
-export const replayJob = async (store: EventStore, jobId: string, upTo?: Position): Promise<JobFold> =>
-  replay(await readBoth(store, jobId, { position: upTo ?? (await store.head()).position }));
+export const replayJob = async (store: EventStore, jobId: string, upTo?: Position): Promise<ReplayedJob> => {
+  const events = await readBoth(store, jobId, { position: upTo ?? (await store.head()).position });
+  const isFact = ({ stream }: RecordedEvent): boolean => stream === workStream(jobId);
+  const work = (): KnownWork => ({
+    revision: events.filter(isFact).length - 1,
+    late: lateFacts(NO_JOB, inOrder(events)),
+  });
+  return { ...replay(events), work };
+};
 
 /** Until the end of the log; a position, inclusive; or a time, events of that very millisecond included. */
 export type Moment = 'now' | { readonly position: Position } | { readonly time: Instant };

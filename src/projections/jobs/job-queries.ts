@@ -106,10 +106,14 @@ const conditionsOf = (filter: JobFilter): Conditions => {
 export const keyOf = ({ job }: StoredJob, { by }: JobOrder): JobKey => ({ value: job[by], id: job.id });
 
 export class JobQueries {
-  /** @param remade writes the row that the log says in place of one that may not be served, and tells the job. */
+  /**
+   * @param remade writes the row that the log says in place of one that may not be served, and tells the job.
+   * @param catchUp brings rows to the end of a log elsewhere
+   */
   constructor(
     private readonly pool: Pool,
     private readonly remade: (jobId: string) => Promise<StoredJob | null>,
+    private readonly catchUp: (ids: readonly string[]) => Promise<void> = () => Promise.resolve(),
   ) {}
 
   list({ filter, order, limit, after }: JobList): Promise<readonly StoredJob[]> {
@@ -124,9 +128,10 @@ export class JobQueries {
     return this.read(conditions, sorted);
   }
 
-  /** Those of the jobs that pass the filter, in order of their last position. */
+  /** Those of the jobs that pass the filter, in order of their last position; each as its events up to now say. */
   async among(ids: readonly string[], filter: JobFilter): Promise<readonly StoredJob[]> {
     if (ids.length === 0) return [];
+    await this.catchUp(ids);
     const conditions = conditionsOf(filter).when(ids, (p) => `j.id = any (${p}::uuid[])`);
     return this.read(conditions, 'order by j.position');
   }

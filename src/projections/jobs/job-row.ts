@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { BesideTable } from '../../event-store/event-store.js';
 import { hasTag } from '../../domain/job-chart.js';
 import { toEpochMs, type Instant, type JobEvent, type JobFact } from '../../domain/job-events.js';
+import { jobStream, workStream } from '../../domain/streams.js';
 import { valuesSetBy, type Job, type JobValues } from '../../domain/job.js';
 import { addToDelta, initialProgress, NO_DELTA } from '../../domain/progress.js';
 import { isActivity } from './stored-job.js';
@@ -73,10 +74,17 @@ const progressOperation = ({ events }: JobRow): number =>
 const setMask = ({ set }: JobRow): number =>
   ('payload' in set ? 1 : 0) | ('result' in set ? 2 : 0) | ('checkpoint' in set ? 4 : 0);
 
+/** Before a first attempt there are no facts. */
+const hadAttempt = ({ job, events }: JobRow): boolean =>
+  job.run > 1 || job.attempt > events.filter(({ type }) => type === 'JobClaimed').length;
+
 export const JOBS_UPDATE: BesideTable<JobRow> = {
   name: 'jobs_update',
   fn: 'jobledger.jobs_update',
-  around: { after: 'jobledger.jobs_update_after' },
+  around: {
+    after: 'jobledger.jobs_update_after',
+    watches: (row) => (hadAttempt(row) ? workStream(row.job.id) : undefined),
+  },
   type: 'jobledger.job_update',
   columns: [
     { type: 'uuid', value: ({ job }) => job.id },
@@ -116,7 +124,11 @@ export interface FactRow {
 export const JOBS_FACTS: BesideTable<FactRow> = {
   name: 'jobs_facts',
   fn: 'jobledger.jobs_facts',
-  around: { before: 'jobledger.jobs_facts_before', after: 'jobledger.jobs_facts_after' },
+  around: {
+    before: 'jobledger.jobs_facts_before',
+    after: 'jobledger.jobs_facts_after',
+    watches: ({ jobId }) => jobStream(jobId),
+  },
   type: 'jobledger.job_fact',
   columns: [
     { type: 'uuid', value: ({ jobId }) => jobId },

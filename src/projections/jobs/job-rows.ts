@@ -6,7 +6,8 @@ import type { Job, JobValues } from '../../domain/job.js';
 import type { EventMetadata } from '../../domain/streams.js';
 import { isNewer, NEWEST_FORMAT } from '../formats.js';
 import { inTransaction, type Statement, type Tx } from '../transaction.js';
-import { putJobs } from './put-jobs.js';
+import type { KnownWork } from './job-history.js';
+import { keepWork, putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
 import type { Progress, SavedProgress } from '../../domain/progress.js';
 
@@ -15,8 +16,12 @@ export interface JobRows {
   load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>>;
   /** Jobs in one of the states that have no lease row: operational rows can be lost, their jobs must not be. */
   withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]>;
-  /** Writes the row that the log says; the way back for a row that was lost or edited. */
-  repair(stored: StoredJob, facts: readonly string[]): Promise<void>;
+  /**
+   * Writes the row that the log says; the way back for a row that was lost or edited.
+   * @param facts of the attempt in hand that counted
+   * @param work what the replay knows of its facts
+   */
+  repair(stored: StoredJob, facts: readonly string[], work: KnownWork): Promise<void>;
 }
 
 /** What a row says twice, and what the last transition in the log says of it. */
@@ -128,14 +133,16 @@ const writeLocked = async (tx: Tx, stored: StoredJob): Promise<boolean> => {
 };
 
 /** A row that knows of more than the replay stays: it was written since. */
-const writeNewer = async (tx: Tx, stored: StoredJob): Promise<boolean> => {
+const writeNewer = async (tx: Tx, stored: StoredJob, work: KnownWork): Promise<boolean> => {
   const { text, values = [] } = repairStatement(tx, stored);
   const written = await tx.query({
     text: `${text} where jobs.revision < excluded.revision
       or (jobs.revision = excluded.revision and jobs.position <= excluded.position) returning id`,
     values,
   });
-  return written.length === 1;
+  if (written.length === 0) return false;
+  for (const statement of keepWork(stored.job.id, work)) await tx.query(statement);
+  return true;
 };
 
 export class PostgresJobRows implements JobRows {
@@ -144,9 +151,12 @@ export class PostgresJobRows implements JobRows {
     /** Whether the log is in the same database: then no append moves a job between its replay and the repair. */
     private readonly log: 'here' | 'elsewhere' = 'here',
     private readonly mayUse: typeof isSound = mayDecideOn,
+    /** Brings rows to the end of a log elsewhere before they are loaded. */
+    private readonly catchUp: (ids: readonly string[]) => Promise<void> = () => Promise.resolve(),
   ) {}
 
   async load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>> {
+    await this.catchUp(ids);
     const { rows } = await this.pool.query<WitnessedRecord>({
       name: 'jobs-load',
       text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.id = any ($1::uuid[])`,
@@ -165,10 +175,10 @@ export class PostgresJobRows implements JobRows {
     return rows.filter(this.mayUse).map(toStoredJob);
   }
 
-  async repair(stored: StoredJob, facts: readonly string[]): Promise<void> {
+  async repair(stored: StoredJob, facts: readonly string[], work: KnownWork): Promise<void> {
     await inTransaction(this.pool, async (tx) => {
-      const isWritten = this.log === 'elsewhere' ? await writeNewer(tx, stored) : await writeLocked(tx, stored);
-      if (!isWritten) return;
+      const isElsewhere = this.log === 'elsewhere';
+      if (!(isElsewhere ? await writeNewer(tx, stored, work) : await writeLocked(tx, stored))) return;
       await tx.query({
         text: `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
         values: [stored.job.id, stored.job.run, stored.job.attempt, facts],

@@ -16,7 +16,7 @@ import { putJobs } from './put-jobs.js';
 import { foldEvent, metadataOf, NO_JOB, toFact, type JobFold } from './stored-job.js';
 
 /** A fact of an attempt, by the id that its reporter gave it. */
-interface FactKey {
+export interface FactKey {
   readonly jobId: string;
   readonly run: number;
   readonly attempt: number;
@@ -37,12 +37,12 @@ const jobIn = (stream: string): string | undefined => {
   return jobId;
 };
 
-const factKey = (jobId: string, event: RecordedEvent): FactKey => {
+export const factKey = (jobId: string, event: RecordedEvent): FactKey => {
   const { run, attempt } = metadataOf(event);
   return { jobId, run, attempt, batchId: toFact(event).data.batchId };
 };
 
-const isFact = ({ stream }: RecordedEvent): boolean => stream.startsWith('work-');
+export const isFact = ({ stream }: RecordedEvent): boolean => stream.startsWith('work-');
 
 const columnsOf = (keys: readonly FactKey[]): readonly Buffer[] => [
   binaryArray(
@@ -64,7 +64,10 @@ const columnsOf = (keys: readonly FactKey[]): readonly Buffer[] => [
 ];
 
 /** Which of the facts counted before, by job. */
-const countedBefore = async (keys: readonly FactKey[], tx: Tx): Promise<ReadonlyMap<string, readonly FactKey[]>> => {
+export const countedBefore = async (
+  keys: readonly FactKey[],
+  tx: Tx,
+): Promise<ReadonlyMap<string, readonly FactKey[]>> => {
   const found = new Map<string, FactKey[]>();
   if (keys.length === 0) return found;
   const rows = await tx.query<FactKey>({
@@ -78,7 +81,8 @@ const countedBefore = async (keys: readonly FactKey[], tx: Tx): Promise<Readonly
   return found;
 };
 
-const resume = (record: JobRecord, counted: readonly FactKey[]): JobFold => {
+/** The fold that a row and its facts that counted were left by. */
+export const resume = (record: JobRecord, counted: readonly FactKey[]): JobFold => {
   const stored = toStoredJob(record);
   const { job, progress, saved } = stored;
   const own = counted.filter(({ run, attempt }) => run === job.run && attempt === job.attempt);
@@ -145,7 +149,7 @@ const resumeAll = async (jobs: readonly OneJob[], tx: Tx): Promise<void> => {
   }
 };
 
-const keepFacts = async (keys: readonly FactKey[], tx: Tx): Promise<void> => {
+export const keepFacts = async (keys: readonly FactKey[], tx: Tx): Promise<void> => {
   if (keys.length === 0) return;
   await tx.query({
     name: 'jobs-facts-keep',

@@ -3,6 +3,7 @@ import { hasTag } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import { binaryArray, type ArrayType, type ArrayValue } from '../../event-store/postgres/binary-array.js';
 import type { ProjectionSchema, Statement } from '../transaction.js';
+import type { KnownWork } from './job-history.js';
 import type { StoredJob } from './stored-job.js';
 
 interface Column {
@@ -76,3 +77,22 @@ export const putJobs = (schema: ProjectionSchema, jobs: readonly StoredJob[]): S
     on conflict (id) do update set ${CHANGES.join(', ')}`,
   values: Object.values(COLUMNS).map(({ type, value }) => binaryArray(type, jobs.map(value))),
 });
+
+/** What a row that was just put knows of its facts, beside a log elsewhere. */
+export const keepWork = (jobId: string, { revision, late }: KnownWork): readonly Required<Statement>[] => [
+  {
+    name: 'jobs-work-revision',
+    text: 'update jobledger.jobs set work_revision = $2 where id = $1',
+    values: [jobId, revision],
+  },
+  ...(late.length === 0
+    ? []
+    : [
+        {
+          name: 'late-facts-keep',
+          text: `insert into jobledger.late_facts (job_id, revision) select $1, l from unnest($2::bigint[]) l
+            on conflict do nothing`,
+          values: [jobId, late],
+        },
+      ]),
+];

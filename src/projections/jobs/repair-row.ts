@@ -5,8 +5,8 @@ import { isDamage, type StoredJob } from './stored-job.js';
 
 /** Writes the row that the log says, in place of one that was lost or edited, and answers it; null: no such job. */
 export const repairRow = async (store: EventStore, rows: JobRows, jobId: string): Promise<StoredJob | null> => {
-  const { stored, facts } = await replayJob(store, jobId);
-  if (stored !== null) await rows.repair(stored, facts.seen.all());
+  const { stored, facts, work } = await replayJob(store, jobId);
+  if (stored !== null) await rows.repair(stored, facts.seen.all(), work());
   return stored;
 };
 

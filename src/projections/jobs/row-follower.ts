@@ -9,17 +9,17 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { jobIdOf } from '../../domain/streams.js';
-import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../../event-store/event-store.js';
+import { comparePositions, type Position, type RecordedEvent } from '../../event-store/event-store.js';
 import type { Projection } from '../projection.js';
 import type { Tx } from '../transaction.js';
-import type { JobRows } from './job-rows.js';
+import { catchUpJob, type CatchUpDependencies } from './catch-up.js';
 import { repairRow } from './repair-row.js';
 
 /** Jobs that are replayed at once; between two lots the transaction says that it lives. */
 const LOT = 20;
 /** How old the events are that a row must know of. */
-const GRACE_MS = 1_500;
-const LOOK_MS = 100;
+const GRACE_MS = 200;
+const LOOK_MS = 25;
 
 interface Place {
   readonly revision: number;
@@ -64,7 +64,7 @@ const behind = async (tx: Tx, places: ReadonlyMap<string, Place>): Promise<reado
 export const JOB_ROWS = 'job_rows';
 
 /** @param now epoch ms, of the clock that gives events their times */
-export const rowFollower = (store: EventStore, rows: JobRows, now: () => number): Projection => ({
+export const rowFollower = (on: CatchUpDependencies, now: () => number): Projection => ({
   name: JOB_ROWS,
   version: 1,
   tables: [],
@@ -79,9 +79,11 @@ export const rowFollower = (store: EventStore, rows: JobRows, now: () => number)
       late = await behind(tx, places);
     }
     const isMadeAnew = tx.schema !== 'jobledger';
-    const replayed = isMadeAnew ? [...new Set([...late, ...bornIn(events)])] : late;
-    for (let first = 0; first < replayed.length; first += LOT) {
-      await Promise.all(replayed.slice(first, first + LOT).map((jobId) => repairRow(store, rows, jobId)));
+    const written = isMadeAnew ? [...new Set([...late, ...bornIn(events)])] : late;
+    const write = (jobId: string): Promise<unknown> =>
+      isMadeAnew ? repairRow(on.store, on.rows, jobId) : catchUpJob(on, jobId);
+    for (let first = 0; first < written.length; first += LOT) {
+      await Promise.all(written.slice(first, first + LOT).map(write));
       await tx.query({ text: 'select' });
     }
   },

@@ -11,6 +11,7 @@ import {
   foldFact,
   foldTransition,
   initialProgress,
+  isOpen,
   NO_PROGRESS,
   type Progress,
   type ProgressFold,
@@ -174,9 +175,22 @@ export const foldEvent = (fold: JobFold, event: RecordedEvent): JobFold => {
   return event.stream.startsWith('work-') ? foldFactEvent(fold, event) : fold;
 };
 
+/** Revisions of the facts that stand after the end of the attempt that they name. */
+export const lateFacts = (before: JobFold, events: readonly RecordedEvent[]): readonly number[] => {
+  const late: number[] = [];
+  events.reduce((fold, event) => {
+    if (event.stream.startsWith('work-') && !isOpen(fold.facts, toFact(event))) late.push(event.revision);
+    return foldEvent(fold, event);
+  }, before);
+  return late;
+};
+
+/** Events of several streams in the one order of the log. */
+export const inOrder = (events: readonly RecordedEvent[]): readonly RecordedEvent[] =>
+  [...events].sort((a, b) => comparePositions(a.position, b.position));
+
 /** Replays a job from the events of its streams, in any order. */
-export const replay = (events: readonly RecordedEvent[]): JobFold =>
-  [...events].sort((a, b) => comparePositions(a.position, b.position)).reduce(foldEvent, NO_JOB);
+export const replay = (events: readonly RecordedEvent[]): JobFold => inOrder(events).reduce(foldEvent, NO_JOB);
 
 /** A job as far as its events can be read. */
 export interface ReadableFold extends JobFold {
@@ -188,7 +202,7 @@ export interface ReadableFold extends JobFold {
 export const replayReadable = (events: readonly RecordedEvent[]): ReadableFold => {
   const broken = new Map<string, ReadableFold['broken'][number]>();
   let fold = NO_JOB;
-  for (const event of [...events].sort((a, b) => comparePositions(a.position, b.position))) {
+  for (const event of inOrder(events)) {
     if (broken.has(event.stream)) continue;
     try {
       fold = foldEvent(fold, event);

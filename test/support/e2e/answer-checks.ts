@@ -168,12 +168,19 @@ export const checkSameAnswers = (history: IndexedHistory): readonly Violation[] 
     ];
   });
 
+/** A fact that came to stand behind the end of its attempt, where it counts for nothing: see `checkFacts`. */
+const isLateFact = ({ history: { log }, jobs }: IndexedHistory, event: LedgerEvent): boolean => {
+  const job = event.jobId === null ? undefined : jobs.get(event.jobId);
+  return log !== 'database' && job !== undefined && isFact(event) && placeOfFact(attemptsOf(job), event) === 'late';
+};
+
 /** Where every call of a key was refused, nothing of it is in the log but the refusal. */
 export const checkRefusalsMovedNothing = (history: IndexedHistory): readonly Violation[] =>
   [...history.byKey].flatMap(([key, calls]) => {
     const isRefused = calls.every((call) => (isAnswered(call) ? isRefusal(call) : call.outcome?.kind === 'not_sent'));
     if (!isRefused) return [];
-    return (history.eventsOfKey.get(key) ?? []).map(
+    const moved = (history.eventsOfKey.get(key) ?? []).filter((event) => !isLateFact(history, event));
+    return moved.map(
       ({ jobId, type, position }) =>
         `job ${jobId}: refused, and ${type} is at position ${position}: ${show(calls[0]!)}`,
     );

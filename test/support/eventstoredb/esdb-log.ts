@@ -19,6 +19,7 @@ export class EsdbLog {
 
   private constructor(
     readonly serverUrl: string,
+    readonly databaseUrl: string,
     readonly database: pg.Pool,
   ) {}
 
@@ -27,7 +28,7 @@ export class EsdbLog {
     await migrate(database.url, [intentsFolder]);
     const pool = createLogPool({ connectionString: database.url });
     await pool.query(keysAroundSql);
-    const log = new EsdbLog(serverUrl, pool);
+    const log = new EsdbLog(serverUrl, database.url, pool);
     log.#closers.push(
       () => database.drop(),
       () => pool.end(),

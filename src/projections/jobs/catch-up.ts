@@ -1,0 +1,117 @@
+/**
+ * Brings the row of a job to the end of the log, beside a log elsewhere: only what the row does not know is read, and
+ * folded on top of it. Several processes may do so at once, and appends may move the row meanwhile: it is written if it
+ * still is what it was read as, else the same is done again on what it has become.
+ */
+import type { Pool } from 'pg';
+import { jobIdOf, jobStream, workStream } from '../../domain/streams.js';
+import type { EventStore, RecordedEvent } from '../../event-store/event-store.js';
+import { inTransaction, type Tx } from '../transaction.js';
+import { isSound, JOB_COLUMNS, type JobRows, type WitnessedRecord } from './job-rows.js';
+import { countedBefore, factKey, isFact, keepFacts, resume, type FactKey } from './jobs-fold.js';
+import { keepWork, putJobs } from './put-jobs.js';
+import { repairRow } from './repair-row.js';
+import { foldEvent, inOrder, isDamage, lateFacts, type JobFold, type StoredJob } from './stored-job.js';
+
+/** A row that changes so often while it is brought on is written by somebody, all the time: a livelock must show. */
+const MAX_TRIES = 50;
+
+interface Row extends WitnessedRecord {
+  /** Null: it knows of no fact. */
+  work_revision: string | null;
+}
+
+export interface CatchUpDependencies {
+  readonly pool: Pool;
+  readonly store: EventStore;
+  readonly rows: JobRows;
+}
+
+const rowOf = async (pool: Pool, jobId: string): Promise<Row | undefined> => {
+  const { rows } = await pool.query<Row>({
+    name: 'jobs-catch-up',
+    text: `select ${JOB_COLUMNS}, j.work_revision from jobledger.jobs j where j.id = $1`,
+    values: [jobId],
+  });
+  return rows[0];
+};
+
+/** What the log has behind the row, in order; one instant of both streams. */
+const eventsBehind = async (store: EventStore, row: Row): Promise<readonly RecordedEvent[]> => {
+  const { position: upTo } = await store.head();
+  const streams = await Promise.all([
+    store.readStream(jobStream(row.id), { from: Number(row.revision) + 1, upTo }),
+    store.readStream(workStream(row.id), { from: Number(row.work_revision ?? -1) + 1, upTo }),
+  ]);
+  return inOrder(streams.flat());
+};
+
+/** False when the row is not any more what it was. */
+const moveOn = async (tx: Tx, row: Row, after: StoredJob): Promise<boolean> => {
+  const { text, values = [] } = putJobs(tx.schema, [after]);
+  const n = values.length;
+  const moved = await tx.query({
+    text: `${text} where jobs.revision = $${n + 1} and jobs.position = $${n + 2}
+      and coalesce(jobs.work_revision, -1) = $${n + 3} returning id`,
+    values: [...values, row.revision, row.position, row.work_revision ?? -1],
+  });
+  return moved.length > 0;
+};
+
+/** What the events make of the fold, which of their facts counted, and which came after the end of their attempt. */
+const follow = (jobId: string, before: JobFold, events: readonly RecordedEvent[]) => {
+  const counted: FactKey[] = [];
+  let fold = before;
+  for (const event of events) {
+    const next = foldEvent(fold, event);
+    if (isFact(event) && next.facts !== fold.facts) counted.push(factKey(jobId, event));
+    fold = next;
+  }
+  return { stored: fold.stored, counted, late: lateFacts(before, events) };
+};
+
+/** @returns false when the row changed meanwhile. */
+const tryOnce = async ({ pool, store, rows }: CatchUpDependencies, jobId: string): Promise<boolean> => {
+  const row = await rowOf(pool, jobId);
+  if (row === undefined || !isSound(row)) {
+    await repairRow(store, rows, jobId);
+    return true;
+  }
+  const events = await eventsBehind(store, row);
+  if (events.length === 0) return true;
+  const keys = events.filter(isFact).map((event) => factKey(jobId, event));
+  const revision = Number(row.work_revision ?? -1) + keys.length;
+  return inTransaction(pool, async (tx) => {
+    const before = await countedBefore(keys, tx);
+    const { stored, counted, late } = follow(jobId, resume(row, before.get(jobId) ?? []), events);
+    if (stored === null || !(await moveOn(tx, row, stored))) return false;
+    await keepFacts(counted, tx);
+    for (const statement of keepWork(jobId, { revision, late })) await tx.query(statement);
+    return true;
+  });
+};
+
+/** @throws Error when others moved the row each time */
+export const catchUpJob = async (on: CatchUpDependencies, jobId: string): Promise<void> => {
+  for (let tries = 0; !(await tryOnce(on, jobId)); tries += 1) {
+    if (tries >= MAX_TRIES) throw new Error(`the row of job ${jobId} changed each time that it was brought on`);
+  }
+};
+
+/** As `catchUpJob`, for the jobs of streams; those that make no row are passed over. */
+export const catchUpStreams = async (on: CatchUpDependencies, streams: readonly string[]): Promise<void> => {
+  const jobs = new Set(streams.filter((stream) => !stream.startsWith('refusals-')).map(jobIdOf));
+  await Promise.all([...jobs].flatMap((jobId) => (jobId === null ? [] : [catchUpJob(on, jobId)])));
+};
+
+/** Before jobs are shown. What cannot be read here is shown as far as others have brought it. */
+export const catchUpToShow = async (on: CatchUpDependencies, jobIds: readonly string[]): Promise<void> => {
+  const bring = async (jobId: string): Promise<void> => {
+    try {
+      await catchUpJob(on, jobId);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  };
+  await Promise.all(jobIds.map(bring));
+};
