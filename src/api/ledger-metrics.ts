@@ -41,7 +41,7 @@ class LogCounters {
 }
 
 /** Of what is not known nothing is told: a reset of a metric without labels would tell 0. */
-const forget = (metric: Counter<string> | Gauge<string>): void => {
+const forget = (metric: Counter | Gauge): void => {
   const { labelNames } = metric as unknown as { readonly labelNames: readonly string[] };
   if (labelNames.length > 0) metric.reset();
   else metric.remove();
@@ -76,6 +76,8 @@ export class LedgerMetrics {
     private readonly upkeep: Upkeep,
   ) {
     const registers = [telemetry.registry];
+    const gauge = <Label extends string = never>(name: string, help: string, ...labelNames: Label[]) =>
+      new Gauge<Label>({ name, help, labelNames, registers });
     const log = new LogCounters(telemetry);
     this.log = log;
     this.totals = {
@@ -88,59 +90,51 @@ export class LedgerMetrics {
     };
     this.events = log.add('jobledger_events_total', 'Events in the log', ['type']);
     this.reaped = log.add('jobledger_jobs_reaped_total', 'Attempts that a rule ended or took back', ['rule']);
-    this.jobs = new Gauge({ name: 'jobledger_jobs', help: 'Jobs by status', labelNames: ['status'], registers });
+    this.jobs = gauge('jobledger_jobs', 'Jobs by status', 'status');
     this.sweeps = new Counter({
       name: 'jobledger_sweeps_total',
       help: 'Sweeps of the reaper, of all processes; those by hand do not count',
       registers,
     });
-    this.lastSweep = new Gauge({
-      name: 'jobledger_last_sweep_timestamp_seconds',
-      help: 'When the last sweep ended, of all processes, in seconds since 1970; absent when there was none',
-      registers,
-    });
-    this.leasesHeld = new Gauge({ name: 'jobledger_leases_held', help: 'Leases that workers hold', registers });
-    this.ready = new Gauge({
-      name: 'jobledger_ready',
-      help: '1 at the status that /health/ready of this process tells, 0 at the others',
-      labelNames: ['status'],
-      registers,
-    });
-    this.mostOverdue = new Gauge({
-      name: 'jobledger_most_overdue_seconds',
-      help: 'Age of the most overdue job that nobody has reaped; 0 when there is none',
-      registers,
-    });
-    this.lagEvents = new Gauge({
-      name: 'jobledger_projection_lag_events',
-      help: 'Events between a projection and the head of the log',
-      labelNames: ['projection'],
-      registers,
-    });
-    this.lagSeconds = new Gauge({
-      name: 'jobledger_projection_lag_seconds',
-      help: 'Age of the first event that a projection has not applied',
-      labelNames: ['projection'],
-      registers,
-    });
-    this.queueOldest = new Gauge({
-      name: 'jobledger_queue_oldest_seconds',
-      help: 'How long the oldest job that could be claimed has been in its queue, of the 50 queues that have waited longest',
-      labelNames: ['queue'],
-      registers,
-    });
-    this.verified = new Gauge({
-      name: 'jobledger_verification_ok',
-      help: '1 when the last verification found all as it should be, or put it right, 0 when not; absent when there was none',
-      labelNames: ['subject'],
-      registers,
-    });
-    this.differences = new Gauge({
-      name: 'jobledger_verification_differences',
-      help: 'Rows that differed at the last verification of a projection and were not put right',
-      labelNames: ['subject'],
-      registers,
-    });
+    this.lastSweep = gauge(
+      'jobledger_last_sweep_timestamp_seconds',
+      'When the last sweep ended, of all processes, in seconds since 1970; absent when there was none',
+    );
+    this.leasesHeld = gauge('jobledger_leases_held', 'Leases that workers hold');
+    this.ready = gauge(
+      'jobledger_ready',
+      '1 at the status that /health/ready of this process tells, 0 at the others',
+      'status',
+    );
+    this.mostOverdue = gauge(
+      'jobledger_most_overdue_seconds',
+      'Age of the most overdue job that nobody has reaped; 0 when there is none',
+    );
+    this.lagEvents = gauge(
+      'jobledger_projection_lag_events',
+      'Events between a projection and the head of the log',
+      'projection',
+    );
+    this.lagSeconds = gauge(
+      'jobledger_projection_lag_seconds',
+      'Age of the first event that a projection has not applied',
+      'projection',
+    );
+    this.queueOldest = gauge(
+      'jobledger_queue_oldest_seconds',
+      'How long the oldest job that could be claimed has been in its queue, of the 50 queues that have waited longest',
+      'queue',
+    );
+    this.verified = gauge(
+      'jobledger_verification_ok',
+      '1 when the last verification found all as it should be, or put it right, 0 when not; absent when there was none',
+      'subject',
+    );
+    this.differences = gauge(
+      'jobledger_verification_differences',
+      'Rows that differed at the last verification of a projection and were not put right',
+      'subject',
+    );
   }
 
   /** In the text format of Prometheus. What the database does not answer is left out. */
