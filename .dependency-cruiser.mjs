@@ -47,7 +47,7 @@ export default {
     {
       name: 'adapters-are-chosen-at-the-root',
       comment:
-        'Depend on the EventStore port; only the composition roots name an adapter. The format of array parameters is none.',
+        'Depend on the EventStore port; only the composition roots name an adapter. The format of array parameters and the size of batches are none.',
       severity: 'error',
       from: {
         path: '^src/',
@@ -55,7 +55,7 @@ export default {
       },
       to: {
         path: '^src/event-store/',
-        pathNot: '^src/event-store/(event-store|event-filter|canonical-json|postgres/binary-array)[.]ts$',
+        pathNot: '^src/event-store/(event-store|event-filter|canonical-json|batch-size|postgres/binary-array)[.]ts$',
       },
     },
     {

@@ -144,9 +144,15 @@ const run = async (state: { ready: boolean }): Promise<void> => {
   try {
     const shutdown = new Shutdown();
     const databaseUrl = embedded?.url ?? config.databaseUrl ?? '';
-    const app = await openApplication(config, keys, databaseUrl, shutdown, log, state).catch((error: unknown) => {
+    const opening = openApplication(config, keys, databaseUrl, shutdown, log, state).catch((error: unknown) => {
       throw namingTheSetting(config, error);
     });
+    // A database that does not answer, or another process that migrates it, may take as long as it likes.
+    const app = await Promise.race([opening, signalled]);
+    if (typeof app === 'string') {
+      log.info({ signal: app }, 'stopping before it was ready');
+      return;
+    }
     const stopping = signalled.finally(() => shutdown.begin());
     try {
       await serve(app, config, stopping, log, state);

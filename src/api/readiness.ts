@@ -94,7 +94,14 @@ export class Readiness {
     const late = found.find(({ lagMs }) => lagMs > MAX_LAG_MS);
     if (late !== undefined) return { status: 'unavailable', detail: `${late.name} is ${late.lagMs} ms behind` };
     const parked = found.find((each) => each.parked > 0);
-    if (parked !== undefined) return { status: 'degraded', detail: `${parked.name} skips ${parked.parked} stream(s)` };
+    if (parked !== undefined) {
+      const skipped = parked.parked === 1 ? '' : ` and ${parked.parked - 1} more`;
+      const where = `GET /v1/admin/projections/${parked.name} says why`;
+      return {
+        status: 'degraded',
+        detail: `${parked.name} skips the stream ${parked.firstParked}${skipped}: ${where}`,
+      };
+    }
     const stuck = found.find((each) => each.lastError !== null);
     return stuck === undefined ? OK : { status: 'degraded', detail: `${stuck.name}: ${stuck.lastError}` };
   }

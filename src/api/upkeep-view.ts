@@ -30,6 +30,13 @@ const outcomeOf = ({ state, result }: UpkeepRun): wire.Upkeep['ok'] => {
   return state === 'done' && (result as Outcome | null)?.ok !== false;
 };
 
+/** What a verification that has ended found. `differing` null: no rows were compared. */
+export const findingOf = (run: UpkeepRun): { readonly isSound: boolean; readonly differing: number | null } => {
+  const { repaired = false, differing = null } = (run.result ?? {}) as Outcome;
+  if (repaired) return { isSound: true, differing: 0 };
+  return { isSound: outcomeOf(run) === true, differing };
+};
+
 export const viewUpkeep = (run: UpkeepRun, head: Head, now: number): wire.Upkeep => {
   const { reason, firstBad, hash, differing, truncated, differences, repaired, parked } = (
     run.state === 'running' ? {} : (run.result ?? {})

@@ -44,7 +44,7 @@ const fieldErrors = (issues: readonly z.core.$ZodIssue[], source: Source): Field
 /** What outranks goes first: too large, then not built yet, then not valid. */
 const refusal = (issues: readonly z.core.$ZodIssue[], source: Source): Problem => {
   if (source === 'param')
-    return notFound(`there is nothing at this path: ${fieldErrors(issues, source)[0]?.message ?? 'it names nothing'}`);
+    return notFound(`there is nothing at this path: what it names ${issues[0]?.message ?? 'is not here'}`);
   const of = (kind: IssueKind): FieldError[] =>
     fieldErrors(
       issues.filter((issue) => kindOf(issue) === kind),

@@ -29,6 +29,10 @@ export const formatDuration = (ms: number): string => {
   return sign + parts.join(' ');
 };
 
+/** Said by commands with such a column. */
+export const ATTEMPT_HELP =
+  'ATTEMPT 2 is the second of the first run, 3.2 the second of the third run: each retry by hand begins a run.';
+
 /** As recorded, without what every line would repeat: `2026-01-31 12:00:00.000` is in UTC. */
 export const formatInstant = (at: string | null): string => at?.replace('T', ' ').replace('Z', '') ?? '';
 

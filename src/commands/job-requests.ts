@@ -140,7 +140,7 @@ const transitionRequest = (
   context: Context,
 ): Request => {
   // As the log gives them back: what is made of them now is what a replay makes of them, to the byte.
-  const events = decided.map(inCanonicalOrder);
+  const events = decided.map(({ type, data }) => ({ type, data: inCanonicalOrder(data) }) as JobEvent);
   const estimate = toInstant(context.now);
   let marked = before;
   let estimated = before;

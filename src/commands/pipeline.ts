@@ -8,6 +8,7 @@
  * (`Verification`), never answered from a cached state.
  */
 import { performance } from 'node:perf_hooks';
+import { nextBatchSize } from '../event-store/batch-size.js';
 import { DeadlineExceeded, Overloaded } from './errors.js';
 import type { Group, MemberRefused, Outcome } from './envelope.js';
 import type { Batch, BatchSteps, Entry } from './batch.js';
@@ -19,13 +20,6 @@ export interface PipelineOptions {
   readonly maxPendingBytes?: number;
 }
 
-/**
- * Two batches in flight pay from here on: one is sent while the server works on the other. Each takes half of what is
- * there, so that callers who wait for their answers keep both filled, and the second one waits until it has so many: a
- * batch costs as much as 15 commands in it.
- */
-const SECOND_BATCH_FROM = 24;
-const BATCH_SIZE = 250;
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024;
 
 export class Pipeline {
@@ -64,7 +58,8 @@ export class Pipeline {
         new Overloaded('the service is stopping: repeat the call, at another process or when it is back'),
       );
     const isFull = this.pending + group.members.length > maxPending || this.pendingBytes + bytes > maxPendingBytes;
-    if (isFull && group.unbounded !== true) {
+    // A group that is larger than the bound goes when nothing waits: told to come again later, it could never.
+    if (isFull && this.pending > 0 && group.unbounded !== true) {
       return Promise.reject(new Overloaded('too many commands wait: nothing was done; repeat the call later'));
     }
     this.pending += group.members.length;
@@ -99,11 +94,10 @@ export class Pipeline {
   }
 
   private pump(): void {
-    while (this.queue.length > 0 && this.inFlight < 2) {
-      const most = this.pending < SECOND_BATCH_FROM ? BATCH_SIZE : Math.min(BATCH_SIZE, Math.ceil(this.pending / 2));
-      if (this.inFlight === 1 && (this.pending < SECOND_BATCH_FROM || this.pending - this.sent < most / 2)) return;
-      const batch = this.take(most);
-      if (batch.entries.length === 0) return;
+    for (;;) {
+      const most = nextBatchSize(this.pending - this.sent, this.sent, this.inFlight);
+      const batch = this.queue.length > 0 && most > 0 ? this.take(most) : undefined;
+      if (batch === undefined || batch.entries.length === 0) return;
       void this.run(batch);
     }
   }

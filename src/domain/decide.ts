@@ -19,7 +19,7 @@ export type Decided = JobEvent | JobFact;
 export const isFact = (event: Decided): event is JobFact => event.type === 'ProgressRecorded';
 
 const created = (spec: JobSpec, reason: string | null, now: number): readonly JobEvent[] => {
-  const birth: JobEvent = { type: 'JobCreated', data: { spec, reason } };
+  const birth: JobEvent = { type: 'JobCreated', data: { reason, spec } };
   if (!spec.autostart) return [birth];
   return [birth, enter(spec.availableAt, now, 'created')];
 };
@@ -42,7 +42,7 @@ const claimed = (job: Job, command: JobCommand & { name: 'claim' }, context: Con
   const leaseExpiresAt = toInstant(context.now + leaseMs);
   return [
     ...early,
-    { type: 'JobClaimed', data: { workerId, leaseMs, leaseExpiresAt } },
+    { type: 'JobClaimed', data: { leaseExpiresAt, leaseMs, workerId } },
     ...(start ? [{ type: 'JobStarted', data: { workerId } } as const] : []),
   ];
 };

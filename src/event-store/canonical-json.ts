@@ -128,21 +128,29 @@ export const canonicalJson = (value: unknown, name = 'value'): string => {
   }
 };
 
+const OWN = { configurable: true, enumerable: true, writable: true } as const;
+
+const itemsInOrder = (items: readonly unknown[]): readonly unknown[] => {
+  const ordered = items.map(inOrder);
+  return ordered.every((item, index) => item === items[index]) ? items : ordered;
+};
+
 const inOrder = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) {
-    const items: unknown[] = value.map(inOrder);
-    return items.every((item, index) => item === value[index]) ? value : items;
+  if (Array.isArray(value)) return itemsInOrder(value);
+  const members = value as Record<string, unknown>;
+  const keys = Object.keys(members);
+  const ordered: Record<string, unknown> = {};
+  let isSame = keys.every((key, index) => index === 0 || keys[index - 1]! < key);
+  // By code units, as above.
+  for (const key of isSame ? keys : keys.sort()) {
+    const member = inOrder(members[key]);
+    isSame &&= member === members[key];
+    // An assignment to `__proto__` would make no member.
+    if (key === '__proto__') Object.defineProperty(ordered, key, { ...OWN, value: member });
+    else ordered[key] = member;
   }
-  const keys = Object.keys(value);
-  const members = keys.map((key) => inOrder((value as Record<string, unknown>)[key]));
-  const isOrdered = keys.every((key, index) => index === 0 || keys[index - 1]! < key);
-  const isSame =
-    isOrdered && members.every((member, index) => member === (value as Record<string, unknown>)[keys[index]!]);
-  if (isSame) return value;
-  const entries = keys.map((key, index) => [key, members[index]] as const);
-  // By code units, as above. `fromEntries` keeps a member called `__proto__`.
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+  return isSame ? value : ordered;
 };
 
 /** The value with its members in the order in which the log gives them back; itself when they are. */

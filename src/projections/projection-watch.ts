@@ -21,6 +21,8 @@ export interface ProjectionStatus {
   readonly leader: string | null;
   /** Streams that it skips. */
   readonly parked: number;
+  /** The one of them whose event stands first in the log; null when there is none. */
+  readonly firstParked: string | null;
   /** Why it stands still. */
   readonly lastError: string | null;
 }
@@ -33,6 +35,10 @@ interface Waiter {
   readonly position: Position;
   readonly settle: (reached: boolean) => void;
 }
+
+type Parked = Readonly<Record<string, Pick<ProjectionStatus, 'parked' | 'firstParked'>>>;
+
+const parkedOf = (parked: Parked, name: string) => parked[name] ?? { parked: 0, firstParked: null };
 
 export class ProjectionWatch {
   private readonly checkpoints: Checkpoints;
@@ -74,7 +80,7 @@ export class ProjectionWatch {
       lagEvents: Math.max(0, Number(BigInt(head.position) - BigInt(row.position))),
       lagMs: await this.lagMs(row, head.position, now),
       leader: row.leader,
-      parked: parked[row.name] ?? 0,
+      ...parkedOf(parked, row.name),
       lastError: row.lastError,
     }));
     const inline = this.projections.flatMap(({ name, version, inline: isInline }): ProjectionStatus[] =>
@@ -82,7 +88,7 @@ export class ProjectionWatch {
         ? [
             {
               ...{ name, version, position: head.position, lagEvents: 0, lagMs: 0, leader: null, lastError: null },
-              parked: parked[name] ?? 0,
+              ...parkedOf(parked, name),
             },
           ]
         : [],
@@ -132,12 +138,13 @@ export class ProjectionWatch {
     this.looking = false;
   }
 
-  private async parkedAndNow(): Promise<{ parked: Readonly<Record<string, number>>; now: number }> {
-    const { rows } = await this.pool.query<{ parked: Record<string, number> | null; now: number }>({
+  private async parkedAndNow(): Promise<{ parked: Parked; now: number }> {
+    const { rows } = await this.pool.query<{ parked: Parked | null; now: number }>({
       name: 'projections-parked',
       text: `select extract(epoch from clock_timestamp())::float8 * 1000 as now,
-        (select json_object_agg(projection, n) from (
-          select projection, count(*) as n from jobledger.parked group by projection) p) as parked`,
+        (select json_object_agg(projection, json_build_object('parked', n, 'firstParked', first)) from (
+          select projection, count(*) as n, (array_agg(stream order by position, stream))[1] as first
+          from jobledger.parked group by projection) p) as parked`,
     });
     const { parked, now } = rows[0]!;
     return { parked: parked ?? {}, now };

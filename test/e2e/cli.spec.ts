@@ -118,8 +118,10 @@ describe('jobs', () => {
     expect(retried.code).toBe(1);
     expect(retried.stdout).toBe(`${dead}  queued  JobRetried, JobQueued\n`);
     expect(retried.stderr).toMatch(new RegExp(`^${jobId}: .*\\(illegal_transition\\)\n$`));
-    expect(await run('jobs', 'cancel', jobId, dead)).toMatchObject({ code: 0, stderr: '' });
+    expect(await run('jobs', 'cancel', jobId, dead, '--reason', 'by Ann')).toMatchObject({ code: 0, stderr: '' });
     expect((await client.getJob(dead)).status).toBe('cancelled');
+    const shown = await run('jobs', 'show', jobId);
+    expect(shown.stdout).toMatch(/^by hand +JobCancelled at .* by client anonymous: by Ann$/m);
   });
 });
 
@@ -174,7 +176,7 @@ describe('verify', () => {
     expect(spoilt.code).toBe(4);
     expect(JSON.parse(spoilt.stdout)).toMatchObject([{ ok: false, differences: [{ id: jobId }], repaired: false }]);
     const repaired = await run('verify', 'jobs', '--repair');
-    expect([repaired.code, repaired.stdout]).toEqual([0, expect.stringMatching(/1 rows differ.*repaired/)]);
+    expect([repaired.code, repaired.stdout]).toEqual([0, expect.stringMatching(/1 row differs.*repaired/)]);
     expect((await run('verify', 'jobs')).code).toBe(0);
     expect((await run('rebuild', 'counters')).stdout).toMatch(/^counters +yes /m);
   });

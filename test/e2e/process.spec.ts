@@ -6,7 +6,9 @@ import { Agent, get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { MIGRATION_LOCK } from '../../src/event-store/postgres/migrate.js';
 import { buildService, mainFile } from '../support/e2e/build.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
@@ -167,12 +169,34 @@ describe('a process', () => {
       { JOBLEDGER_DATABASE_URL: 'postgres://x:y@127.0.0.1:1/x' },
       'JOBLEDGER_DATABASE_URL',
     ],
+    [
+      'a data folder that cannot be made',
+      1,
+      { JOBLEDGER_DATABASE_URL: '', JOBLEDGER_DATA_DIR: '/proc/jobledger' },
+      'JOBLEDGER_DATA_DIR',
+    ],
   ])('does not start with %s, exit code %d, and says why in one line', async (_what, code, settings, reason) => {
     const refused = start(settings);
     expect(await refused.ended).toBe(code);
     expect(refused.stdout).toBe('');
     expect(refused.stderr).toMatch(/^jobledger did not start: .+\n$/);
     expect(refused.stderr).toContain(reason);
+  });
+
+  it('stops when it is told to while it waits to migrate', async () => {
+    const other = new pg.Client({ connectionString: database.url });
+    await other.connect();
+    await other.query('select pg_advisory_lock($1, $2)', MIGRATION_LOCK);
+    const waiting = start();
+    await waitFor('it to wait', async () => {
+      const { rowCount } = await other.query(
+        "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      );
+      return rowCount === 1;
+    });
+    waiting.signal('SIGTERM');
+    expect([await waiting.ended, waiting.stdout]).toEqual([0, '']);
+    await other.end();
   });
 
   it('does not start on a port that is taken', async () => {

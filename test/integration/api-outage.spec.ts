@@ -102,7 +102,13 @@ describe('a database that goes away', () => {
     const ready = await call.get('/health/ready');
     expect([ready.status, ready.body.checks.database.status]).toEqual([503, 'unavailable']);
     expect((await call.get('/health/live')).status).toBe(200);
-    expect((await fetch(`${app.url}/metrics`)).status).toBe(200);
+    const scraped = await fetch(`${app.url}/metrics`);
+    const samples = (await scraped.text()).split('\n').filter((line) => /^jobledger_/.test(line));
+    expect([scraped.status, samples.includes('jobledger_ready{status="unavailable"} 1')]).toEqual([200, true]);
+    // What is not known is left out: 0 would be a number.
+    const ofLog =
+      /^jobledger_(most_overdue|last_sweep|sweeps|leases_held|jobs|events|projection_lag|queue|verification)/;
+    expect(samples.filter((line) => ofLog.test(line))).toEqual([]);
     proxy.mend();
     await until(() => call.worker(claimed, 'complete'), 200);
     expect((await until(() => call.get('/health/ready'), 200)).body.checks.database.status).toBe('ok');

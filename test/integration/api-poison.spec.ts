@@ -97,7 +97,13 @@ describe.each([
       ).parkedStreams,
     ).toMatchObject([{ stream: `job-${jobId}`, position }]);
     const health = await ready();
-    expect([health.status, health.checks.projections.status]).toEqual(['degraded', 'degraded']);
+    expect([health.status, health.checks.projections]).toEqual([
+      'degraded',
+      {
+        status: 'degraded',
+        detail: expect.stringMatching(`skips the stream job-${jobId}: GET /v1/admin/projections/\\w+ says why`),
+      },
+    ]);
     expect((await api.get('/metrics').catch(() => undefined)) ?? 'text').toBeDefined();
 
     const taken = await api.claim('sound');

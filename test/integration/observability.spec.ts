@@ -46,7 +46,7 @@ describe('the table of metrics', () => {
     );
     const written = [...rows].map(([, name, type, labels, unit, help]) => {
       expect(unit).toMatch(
-        /^(seconds|events|commands|jobs|runs|leases|readers|connections|callers|sweeps|calls|0 or 1)$/,
+        /^(seconds|events|commands|jobs|runs|leases|readers|connections|callers|sweeps|calls|rows|0 or 1)$/,
       );
       return { name, type, labels: labels === '–' ? [] : labels?.replaceAll('`', '').split(', '), help };
     });
@@ -195,5 +195,41 @@ describe('metrics', () => {
     };
     expect(Object.fromEntries(Object.keys(expected).map((name) => [name, rise(name)]))).toEqual(expected);
     expect(rise('jobledger_append_seconds_count')).toBe(rise('jobledger_batch_commands_count'));
+  });
+
+  it('tell how long the oldest job of a queue has waited, and nothing of a queue where none waits', async () => {
+    await call.create({ queue: 'slow' });
+    const { position } = await call.create({ queue: 'taken' });
+    await call.get('/v1/queues', { headers: { 'x-min-position': position } });
+    await call.claim('taken');
+    const { position: after } = (await call.create({ queue: 'drafts', autostart: false })) as { position: string };
+    await call.get('/v1/queues', { headers: { 'x-min-position': after } });
+    const told = samples(await metrics());
+    expect(told.get('jobledger_queue_oldest_seconds{queue="slow"}')).toBeGreaterThan(0);
+    for (const queue of ['taken', 'drafts']) {
+      expect(told.has(`jobledger_queue_oldest_seconds{queue="${queue}"}`)).toBe(false);
+    }
+  });
+
+  it('tell what the last verification found, until a later one finds something else', async () => {
+    const { jobId } = await call.create({ queue: 'verified' });
+    const found = (read: ReadonlyMap<string, number>) =>
+      ['jobs', 'log'].map((subject) => [
+        read.get(`jobledger_verification_ok{subject="${subject}"}`),
+        read.get(`jobledger_verification_differences{subject="${subject}"}`),
+      ]);
+    expect(found(samples(await metrics()))).toEqual([
+      [undefined, undefined],
+      [undefined, undefined],
+    ]);
+    await app.service.pool.query('update jobledger.jobs set revision = revision + 5 where id = $1', [jobId]);
+    await call.post('/v1/admin/projections/jobs/verify', {});
+    await call.post('/v1/admin/log/verify', {});
+    expect(found(samples(await metrics()))).toEqual([
+      [0, 1],
+      [1, undefined],
+    ]);
+    await call.post('/v1/admin/projections/jobs/verify', { repair: true });
+    expect(found(samples(await metrics()))[0]).toEqual([1, 0]);
   });
 });

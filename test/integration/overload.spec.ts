@@ -49,6 +49,14 @@ describe('a service with all that it takes in waiting', () => {
     expect(await ledger.jobs('queue=flood')).toHaveLength(MAX_PENDING);
   });
 
+  it('takes a batch that is larger than all that may wait, when nothing waits', async () => {
+    const grid = { region: ['eu', 'us'], model: [1, 2, 3, 4] };
+    const made = await ledger.post('/v1/jobs/batch', { template: { type: 'study', queue: 'grid' }, grid });
+    expect([made.status, made.body.items.length]).toEqual([201, 8]);
+    const claimed = await ledger.post('/v1/claims', { workerId: 'w', queues: ['grid'], max: 8 });
+    expect(claimed.body.jobs).toHaveLength(8);
+  });
+
   it('claims, however long its turn takes: candidates that it held for too long are searched for again', async () => {
     const { jobId } = await ledger.create({ queue: 'late' });
     const { claiming, creating } = await whileLocked('select jobledger.lock_log()', async () => {

@@ -1,5 +1,6 @@
 /** The owner of the database can change anything; the chain says where. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import type { PostgresEventStore } from '../../src/event-store/postgres/postgres-event-store.js';
 import type { VerifyOptions } from '../../src/event-store/postgres/verify-log.js';
@@ -54,6 +55,19 @@ describe('verifying the log', () => {
     const { position, hash } = await store.head();
     expect(position).toBe('45');
     expect(await store.verify()).toEqual({ ok: true, firstBad: null, position, hash });
+  });
+
+  it('is computed by the statement of the documentation too, which finds what was changed', async () => {
+    const text = readFileSync(new URL('../../docs/architecture.md', import.meta.url), 'utf8');
+    const [, statement = ''] = /<!-- hash chain: start -->\s+```sql\n(.+?)```/s.exec(text) ?? [];
+    const found = async (): Promise<unknown> =>
+      (await owner.query<{ what: string; place: string }>(statement)).rows.map(({ what, place }) => `${what} ${place}`);
+    expect(await found()).toEqual([]);
+    await owner.query('begin');
+    await owner.query(changeEvent(`data = overlay(data placing 'T' from 3)`));
+    await owner.query(changeBatch(`at = at + interval '1 ms'`, 7));
+    expect(await found()).toEqual(['batch 7', 'event 13']);
+    await owner.query('rollback');
   });
 
   it.each<[string, string, string[]]>([

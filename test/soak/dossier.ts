@@ -18,7 +18,7 @@ const namedJobs = (violations: readonly Violation[]): readonly string[] => [
 ];
 
 const brief = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? '';
+  const text = JSON.stringify(value ?? null);
   return text.length > BODY_WIDTH ? `${text.slice(0, BODY_WIDTH)}…` : text;
 };
 

@@ -9,7 +9,7 @@ import type { FakeOrder } from '../support/eventstoredb/fake-process.js';
 import type { ServiceProcess } from '../support/e2e/service-process.js';
 import { askUpkeep, endOfUpkeep } from './upkeep.js';
 import { lockJobs } from './lock-jobs.js';
-import type { Site } from './site.js';
+import { PATIENCE_MS, type Site } from './site.js';
 
 /** What a fault has to itself while it lasts. */
 export type Hold = 'node' | 'nodes' | 'database' | 'log' | 'clients' | 'upkeep';
@@ -33,7 +33,7 @@ const startAgain = async (site: Site, node: ServiceProcess): Promise<void> => {
   for (;;) {
     const startedAt = performance.now();
     try {
-      await node.start();
+      await node.start({}, PATIENCE_MS);
       return;
     } catch (error) {
       if (node.isRunning || !site.wasDependencyAway(startedAt)) throw error;
@@ -170,7 +170,10 @@ export const FAULTS = {
   cutConnections: {
     holds: 'database',
     weight: 4,
-    make: (site) => site.dependencyAway(async () => void (await site.cluster.database.cutConnections())),
+    make: (site) =>
+      site.dependencyAway(async () => {
+        await site.cluster.database.cutConnections();
+      }),
   },
   databaseStop: {
     holds: 'database',

@@ -5,7 +5,7 @@ import { checkHistory } from '../support/e2e/history-checker.js';
 import type { Beginning, History, Violation } from '../support/e2e/history.js';
 import { readLedger } from '../support/e2e/read-ledger.js';
 import { waitFor } from '../support/e2e/wait.js';
-import type { Site } from './site.js';
+import { PATIENCE_MS, type Site } from './site.js';
 import { askUpkeep, endOfUpkeep } from './upkeep.js';
 import type { Watchers } from './watchers.js';
 
@@ -31,12 +31,13 @@ const untilQuiet = async (site: Site): Promise<void> => {
     const { body } = await lane.ask<string>(node, 'GET', '/metrics');
     return Number(/^jobledger_pending_commands(?:\{[^}]*\})? (\d+)/m.exec(body)?.[1]);
   };
-  await waitFor('the ledger to be quiet', async () => {
+  const isQuiet = async (): Promise<boolean> => {
     const before = await headOf(site);
     const pending = await Promise.all(nodes.map(pendingAt));
     await sleep(QUIET_MS);
     return pending.every((count) => count === 0) && (await headOf(site)).position === before.position;
-  });
+  };
+  await waitFor('the ledger to be quiet', isQuiet, PATIENCE_MS);
 };
 
 /** Each read model is what a rebuild makes of the log, and the log is what was written, up to the head that was kept. */

@@ -73,12 +73,13 @@ export class Saboteur {
     const signal = AbortSignal.any([stop, failed.signal]);
     const names = faultsOf(this.site).filter((name) => only?.includes(name) !== false);
     const weights = Object.fromEntries(names.map((name) => [name, faultOf(name).weight]));
+    const goesOn = (): boolean => !signal.aborted;
     const lane = async (random: Random): Promise<void> => {
-      while (!signal.aborted) {
+      while (goesOn()) {
         await sleep(random.int(...PAUSE_MS), undefined, { signal }).catch(() => undefined);
         const name = random.weighted<FaultName>(weights);
         const node = random.int(0, this.site.cluster.nodes.length - 1);
-        if (!signal.aborted && this.isFree(name, node)) await this.make(name, node, random);
+        if (goesOn() && this.isFree(name, node)) await this.make(name, node, random);
       }
     };
     const lanes = Array.from({ length: LANES }, (_, n) =>

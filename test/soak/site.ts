@@ -9,6 +9,8 @@ export type LogName = 'postgres' | 'eventstoredb';
 /** How the processes run: sweeps are frequent, since leases of the load are short. */
 const ENVIRONMENT = { JOBLEDGER_REAPER_INTERVAL_MS: '200' };
 const NODES = 2;
+/** What does not come back within so long does not come back: on a machine that is busy otherwise all is slow. */
+export const PATIENCE_MS = 180_000;
 
 export class Site {
   private away = 0;
@@ -33,6 +35,7 @@ export class Site {
         log: openLog,
         onLine,
       });
+      cluster.recorder.patienceMs = PATIENCE_MS;
       return new Site(cluster, ways);
     } catch (error) {
       for (const way of ways) await way.close();

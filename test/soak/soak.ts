@@ -15,7 +15,7 @@ import { BY_ANYBODY } from '../support/e2e/meddling.js';
 import type { FaultName } from './faults.js';
 import { judge, type Verdict } from './judge.js';
 import { type MadeFault, Saboteur } from './saboteur.js';
-import type { Site } from './site.js';
+import { PATIENCE_MS, type Site } from './site.js';
 import { Watchers } from './watchers.js';
 
 export interface SoakOptions {
@@ -129,12 +129,13 @@ export class Soak {
     const seed = this.options.seed + 1_000_003 * this.parts;
     const queue = `soak-${this.parts + 1}`;
     const violations: Violation[] = [];
-    const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+    const attempt = async <Result>(what: string, work: () => Promise<Result>): Promise<Result | null> => {
       this.step = what;
       try {
-        await work();
+        return await work();
       } catch (error) {
         violations.push(`${what}: ${messageOf(error)}`);
+        return null;
       }
     };
     const watchers = new Watchers(cluster, queue, since.position, seed + 50_000);
@@ -150,15 +151,12 @@ export class Soak {
       return { violations, verdict: null, history: null };
     }
     await attempt('healing', () => this.heal());
-    await attempt('working off', () => load.end());
+    await attempt('working off', () => load.end(PATIENCE_MS));
     if (violations.length > 0) violations.push(...(await this.leftOver(load)));
-    let verdict: Verdict | null = null;
-    await attempt('judging', async () => {
-      verdict = await judge(this.site, { queue, since }, watchers, kept);
-      violations.push(...(verdict as Verdict).violations);
-    });
+    const verdict = await attempt('judging', () => judge(this.site, { queue, since }, watchers, kept));
+    violations.push(...(verdict?.violations ?? []));
     await watchers.stop();
-    return { violations, verdict: verdict as Verdict | null, history: (verdict as Verdict | null)?.history ?? null };
+    return { violations, verdict, history: verdict?.history ?? null };
   }
 
   private async breakThings(load: Load, seed: number): Promise<void> {
@@ -187,9 +185,9 @@ export class Soak {
   /** Every process runs, and is ready. @throws Error when one ended by itself. */
   private async heal(): Promise<void> {
     const gone = this.site.cluster.nodes.filter((node) => !node.isRunning);
-    for (const node of gone) await node.start();
+    for (const node of gone) await node.start({}, PATIENCE_MS);
     if (gone.length > 0) throw new Error(`ended by itself: ${gone.map((node) => node.report()).join('\n')}`);
-    for (const node of this.site.cluster.nodes) await node.untilReady();
+    for (const node of this.site.cluster.nodes) await node.untilReady(PATIENCE_MS);
   }
 
   private async leftOver(load: Load): Promise<readonly Violation[]> {

@@ -1,15 +1,13 @@
 /** Rebuilds and verifications of a ledger that works: asked of one process, ended by whichever lives. */
 import type { Upkeep } from '../../src/api/contract.js';
 import { waitFor } from '../support/e2e/wait.js';
-import type { Site } from './site.js';
+import { PATIENCE_MS, type Site } from './site.js';
 
 export interface Asked {
   /** Below `/v1/admin/`. */
   readonly path: string;
   readonly body: Readonly<Record<string, unknown>>;
 }
-
-const LIMIT_MS = 180_000;
 
 /** @returns its id; null when it was not begun: nobody answered, or another kind is under way. */
 export const askUpkeep = async ({ cluster }: Site, node: number, { path, body }: Asked): Promise<string | null> => {
@@ -32,5 +30,5 @@ export const endOfUpkeep = ({ cluster }: Site, id: string): Promise<Upkeep> =>
       const { body } = await lane.insist<Upkeep>('GET', `/v1/admin/upkeep/${id}`);
       return body.state !== 'running' && body;
     },
-    LIMIT_MS,
+    PATIENCE_MS,
   );

@@ -5,6 +5,7 @@ import type { Gap, Job, LedgerEvent } from '../../src/api/contract.js';
 import { Random } from '../simulation/random.js';
 import type { Violation } from '../support/e2e/history.js';
 import type { Cluster } from '../support/e2e/running-cluster.js';
+import { PATIENCE_MS } from './site.js';
 import { type Frame, SseReader } from '../support/e2e/sse.js';
 import { waitFor } from '../support/e2e/wait.js';
 
@@ -51,9 +52,13 @@ class Watcher {
     await this.running;
   }
 
+  private goesOn(): boolean {
+    return !this.stopped;
+  }
+
   private async run(): Promise<void> {
     const { nodes } = this.cluster;
-    for (let node = this.random.int(0, 1); !this.stopped; node += 1) {
+    for (let node = this.random.int(0, 1); this.goesOn(); node += 1) {
       try {
         this.reader = await SseReader.open(nodes[node % nodes.length]!, this.path, this.lastId);
       } catch {
@@ -61,7 +66,7 @@ class Watcher {
         continue;
       }
       const until = performance.now() + this.random.int(...LIVES_MS);
-      while (!this.stopped && !this.reader.hasEnded && performance.now() < until) await sleep(20);
+      while (this.goesOn() && !this.reader.hasEnded && performance.now() < until) await sleep(20);
       this.reader.close();
       this.seen.push(...this.reader.frames.filter(({ id, event }) => id !== null || event === 'gap'));
       this.reader = undefined;
@@ -142,7 +147,7 @@ export class Watchers {
   private async untilTold(watcher: Watcher, position: string | undefined): Promise<readonly Violation[]> {
     if (position === undefined) return [];
     try {
-      await waitFor(`stream ${watcher.path} to come to ${position}`, () => watcher.lastId === position);
+      await waitFor(`stream ${watcher.path} to come to ${position}`, () => watcher.lastId === position, PATIENCE_MS);
       return [];
     } catch (error) {
       return [`${(error as Error).message}: it is at ${watcher.lastId}`];

@@ -26,6 +26,12 @@ const refused = (schema: z.ZodType, value: unknown, source: Source = 'body'): st
   return [code, ...errors.map((error) => error.path)].join(' ');
 };
 
+it('of a path says in words what it would have to name', () => {
+  expect(refusalOf(jobId, 'xyz', 'param').message).toBe(
+    'there is nothing at this path: what it names must be the id of a job, as 019a2b3c-4d5e-7f60-8123-456789abcdef',
+  );
+});
+
 const job = { type: 'email.send' };
 const lease = { leaseToken: 't' };
 const long = 'x'.repeat(121);

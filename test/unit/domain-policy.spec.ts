@@ -1,4 +1,5 @@
 /** The policy in force: presets, merging, ranges, and the retry delay that comes of it. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import {
   effectivePolicy,
@@ -90,6 +91,26 @@ const leaves = (value: object, prefix = ''): string[] =>
   Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
     typeof inner === 'object' && inner !== null ? leaves(inner, `${prefix}${key}.`) : [`${prefix}${key}`],
   );
+
+/** As the table of presets in README writes a duration. */
+const written = (value: unknown): string => {
+  if (typeof value !== 'number' || value < 1_000) return String(value);
+  const [unit, size] =
+    value % 3_600_000 === 0 ? ['h', 3_600_000] : value % 60_000 === 0 ? ['min', 60_000] : ['s', 1_000];
+  return `${value / size} ${unit}`;
+};
+
+it('stands in the table of README as it is', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [, table = ''] = /<!-- presets: start -->(.+?)<!-- presets: end -->/s.exec(readme) ?? [];
+  const rows = [...table.matchAll(/^\| `([\w.]+)` +\| (.+?) +\| (.+?) +\| (.+?) +\|$/gm)];
+  expect(rows.length).toBeGreaterThan(5);
+  for (const [, path = '', ...cells] of rows) {
+    const valueIn = (preset: unknown) =>
+      path.split('.').reduce((value, part) => (value as Record<string, unknown>)[part], preset);
+    expect([path, ...cells]).toEqual([path, ...PRESET_NAMES.map((name) => written(valueIn(PRESETS[name])))]);
+  }
+});
 
 describe('a preset', () => {
   it.each(PRESET_NAMES)('%s has the values of the contract', (name) => {

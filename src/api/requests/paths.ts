@@ -1,7 +1,6 @@
 /** Path parameters. One that no resource can have is 404: there is nothing at that path. */
 import { z } from 'zod';
-import type { expected } from './fields.js';
-import { name } from './fields.js';
+import { expected, name } from './fields.js';
 
 const JOB_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -13,6 +12,6 @@ export const jobIdWhere = (params: { readonly error?: ReturnType<typeof expected
     .transform((id) => id.toLowerCase())
     .meta({ format: 'uuid' });
 
-export const jobId = jobIdWhere();
+export const jobId = jobIdWhere({ error: expected('the id of a job, as 019a2b3c-4d5e-7f60-8123-456789abcdef') });
 
 export const queueName = name;

@@ -3,7 +3,7 @@ import type { LedgerEvent } from '../../client/client.js';
 import { isTerminal } from '../../domain/job-chart.js';
 import type { Column } from '../table.js';
 import type { Style } from '../terminal.js';
-import { formatAttempt, formatInstant } from '../text.js';
+import { formatAttempt, formatDuration, formatInstant } from '../text.js';
 
 const moveOf = ({ from, to }: LedgerEvent): string => {
   if (to === null) return '';
@@ -11,7 +11,7 @@ const moveOf = ({ from, to }: LedgerEvent): string => {
 };
 
 /** The key too where it is another name than the actor's, as a worker's is. */
-const actorOf = ({ actor, keyId }: LedgerEvent): string => {
+export const actorOf = ({ actor, keyId }: LedgerEvent): string => {
   const who = actor.id === null ? actor.type : `${actor.type} ${actor.id}`;
   return keyId === null || keyId === actor.id ? who : `${who} (key ${keyId})`;
 };
@@ -21,20 +21,50 @@ interface ErrorLike {
   readonly message?: unknown;
 }
 
-/** Of the data what tells most; `--json` has all of it. */
-const noteOf = ({ data, reason }: LedgerEvent): string => {
-  const error = data['error'] as ErrorLike | null | undefined;
-  const told = [
-    reason,
-    data['reason'],
-    data['rule'],
-    error?.code,
-    error?.message,
-    data['code'],
-    data['stage'],
-    data['processed'],
+interface Evidence {
+  readonly rule?: unknown;
+  readonly lastBeatAt?: unknown;
+  readonly lastActivityAt?: unknown;
+  readonly thresholds?: Readonly<Record<string, unknown>>;
+}
+
+const isInstant = (value: unknown): value is string => typeof value === 'string';
+
+/** On what a rule ended or took back an attempt: what it saw, and what it held that against. */
+const evidenceOf = ({ rule, lastBeatAt, lastActivityAt, thresholds = {} }: Evidence): string => {
+  const limits = Object.entries(thresholds).map(
+    ([name, value]) =>
+      `${name} ${typeof value === 'number' && name.endsWith('Ms') ? formatDuration(value) : String(value)}`,
+  );
+  const seen = [
+    isInstant(lastBeatAt) ? `last call ${formatInstant(lastBeatAt)}` : null,
+    isInstant(lastActivityAt) ? `last work ${formatInstant(lastActivityAt)}` : null,
   ];
-  return [...new Set(told.filter((one) => typeof one === 'string' || typeof one === 'number'))].join(' ');
+  return [typeof rule === 'string' ? rule : null, ...seen, ...limits].filter((part) => part !== null).join(', ');
+};
+
+const NUMBERS = ['processed', 'failed', 'skipped', 'current', 'total'] as const;
+
+/** What one report of progress added or set; nothing of what it left alone. */
+const progressOf = (data: LedgerEvent['data']): string => {
+  const numbers = NUMBERS.flatMap((name) => {
+    const value = data[name];
+    return typeof value === 'number' && (value !== 0 || name === 'total') ? [`${name} ${value}`] : [];
+  });
+  const stage = typeof data['stage'] === 'string' ? [`stage ${data['stage']}`] : [];
+  const message = typeof data['message'] === 'string' ? [data['message']] : [];
+  return [...stage, ...numbers, ...message].join(', ');
+};
+
+/** Of the data what tells most; `--json` has all of it. */
+const noteOf = ({ type, data, reason }: LedgerEvent): string => {
+  if (type === 'ProgressRecorded') return progressOf(data);
+  const error = data['error'] as ErrorLike | null | undefined;
+  const evidence = data['evidence'] as Evidence | null | undefined;
+  const command = type === 'CommandRefused' ? `${String(data['command'])}: ${String(data['code'])}` : null;
+  const ofRule = evidence == null ? data['rule'] : evidenceOf(evidence);
+  const told = [command, reason, data['reason'], error?.code, error?.message, ofRule];
+  return [...new Set(told.filter((one) => typeof one === 'string'))].join(' ');
 };
 
 const styleOf = ({ type, to }: LedgerEvent): Style | null => {

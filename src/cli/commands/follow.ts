@@ -71,6 +71,6 @@ export const followStream = async <T>(
   } finally {
     clearTimeout(timer);
   }
-  if (!isConnected && tooLate.signal.aborted) throw new UnreachableError(`no stream: no answer in ${firstMs} ms`);
+  if (tooLate.signal.aborted) throw new UnreachableError(`no stream: no answer in ${firstMs} ms`);
   return interrupted.aborted && !(interrupted.reason instanceof BrokenPipe) ? EXIT.INTERRUPTED : EXIT.OK;
 };

@@ -2,6 +2,7 @@
 import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { renderTable } from '../table.js';
+import { ATTEMPT_HELP } from '../text.js';
 import { eventColumns } from './event-columns.js';
 import { jobIdsOf } from './job-ids.js';
 import { LIST_OPTIONS, limitOf, noteMore, printJson, printLines, readList } from './pages.js';
@@ -9,6 +10,7 @@ import { LIST_OPTIONS, limitOf, noteMore, printJson, printLines, readList } from
 export const jobsHistory = command({
   words: ['jobs', 'history'],
   summary: 'what happened to a job',
+  about: ATTEMPT_HELP,
   positionals: { usage: 'JOB', min: 1, max: 1 },
   options: { desc: { help: 'the last first' }, ...LIST_OPTIONS },
   asksService: true,

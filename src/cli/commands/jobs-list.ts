@@ -3,7 +3,7 @@ import type { Job, JobSort } from '../../client/client.js';
 import { type Call, command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { type Column, renderTable } from '../table.js';
-import { formatInstant } from '../text.js';
+import { ATTEMPT_HELP, formatInstant } from '../text.js';
 import { formatError, jobColumns } from './job-columns.js';
 import { JOB_FILTER_OPTIONS, readJobFilter } from './job-filter.js';
 import { LIST_OPTIONS, limitOf, type Listed, noteMore, printJson, printLines, readList } from './pages.js';
@@ -23,6 +23,7 @@ const print = async (
 export const jobsList = command({
   words: ['jobs', 'list'],
   summary: 'the jobs, the newest first',
+  about: ATTEMPT_HELP,
   options: {
     ...JOB_FILTER_OPTIONS,
     worker: { value: 'WORKER', repeatable: true, help: 'held by this worker, or held by it last' },
@@ -60,6 +61,8 @@ const deadColumns: readonly Column<Job>[] = [
 export const deadLetters = command({
   words: ['dead-letters'],
   summary: 'jobs that failed for good and that nobody has retried',
+  about:
+    'Those whose worker failed them for good, or too often, and those that lost too many leases or were throttled too often.\nNot those that a stall rule ended (JobTimeout, WaitExpired) or that an operator failed: jobs list --status failed has all.',
   options: LIST_OPTIONS,
   asksService: true,
   examples: ['jobledger dead-letters', 'jobledger jobs retry ID --reason "fixed in 1.2"'],

@@ -1,10 +1,11 @@
 /** `jobledger jobs show`: everything that is known of one job. */
-import type { Job } from '../../client/client.js';
+import { type Job, type JobledgerClient, ProblemError } from '../../client/client.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { renderFields, renderTable } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { formatInstant } from '../text.js';
+import { actorOf } from './event-columns.js';
 import { formatError, formatProgress, statusStyle } from './job-columns.js';
 import { jobIdsOf } from './job-ids.js';
 import { printJson, printLines } from './pages.js';
@@ -25,7 +26,26 @@ const waitOf = ({ waiting }: Job): string | null => {
 const deadlineOf = ({ deadline }: Job): string | null =>
   deadline === null ? null : `${deadline.rule} at ${formatInstant(deadline.at)}`;
 
-const fieldsOf = (job: Job): (readonly [string, string | null])[] => [
+/** What a client or an operator does to a job that somebody may ask for. */
+const BY_HAND = ['CancelRequested', 'JobCancelled', 'JobHeld', 'JobWaiting', 'JobFailed', 'JobReleased'];
+const LOOKED_AT = 100;
+
+/** The last cancel, hold, requeue or failure by hand, among the last events. */
+const lastByHand = async (ledger: JobledgerClient, jobId: string): Promise<string | null> => {
+  const { items } = await ledger.jobEvents(jobId, { order: 'desc', limit: LOOKED_AT }).catch((error: unknown) => {
+    // A reporter reads jobs, and not their history.
+    if (error instanceof ProblemError && error.code === 'forbidden') return { items: [] };
+    throw error;
+  });
+  const found = items.find(
+    ({ type, actor }) => BY_HAND.includes(type) && (actor.type === 'operator' || actor.type === 'client'),
+  );
+  if (found === undefined) return null;
+  const why = found.reason === null ? '' : `: ${found.reason}`;
+  return `${found.type} at ${formatInstant(found.at)} by ${actorOf(found)}${why}`;
+};
+
+const fieldsOf = (job: Job, byHand: string | null): (readonly [string, string | null])[] => [
   ['id', job.id],
   ['status', `${job.status}, since ${formatInstant(job.statusSince)}${job.deadLettered ? ', a dead letter' : ''}`],
   ['type', job.type],
@@ -42,6 +62,7 @@ const fieldsOf = (job: Job): (readonly [string, string | null])[] => [
   ['progress', formatProgress(job.progress)],
   ['message', job.progress.message],
   ['error', formatError(job.error)],
+  ['by hand', byHand],
   ['created at', `${formatInstant(job.createdAt)} by ${job.createdBy}`],
   ['available at', formatInstant(job.availableAt)],
   ['queued at', formatInstant(job.queuedAt)],
@@ -54,8 +75,8 @@ const fieldsOf = (job: Job): (readonly [string, string | null])[] => [
   ['result', json(job.result)],
 ];
 
-const linesOf = (job: Job, terminal: Terminal): string[] => {
-  const fields = renderFields(fieldsOf(job), terminal);
+const linesOf = (job: Job, byHand: string | null, terminal: Terminal): string[] => {
+  const fields = renderFields(fieldsOf(job, byHand), terminal);
   const style = statusStyle(job);
   const lines = fields.map((line, at) => (at === 1 && style !== null ? terminal.style(style, line) : line));
   if (job.failures.length === 0) return lines;
@@ -87,7 +108,10 @@ export const jobsShow = command({
     const [jobId = ''] = jobIdsOf(values);
     const job = await ledger.getJob(jobId, asOf === undefined ? {} : { asOf });
     if (values.flag('json')) await printJson(terminal, job);
-    else await printLines(terminal, linesOf(job, terminal));
+    else {
+      const byHand = asOf === undefined ? await lastByHand(ledger, jobId) : null;
+      await printLines(terminal, linesOf(job, byHand, terminal));
+    }
     return EXIT.OK;
   },
 });

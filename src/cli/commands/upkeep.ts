@@ -35,12 +35,16 @@ const finished = async ({ terminal, ledger, signal }: JsonCall, started: Upkeep)
   return run;
 };
 
+const counted = (count: number, what: string, more = ''): string => `${count}${more} ${what}${count === 1 ? '' : 's'}`;
+
 /** What was found, in half a line. */
 const findingOf = (run: Upkeep): string => {
   if (run.ok === true)
-    return run.parked === null || run.parked === 0 ? 'as it should be' : `${run.parked} streams parked`;
+    return run.parked === null || run.parked === 0 ? 'as it should be' : `${counted(run.parked, 'stream')} parked`;
   const rows =
-    run.differing === null || run.differing === 0 ? null : `${run.differing}${run.truncated ? '+' : ''} rows differ`;
+    run.differing === null || run.differing === 0
+      ? null
+      : `${counted(run.differing, 'row', run.truncated ? '+' : '')} ${run.differing === 1 ? 'differs' : 'differ'}`;
   const bad = run.firstBad === null ? null : `first bad position ${run.firstBad}`;
   return [rows, bad, run.reason, run.repaired ? 'repaired' : null].filter((one) => one !== null).join(', ');
 };
@@ -120,7 +124,7 @@ export const verify = command({
   words: ['verify'],
   summary: 'hold read models and the log against what was recorded',
   about:
-    'Without a name: every read model, then the log. Exit code 4 when a row is not what the log says, or the log is not\nwhat was written; with --repair 0 when all that was found was put right.',
+    'Without a name: every read model, then the log. Of rows that differ it names the fields, not the values. Exit code 4 when a row is not what the log says, or the log is not\nwhat was written; with --repair 0 when all that was found was put right.',
   positionals: { usage: '[PROJECTION | log]…', min: 0, max: 20 },
   options: {
     repair: { help: 'put rows right that differ; nothing repairs a log' },

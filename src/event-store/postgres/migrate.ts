@@ -67,7 +67,7 @@ const readMigrations = async (folders: readonly URL[]): Promise<Migration[]> => 
 };
 
 /** Session lock; jobledger.append has (…, 1). */
-const LOCK = [1785686636, 2];
+export const MIGRATION_LOCK = [1785686636, 2];
 
 const PREPARE = `
   create schema if not exists jobledger;
@@ -131,7 +131,7 @@ export const migrate = async (
   await client.connect();
   try {
     await client.query('set statement_timeout = 0');
-    await client.query('select pg_advisory_lock($1, $2)', LOCK);
+    await client.query('select pg_advisory_lock($1, $2)', MIGRATION_LOCK);
     const { rows } = await client.query<{ ready: boolean }>(
       `select to_regclass('jobledger.migrations') is not null as ready`,
     );

@@ -28,6 +28,7 @@ import { Appender } from './appender.js';
 import type { ConnectionConfig } from './connection.js';
 import { asText, createLogPool, execute } from './connection.js';
 import { EventReader } from './event-reader.js';
+import { SharedAppends } from './shared-appends.js';
 import { rfc3339 } from './timestamps.js';
 import type { VerifyOptions, Verdict } from './verify-log.js';
 import { verifyLog } from './verify-log.js';
@@ -49,6 +50,7 @@ export class PostgresEventStore implements EventStore {
   readonly #pool: pg.Pool;
   readonly #ownsPool: boolean;
   readonly #appender: Appender;
+  readonly #appends: SharedAppends;
   readonly #reader: EventReader;
   readonly #listener: AppendListener;
   readonly #wokenBy: Pick<EventStore, 'onAppended'>;
@@ -60,13 +62,14 @@ export class PostgresEventStore implements EventStore {
     this.#pool = 'pool' in config ? config.pool : createLogPool(config);
     this.#listener = new AppendListener(this.#pool.options, (pid) => pid === this.#appender.pid);
     this.#appender = new Appender(this.#pool, besideTables, () => this.#listener.hasOthers(this.#pool));
+    this.#appends = new SharedAppends((requests) => this.#appender.append(requests));
     this.#reader = new EventReader(this.#pool);
     this.#wokenBy = config.wokenBy ?? { onAppended: (listener) => this.#listener.listen(listener) };
     this.#pollMs = pollMs;
   }
 
   async append(requests: readonly AppendRequest[]): Promise<readonly AppendResult[]> {
-    const results = await this.#appender.append(requests);
+    const results = await this.#appends.append(requests);
     this.#listener.wake();
     return results;
   }
@@ -117,6 +120,7 @@ export class PostgresEventStore implements EventStore {
 
   /** Ends its connections when what runs on them is done. Subscriptions end by their own signals. */
   async close(): Promise<void> {
+    await this.#appends.idle();
     await this.#appender.close();
     await this.#listener.close();
     if (this.#ownsPool && !this.#pool.ending) await this.#pool.end();

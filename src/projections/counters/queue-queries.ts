@@ -75,6 +75,22 @@ export class QueueQueries {
     return this.read('name = $2', name, 1);
   }
 
+  /** The queues whose oldest job that could be claimed has waited longest, those first. */
+  async longestWaiting(limit: number): Promise<readonly { readonly name: string; readonly ageMs: number }[]> {
+    const { rows } = await this.pool.query<{ name: string; age_ms: string }>({
+      name: 'queues-longest-waiting',
+      text: `
+        select q.name, floor(greatest(0, extract(epoch from clock_timestamp() - o.since) * 1000))::bigint::text as age_ms
+        from (
+          select queue as name from jobledger.counters_by_status where status = any ($1) group by queue having sum(n) > 0
+        ) q
+        cross join lateral jobledger.oldest_ready(q.name) o
+        where o.since is not null order by o.since, q.name limit $2`,
+      values: [READY, limit],
+    });
+    return rows.map(({ name, age_ms }) => ({ name, ageMs: Number(age_ms) }));
+  }
+
   private async read(which: 'name > $2' | 'name = $2', name: string, limit: number): Promise<QueuesAnswer> {
     const { rows } = await this.pool.query<Row>({
       name: `queues ${which}`,

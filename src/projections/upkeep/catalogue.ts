@@ -64,7 +64,16 @@ export class ProjectionCatalogue {
         return row.name === retiredName(name) ? [{ state: 'retired', version: made, position }] : [];
       });
       const status = statuses.find((each) => each.name === name);
-      const neverRan = { version, position: START, lagEvents: 0, lagMs: 0, leader: null, parked: 0, lastError: null };
+      const neverRan = {
+        version,
+        position: START,
+        lagEvents: 0,
+        lagMs: 0,
+        leader: null,
+        parked: 0,
+        firstParked: null,
+        lastError: null,
+      };
       return { ...neverRan, ...status, name, inline, generations, upkeep: runs.get(name) ?? null };
     });
   }

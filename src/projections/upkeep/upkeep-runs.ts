@@ -129,6 +129,16 @@ export class UpkeepRuns {
     return new Map(runs.map((run) => [run.subject, run]));
   }
 
+  /** The last verification of each subject that came to its end. */
+  async lastVerified(): Promise<readonly UpkeepRun[]> {
+    return this.rows(
+      `select distinct on (subject) ${COLUMNS} from jobledger.upkeep
+        where kind in ('verify', 'verify-log') and state = 'done'
+        order by subject, finished_at desc, id desc`,
+      [],
+    );
+  }
+
   /** Runs that nobody holds. */
   async abandoned(): Promise<readonly string[]> {
     const runs = await this.rows(

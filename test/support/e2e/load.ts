@@ -98,17 +98,17 @@ export class Load {
    * Creates no more, and works off what is there; what waits for a person is taken up.
    * @throws Error when a call was answered as it never should be, or a job does not end.
    */
-  async end(): Promise<void> {
+  async end(limitMs?: number): Promise<void> {
     this.creating = false;
-    const { queue } = this.options;
-    await waitFor(`all jobs of ${queue} to end`, async () => {
+    const isWorkedOff = async (): Promise<boolean> => {
       const left = await this.unfinished();
       for (const { id, status } of left) {
         if (status === 'waiting') await command(this.cluster, id, 'resume');
         if (status === 'created') await command(this.cluster, id, 'start');
       }
       return left.length === 0;
-    });
+    };
+    await waitFor(`all jobs of ${this.options.queue} to end`, isWorkedOff, limitMs);
     this.working = false;
     await Promise.all(this.running);
   }

@@ -68,8 +68,6 @@ export interface NamedCommand {
 const TIMEOUT_MS = 15_000;
 /** Of each try of one that insists: a frozen process is left for another. */
 const TRY_MS = 4_000;
-/** A test in which nobody answers for so long has failed. */
-const INSIST_MS = 60_000;
 
 const parse = (text: string): unknown => {
   try {
@@ -96,6 +94,8 @@ export class Recorder {
   private tick = 0;
   private nextId = 0;
   private abandoned = new AbortController();
+  /** How long one that insists goes on, ms: a test in which nobody answers for so long has failed. */
+  patienceMs = 60_000;
   /** Which process a lane asks next, by the lane's name. */
   readonly preferred = new Map<string, number>();
 
@@ -252,7 +252,7 @@ export class Lane {
     const { nodes, preferred, signal } = this.recorder;
     const key = options.key === undefined && method !== 'GET' ? randomUUID() : (options.key ?? null);
     const waitMs = (options.body as { waitMs?: number } | undefined)?.waitMs ?? 0;
-    const until = performance.now() + INSIST_MS;
+    const until = performance.now() + this.recorder.patienceMs;
     let node = preferred.get(this.name) ?? Math.floor(Math.random() * nodes.length);
     for (let tries = 0; ; tries += 1) {
       const asked = { timeoutMs: TRY_MS + waitMs, ...options, key };
@@ -271,7 +271,7 @@ export class Lane {
   /** The same for several commands in one request, until each of them has such an answer. */
   async insistTogether(commands: readonly NamedCommand[]): Promise<readonly Answer[]> {
     const { nodes, preferred, signal } = this.recorder;
-    const until = performance.now() + INSIST_MS;
+    const until = performance.now() + this.recorder.patienceMs;
     for (let tries = 0, node = preferred.get(this.name) ?? 0; ; tries += 1, node += 1) {
       const calls = await this.recorder.sendTogether(this.name, nodes[node % nodes.length]!, commands, TRY_MS);
       preferred.set(this.name, node);

@@ -62,9 +62,9 @@ export class ServiceProcess {
 
   /**
    * Starts the process on its port, with the settings of the first start unless given, and waits until it is ready.
-   * @throws Error when it exits before.
+   * @throws Error when it exits before, or is not within a generous limit.
    */
-  async start(more: Environment = {}): Promise<void> {
+  async start(more: Environment = {}, limitMs?: number): Promise<void> {
     const inherited = Object.entries(process.env).filter(([name]) => !name.toUpperCase().startsWith('JOBLEDGER_'));
     const child = spawn(process.execPath, [this.program], {
       env: { ...Object.fromEntries(inherited), ...this.environment, JOBLEDGER_PORT: `${this.port}`, ...more },
@@ -74,10 +74,11 @@ export class ServiceProcess {
     child.stdout.setEncoding('utf8').on('data', (text: string) => this.keep(text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => this.keep(text));
     this.keep(`--- started, pid ${child.pid}`);
-    await waitFor(`${this.name} to be ready`, async () => {
+    const isReady = async (): Promise<boolean> => {
       if (!this.isRunning) throw new Error(`${this.name} exited before it was ready:\n${this.lines.join('\n')}`);
       return (await this.ready()) === 200;
-    });
+    };
+    await waitFor(`${this.name} to be ready`, isReady, limitMs);
   }
 
   /** HTTP status of readiness; undefined when nothing answers within a second. */
@@ -92,8 +93,8 @@ export class ServiceProcess {
   }
 
   /** @throws Error when it is not, within a generous limit. */
-  async untilReady(): Promise<void> {
-    await waitFor(`${this.name} to be ready`, async () => (await this.ready()) === 200);
+  async untilReady(limitMs?: number): Promise<void> {
+    await waitFor(`${this.name} to be ready`, async () => (await this.ready()) === 200, limitMs);
   }
 
   /** Sends a signal; `SIGSTOP` freezes it until `SIGCONT`. */

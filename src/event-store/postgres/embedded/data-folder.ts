@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Account, reachableName } from './account.js';
 import type { Binaries } from './binaries.js';
@@ -22,10 +22,24 @@ export interface DataFolder {
   readonly logFile: string;
 }
 
+const isFolder = (path: string): boolean => fs.existsSync(path) && fs.statSync(path).isDirectory();
+
+/** Not `recursive: true`: where nothing can be made though the parent is there, as in `/proc`, Node tries for ever. */
+const makeFolder = (path: string): void => {
+  const parent = dirname(path);
+  if (parent !== path && !fs.existsSync(parent)) makeFolder(parent);
+  try {
+    fs.mkdirSync(path);
+  } catch (error) {
+    // It may be there, or another start was faster.
+    if (!isFolder(path)) throw error;
+  }
+};
+
 /** Makes the folder when it is missing, and refuses one that cannot be written or that belongs to something else. */
 export const openDataFolder = (path: string): DataFolder => {
   try {
-    fs.mkdirSync(path, { recursive: true });
+    makeFolder(path);
     fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
   } catch (cause) {
     throw new EmbeddedPostgresError(
