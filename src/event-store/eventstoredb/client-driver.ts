@@ -69,6 +69,8 @@ export interface DriverOptions {
 const DEFAULT_TIMEOUT_MS = 8_000;
 /** Appends in flight: more gain nothing (9,000–10,000/s at 256), and fill a stream that may break. */
 const MAX_APPENDS = 256;
+/** Reads in flight, each a call of its own: a thousand at once broke the session they share. */
+const MAX_READS = 64;
 /** Longest wait for what is on its way when the driver is closed, ms. */
 const CLOSE_MS = 1_000;
 const START = 'start';
@@ -94,6 +96,7 @@ export class ClientDriver implements EventStoreDriver {
   readonly #client: GrpcClient;
   readonly #timeoutMs: number;
   readonly #places = new Places(MAX_APPENDS);
+  readonly #readPlaces = new Places(MAX_READS);
   readonly #stopDropping = dropStrayRejections();
   /** Calls that have no answer yet, also when nobody waits for it any more. */
   readonly #pending = new Set<Promise<unknown>>();
@@ -124,7 +127,7 @@ export class ClientDriver implements EventStoreDriver {
     const fromRevision = from === undefined ? (direction === 'forwards' ? START : END) : BigInt(from);
     const options = { fromRevision, direction, maxCount: limit };
     try {
-      return await this.#collect(`reading ${stream}`, this.#client.readStream(stream, options));
+      return await this.#collect(`reading ${stream}`, () => this.#client.readStream(stream, options));
     } catch (error) {
       if (isStreamNotFound(error)) return [];
       throw asPortError(`reading ${stream}`, error, stream);
@@ -135,7 +138,9 @@ export class ClientDriver implements EventStoreDriver {
     const edge = direction === 'forwards' ? START : END;
     const fromPosition = from === undefined ? edge : { commit: from, prepare: from };
     try {
-      return await this.#collect('reading the log', this.#client.readAll({ fromPosition, direction, maxCount: limit }));
+      return await this.#collect('reading the log', () =>
+        this.#client.readAll({ fromPosition, direction, maxCount: limit }),
+      );
     } catch (error) {
       throw asPortError('reading the log', error);
     }
@@ -207,7 +212,11 @@ export class ClientDriver implements EventStoreDriver {
   }
 
   /** Reads to the end: a reader that is left early would leak its call, so one that is too slow is cancelled. */
-  async #collect(doing: string, reader: ClientReader): Promise<readonly StoredEvent[]> {
+  #collect(doing: string, open: () => ClientReader): Promise<readonly StoredEvent[]> {
+    return this.#readPlaces.hold(() => this.#read(doing, open()));
+  }
+
+  async #read(doing: string, reader: ClientReader): Promise<readonly StoredEvent[]> {
     const reading = (async () => {
       const events: StoredEvent[] = [];
       for await (const resolved of reader) events.push(...toStored(resolved));
