@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalJson, NotCanonical } from '../../src/event-store/canonical-json.js';
+import { canonicalJson, inCanonicalOrder, NotCanonical } from '../../src/event-store/canonical-json.js';
 
 describe('canonical JSON', () => {
   it('writes the example of RFC 8785', () => {
@@ -72,6 +72,29 @@ describe('canonical JSON', () => {
 
   it('takes whole surrogate pairs and objects without a prototype', () => {
     expect(canonicalJson(Object.assign(Object.create(null) as object, { a: '😀' }))).toBe('{"a":"😀"}');
+  });
+});
+
+describe('a value in canonical order', () => {
+  it('has its members in the order in which they are read back', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const text = JSON.stringify(value);
+        fc.pre(!text.includes('\\u'));
+        const readBack = JSON.stringify(JSON.parse(canonicalJson(value)));
+        expect(JSON.stringify(inCanonicalOrder(reordered(value)))).toBe(readBack);
+      }),
+    );
+  });
+
+  it('keeps a member called __proto__', () => {
+    const value = JSON.parse('{"b":1,"__proto__":{"d":1,"c":2}}') as unknown;
+    expect(JSON.stringify(inCanonicalOrder(value))).toBe('{"__proto__":{"c":2,"d":1},"b":1}');
+  });
+
+  it('is itself when its order is canonical', () => {
+    const value = { a: [{ b: 1, c: null }], d: 'e' };
+    expect(inCanonicalOrder(value)).toBe(value);
   });
 });
 
