@@ -63,7 +63,9 @@ scenario(
     expect(completed.progress.processed).toBe(total);
     const lane = cluster.recorder.lane('operator');
     const rebuild = { body: { waitMs: 60_000 } };
-    const { body } = await lane.ask<Upkeep>(cluster.node(0), 'POST', '/v1/admin/projections/jobs/rebuild', rebuild);
+    const rows = cluster.log.place === 'database' ? 'jobs' : 'job_rows';
+    const path = `/v1/admin/projections/${rows}/rebuild`;
+    const { body } = await lane.ask<Upkeep>(cluster.node(0), 'POST', path, rebuild);
     expect(body).toMatchObject({ state: 'done', ok: true });
     expect(await readJob(cluster, jobId)).toEqual(completed);
   },
