@@ -78,8 +78,7 @@ export class LedgerMetrics {
     const registers = [telemetry.registry];
     const gauge = <Label extends string = never>(name: string, help: string, ...labelNames: Label[]) =>
       new Gauge<Label>({ name, help, labelNames, registers });
-    const log = new LogCounters(telemetry);
-    this.log = log;
+    const log = (this.log = new LogCounters(telemetry));
     this.totals = {
       created: log.add('jobledger_jobs_created_total', 'Jobs created'),
       completed: log.add('jobledger_jobs_completed_total', 'Runs completed'),

@@ -3,7 +3,7 @@ import { AlreadyTerminal, IllegalTransition } from './errors.js';
 import { enter, paused } from './enter.js';
 import { hasTag, isTerminal, type JobStatus } from './job-chart.js';
 import type { CommandOf, Context } from './job-commands.js';
-import type { JobEvent, Value } from './job-events.js';
+import type { JobError, JobEvent, Value } from './job-events.js';
 import type { Job } from './job.js';
 
 type ClientCommand = CommandOf<
@@ -96,18 +96,19 @@ const priority = (job: Job, command: CommandOf<'priority'>): readonly JobEvent[]
     : [{ type: 'PriorityChanged', data: { priority: command.priority, reason: command.reason } }];
 };
 
-/** The words of the error are fixed; those of the operator stand in its detail. */
-const failedByHand = (code: string, message: string, reason: string | null): readonly JobEvent[] => [
-  { type: 'JobFailed', data: { error: { code, message, detail: reason === null ? null : { reason } }, reason } },
+const failedByHand = (error: JobError, reason: string | null): readonly JobEvent[] => [
+  { type: 'JobFailed', data: { error, reason } },
 ];
 
 const forceFail = (job: Job, reason: string | null): readonly JobEvent[] | undefined =>
   hasTag(job.status, 'active') || isOneOf(job.status, 'waiting', 'finalizing')
-    ? failedByHand('ManualTimeout', 'Manually marked FAILED by operator', reason)
+    ? failedByHand({ code: 'ManualTimeout', message: 'Manually marked FAILED by operator', detail: null }, reason)
     : undefined;
 
 const emergencyStop = (job: Job, reason: string | null): readonly JobEvent[] =>
-  isTerminal(job.status) ? [] : failedByHand('EmergencyStop', 'Stopped by operator', reason);
+  isTerminal(job.status)
+    ? []
+    : failedByHand({ code: 'EmergencyStop', message: 'Stopped by operator', detail: null }, reason);
 
 /** An active job goes back to its queue in the same run; a dead letter gets a new run. */
 const requeue = (job: Job, reason: string | null): readonly JobEvent[] | undefined => {

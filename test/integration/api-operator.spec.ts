@@ -145,7 +145,7 @@ describe('force-fail', () => {
     const error = {
       code: 'ManualTimeout',
       message: 'Manually marked FAILED by operator',
-      detail: { reason: 'hangs since noon' },
+      detail: null,
     };
     expect(await read(id)).toMatchObject({
       ...{ status: 'failed', error, lease: null, deadline: null, deadLettered: false, failedAttempts: 0 },

@@ -18,6 +18,7 @@ const OTHER_WORDS: readonly { readonly file: string; readonly word: string; read
   { file: 'api/answers/operations.ts', word: 'failed', is: 'a verdict of a sweep' },
   { file: 'api/answers/operations.ts', word: 'cancelled', is: 'a verdict of a sweep' },
   { file: 'api/requests/worker-calls.ts', word: 'failed', is: 'a count of progress' },
+  { file: 'cli/commands/event-columns.ts', word: 'failed', is: 'a count of progress' },
   { file: 'cli/commands/reaper.ts', word: 'cancelled', is: 'a verdict of a sweep' },
   ...['completed', 'failed', 'cancelled'].flatMap((word) => [
     { file: 'cli/swf/workload.ts', word, is: 'how a job of a log ended' },

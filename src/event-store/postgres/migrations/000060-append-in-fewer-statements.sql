@@ -1,5 +1,5 @@
--- The append in fewer statements: events and the batch that covers them are written by one. A row that is returned by an
--- insert from an array comes in the order of the array, so neither the streams nor the leaves are sorted again.
+-- The append in fewer statements: events and the batch that covers them are written by one, and the streams come in the
+-- order in which they were given, each by a probe of its own.
 create or replace function jobledger.append(
   r_stream text[], r_expected integer[], p_events jobledger.new_event[], p_notify boolean,
   out accepted boolean, out base bigint, out at timestamptz, out revisions integer[]
@@ -49,13 +49,13 @@ begin
         sha256('\x01'::bytea || int8send(base + e.n) || int4send(revisions[e.request] + e.step) || e.content)
       from unnest(p_events) with ordinality
         as e(request, step, stream, id, type, version, data, metadata, content, n)
-      returning leaf
+      returning position, leaf
   )
   insert into jobledger.batches (batch, first_position, last_position, at, hash)
     select v_batch, base + 1, v_last, at,
       sha256(
         '\x02'::bytea || v_hash || int8send(v_batch) || int8send((extract(epoch from at) * 1000)::bigint)
-        || int8send(base + 1) || string_agg(w.leaf, ''::bytea)
+        || int8send(base + 1) || string_agg(w.leaf, ''::bytea order by w.position)
       )
     from written w;
   if p_notify then
