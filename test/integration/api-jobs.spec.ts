@@ -53,7 +53,16 @@ describe('a job over HTTP', () => {
     expect(body).toEqual({
       ...{ id: jobId, type: 'report', queue: 'shown', status: 'queued', priority: 3, tags: ['x'] },
       ...{ payload: null, result: null, error: null, failures: [], run: 1, attempt: 0, failedAttempts: 0 },
-      ...{ maxAttempts: 3, throttles: 0, lostLeases: 0, lease: null, availableAt: null, deadline: null, waiting: null },
+      ...{
+        maxAttempts: 3,
+        throttles: 0,
+        lostLeases: 0,
+        lease: null,
+        availableAt: null,
+        deadline: null,
+        waiting: null,
+        directive: null,
+      },
       ...{ firstStartedAt: null, startedAt: null, finishedAt: null, lastActivityAt: null },
       ...{ items: null, parentId: null, children: {}, requires: [], deadLettered: false, createdBy: 'anonymous' },
       progress: { total: null, processed: 0, failed: 0, skipped: 0, percent: null, message: null, stages: {} },

@@ -127,7 +127,19 @@ describe('a rebuild', () => {
 
 describe('a verification of jobs', () => {
   const columns = [
-    ...['type', 'queue', 'status', 'priority', 'tags', 'run', 'attempt', 'leased', 'dead_lettered', 'revision'],
+    ...[
+      'type',
+      'queue',
+      'status',
+      'priority',
+      'tags',
+      'run',
+      'attempt',
+      'leased',
+      'dead_lettered',
+      'revision',
+      'work_revision',
+    ],
     ...['position', 'created_at', 'status_since', 'ready_at', 'wake_at', 'last_event_at', 'last_activity_at'],
     ...['last_activity_position', 'doc', 'payload', 'result', 'checkpoint', 'progress', 'saved_progress'],
   ];

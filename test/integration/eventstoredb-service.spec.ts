@@ -166,7 +166,7 @@ describe('a row beside which another process appends, whose own rows are not the
   it('has what was in the way of a command that lost', async () => {
     const { jobId } = await held();
     await execute(stranger, jobId, 'cancel', { force: true, reason: null });
-    await expect(execute(service, jobId, 'priority', { priority: 3, reason: null })).rejects.toThrow(Refused);
+    await expect(execute(service, jobId, 'hold', { reason: null })).rejects.toThrow(Refused);
     await expectReplay(jobId);
   });
 

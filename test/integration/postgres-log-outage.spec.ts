@@ -107,7 +107,9 @@ describe('the log in PostgreSQL, disturbed', () => {
     let count = 0;
     for await (const item of reader.subscribe({ after: START, signal: stop.signal })) {
       if ('caughtUp' in item) {
-        await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen jobledger'`);
+        await admin.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query = 'listen jobledger'`,
+        );
         await writer.append([request('job-1')]);
         continue;
       }
@@ -131,9 +133,13 @@ describe('the log in PostgreSQL, disturbed', () => {
     };
     await heard(() => Promise.resolve());
     await heard(() =>
-      admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen jobledger'`),
+      admin.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query = 'listen jobledger'`,
+      ),
     );
-    const { rows } = await admin.query(`select 1 from pg_stat_activity where query = 'listen jobledger'`);
+    const { rows } = await admin.query(
+      `select 1 from pg_stat_activity where datname = current_database() and query = 'listen jobledger'`,
+    );
     expect(rows).toHaveLength(1);
   });
 

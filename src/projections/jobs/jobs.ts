@@ -23,6 +23,8 @@ export const JOBS: Projection = {
         checkpoint: 'checkpoint::jsonb',
         progress: 'progress',
         saved_progress: 'saved_progress',
+        // Of rows beside a log elsewhere; null here.
+        work_revision: 'work_revision',
       },
     },
     { name: 'job_facts', key: { job_id: 'uuid', run: 'int', attempt: 'int', batch_id: 'text' }, fields: {} },
