@@ -7,7 +7,7 @@ import type { Upkeep } from '../../src/api/contract.js';
 import type { Random } from '../simulation/random.js';
 import type { FakeOrder } from '../support/eventstoredb/fake-process.js';
 import type { ServiceProcess } from '../support/e2e/service-process.js';
-import { askUpkeep, endOfUpkeep } from './upkeep.js';
+import { type Asked, askUpkeep, endOfUpkeep } from './upkeep.js';
 import { lockJobs } from './lock-jobs.js';
 import { PATIENCE_MS, type Site } from './site.js';
 
@@ -71,11 +71,15 @@ const logFault = (begin: FakeOrder, end: FakeOrder): Fault => ({
     ),
 });
 
-const upkeep = (ask: (random: Random) => Parameters<typeof askUpkeep>[2], judge: (run: Upkeep) => boolean): Fault => ({
+/** A read model; rows of jobs go by another name where appends do not write them. */
+const projectionOf = ({ cluster: { log } }: Site, random: Random): string =>
+  `projections/${random.pick([log.place === 'eventstoredb' ? 'job_rows' : 'jobs', 'counters'])}`;
+
+const upkeep = (ask: (site: Site, random: Random) => Asked, judge: (run: Upkeep) => boolean): Fault => ({
   holds: 'upkeep',
   weight: 2,
   make: async (site, node, random) => {
-    const asked = ask(random);
+    const asked = ask(site, random);
     const id = await askUpkeep(site, node, asked);
     if (id === null) return;
     const run = await endOfUpkeep(site, id);
@@ -209,12 +213,9 @@ export const FAULTS = {
     make: (site, _node, random) =>
       site.dependencyAway(() => lockJobs(site.cluster.database.url, random.int(...OUTAGE_MS))),
   },
-  rebuild: upkeep((random) => ({ path: `projections/${random.pick(['jobs', 'counters'])}/rebuild`, body: {} }), isDone),
-  verify: upkeep((random) => ({ path: `projections/${random.pick(['jobs', 'counters'])}/verify`, body: {} }), isSame),
-  repair: upkeep(
-    (random) => ({ path: `projections/${random.pick(['jobs', 'counters'])}/verify`, body: { repair: true } }),
-    isSame,
-  ),
+  rebuild: upkeep((...on) => ({ path: `${projectionOf(...on)}/rebuild`, body: {} }), isDone),
+  verify: upkeep((...on) => ({ path: `${projectionOf(...on)}/verify`, body: {} }), isSame),
+  repair: upkeep((...on) => ({ path: `${projectionOf(...on)}/verify`, body: { repair: true } }), isSame),
   verifyLog: upkeep(() => ({ path: 'log/verify', body: {} }), isDone),
   sweep: {
     holds: 'clients',
