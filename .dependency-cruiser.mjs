@@ -51,11 +51,12 @@ export default {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: ['^src/event-store/', '^src/cli/', rootFile('service', 'open-log', 'app.module', 'main')],
+        pathNot: ['^src/event-store/', '^src/cli/', rootFile('service', 'open-log', 'reads', 'app.module', 'main')],
       },
       to: {
         path: '^src/event-store/',
-        pathNot: '^src/event-store/(event-store|event-filter|canonical-json|batch-size|postgres/binary-array)[.]ts$',
+        pathNot:
+          '^src/event-store/(event-store|beside-table|event-filter|canonical-json|batch-size|postgres/binary-array)[.]ts$',
       },
     },
     {
@@ -81,7 +82,7 @@ export default {
           '^src/(event-store/(postgres|eventstoredb)|leases|projections|cli)/',
           '^src/commands/(answers|job-logs)[.]ts$',
           '^src/reaper/sweeps[.]ts$',
-          rootFile('service', 'app.module', 'main'),
+          rootFile('service', 'reads', 'app.module', 'main'),
         ],
       },
       to: { path: 'node_modules/(pg|@types/pg)/', dependencyTypesNot: ['type-only'] },

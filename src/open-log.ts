@@ -4,7 +4,8 @@
  */
 import type pg from 'pg';
 import { ANSWERS } from './commands/answers.js';
-import type { BesideTable, EventStore } from './event-store/event-store.js';
+import type { BesideTable } from './event-store/beside-table.js';
+import type { EventStore } from './event-store/event-store.js';
 import { EventStoreDbEventStore } from './event-store/eventstoredb/eventstoredb-event-store.js';
 import { openDriver } from './event-store/eventstoredb/open-driver.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';

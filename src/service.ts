@@ -24,24 +24,16 @@ import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
 import { bindLog, type PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
-import { Claimers } from './leases/claimers.js';
 import { DatabaseClock } from './leases/database-clock.js';
-import { DatabaseMode } from './leases/database-mode.js';
 import { installationSecret } from './leases/installation.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
-import { CounterQueries } from './projections/counters/counter-queries.js';
 import { COUNTERS } from './projections/counters/counters.js';
-import { QueueQueries } from './projections/counters/queue-queries.js';
-import { catchUpToShow } from './projections/jobs/catch-up.js';
 import { Damage } from './projections/jobs/damage.js';
-import { JobQueries } from './projections/jobs/job-queries.js';
 import { JOBS } from './projections/jobs/jobs.js';
-import { isSound, JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
+import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { rowFollower } from './projections/jobs/row-follower.js';
-import { remadeJob } from './projections/jobs/repair-row.js';
 import { Formats } from './projections/formats.js';
-import { LogTail } from './projections/log-tail.js';
 import type { Projection } from './projections/projection.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
@@ -54,6 +46,7 @@ import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
 import { Sweeps } from './reaper/sweeps.js';
 import { openLog } from './open-log.js';
+import { type Reads, readsOf } from './reads.js';
 
 export interface ServiceOptions {
   readonly databaseUrl: string;
@@ -91,23 +84,6 @@ const COMMAND_TIMEOUT_MS = 10_000;
  * heartbeats and the reaper without any.
  */
 const READ_SHARE = 0.4;
-
-/** What the API reads from: whoever waits here waits for other readers alone. */
-export interface Reads {
-  readonly store: EventStore;
-  readonly rows: PostgresJobRows;
-  readonly leases: PostgresLeases;
-  readonly logs: JobLogs;
-  readonly jobs: JobQueries;
-  readonly counters: CounterQueries;
-  readonly queues: QueueQueries;
-  /** Noted by claims of the API, told with queues. */
-  readonly claimers: Claimers;
-  readonly formats: Formats;
-  readonly mode: DatabaseMode;
-  /** The end of the log, for all who follow it in this process. */
-  readonly tail: LogTail;
-}
 
 /** What runs in a process. */
 export interface Service {
@@ -220,27 +196,6 @@ const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, 
   return { upkeep, close, pool };
 };
 
-const readsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore): Reads => {
-  const { projectionLog = NO_LOG } = options;
-  const place = placeOfLog(options);
-  const onRows = { pool, store, rows: new PostgresJobRows(pool, place) };
-  const catchUp = place === 'elsewhere' ? (ids: readonly string[]) => catchUpToShow(onRows, ids) : undefined;
-  const rows = new PostgresJobRows(pool, place, isSound, catchUp);
-  return {
-    store,
-    rows,
-    leases: new PostgresLeases(pool),
-    logs: new JobLogs(pool),
-    jobs: new JobQueries(pool, (jobId) => remadeJob(store, rows, jobId), catchUp),
-    counters: new CounterQueries(pool),
-    queues: new QueueQueries(pool),
-    claimers: new Claimers(pool),
-    formats: new Formats(pool),
-    mode: new DatabaseMode(pool),
-    tail: new LogTail(store, { onError: projectionLog.tailFailed }),
-  };
-};
-
 /** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock. */
 export const openService = async (options: ServiceOptions): Promise<Service> => {
   const { databaseUrl: connectionString, poolSize, statementTimeoutMs } = options;
@@ -261,7 +216,8 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const contexts = new Contexts(clock, options.policy, Math.random);
   const { reservations, answers, ...commands } = commandsOf(options, pool, store, contexts);
   const { rows, leases, claims, pipeline } = commands;
-  const reads = readsOf(options, readPool, reading);
+  const tailFailed = (options.projectionLog ?? NO_LOG).tailFailed;
+  const reads = readsOf({ pool: readPool, store: reading, place: placeOfLog(options), tailFailed });
   const sweeps = new Sweeps(pool, v7());
   const judging = { store, leases, rows, contexts, clock, sweeps };
   const reap = reapWith(pipeline, sweeps.instanceId);

@@ -5,13 +5,8 @@
 import type { Pool } from 'pg';
 import type { JobStatus } from '../domain/job-chart.js';
 import { jobIdOf } from '../domain/streams.js';
-import {
-  Unavailable,
-  type BesideTable,
-  type EventStore,
-  type Position,
-  type RecordedEvent,
-} from '../event-store/event-store.js';
+import type { BesideTable } from '../event-store/beside-table.js';
+import { Unavailable, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
 import { metadataOf } from '../projections/jobs/stored-job.js';
 import type { BeatLease, Idempotency, Outcome } from './envelope.js';
 import { IdempotencyKeyReused } from './errors.js';

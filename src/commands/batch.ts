@@ -5,8 +5,8 @@
 import { decide } from '../domain/decide.js';
 import { Refusal } from '../domain/errors.js';
 import type { Job } from '../domain/job.js';
+import { beside } from '../event-store/beside-table.js';
 import {
-  beside,
   BesideRefused,
   Conflict,
   GroupAborted,

@@ -1,6 +1,7 @@
 /** A request as a log stores it: checked and canonical before anything is sent, so a bad one costs the others nothing. */
 import { canonicalJson, isStorable, NotCanonical } from './canonical-json.js';
-import type { AppendRequest, Beside, ExpectedRevision, NewEvent } from './event-store.js';
+import type { Beside } from './beside-table.js';
+import type { AppendRequest, ExpectedRevision, NewEvent } from './event-store.js';
 import { InvalidAppend, TooLarge } from './event-store.js';
 import { contentHash } from './hash-chain.js';
 

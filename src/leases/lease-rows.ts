@@ -1,6 +1,6 @@
 /** How an append writes the rows of `leases`. Times are epoch ms. */
 import type { Directive } from '../domain/directive.js';
-import type { BesideTable } from '../event-store/event-store.js';
+import type { BesideTable } from '../event-store/beside-table.js';
 
 /** A new lease, or the deadline of a job that nobody holds (`workerId` null). */
 export interface LeasePut {

@@ -4,11 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { BesideTable } from '../../src/event-store/beside-table.js';
 import type {
   AppendRequest,
   AppendResult,
   Appended,
-  BesideTable,
   CaughtUp,
   EventFilter,
   EventStore,
@@ -18,8 +18,8 @@ import type {
   Position,
   RecordedEvent,
 } from '../../src/event-store/event-store.js';
+import { beside } from '../../src/event-store/beside-table.js';
 import {
-  beside,
   BesideRefused,
   comparePositions,
   Conflict,

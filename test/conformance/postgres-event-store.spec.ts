@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { BesideTable } from '../../src/event-store/event-store.js';
+import type { BesideTable } from '../../src/event-store/beside-table.js';
 import { migrate } from '../../src/event-store/postgres/migrate.js';
 import { PostgresEventStore } from '../../src/event-store/postgres/postgres-event-store.js';
 import { keyTable, keyTableSql } from '../support/key-table.js';

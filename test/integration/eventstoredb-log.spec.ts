@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { AppendRequest, Position, RecordedEvent } from '../../src/event-store/event-store.js';
-import { beside, comparePositions, START, Unavailable, Unsupported } from '../../src/event-store/event-store.js';
+import { beside } from '../../src/event-store/beside-table.js';
+import { comparePositions, START, Unavailable, Unsupported } from '../../src/event-store/event-store.js';
 import type { EventStoreDriver } from '../../src/event-store/eventstoredb/driver.js';
 import type { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
 import { openDriver } from '../../src/event-store/eventstoredb/open-driver.js';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { AppendRequest, EventStore } from '../../src/event-store/event-store.js';
-import { beside } from '../../src/event-store/event-store.js';
+import { beside } from '../../src/event-store/beside-table.js';
 import { MemoryEventStore } from '../../src/event-store/memory/memory-event-store.js';
 import type { KeyRow } from '../conformance/event-store.conformance.js';
 import { type Draft, draft, toRequests, verdict } from '../support/append-drafts.js';

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import type { EventStore, RecordedEvent } from '../../src/event-store/event-store.js';
-import { beside, BesideRefused, START, Unavailable, Unsupported } from '../../src/event-store/event-store.js';
+import { beside } from '../../src/event-store/beside-table.js';
+import { BesideRefused, START, Unavailable, Unsupported } from '../../src/event-store/event-store.js';
 import type { PostgresEventStore } from '../../src/event-store/postgres/postgres-event-store.js';
 import { keyTable } from '../support/key-table.js';
 import { appendOne, newEvent, PostgresLog, request, succeeded, waitForLockQueue } from '../support/postgres-log.js';

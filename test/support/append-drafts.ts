@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { AppendRequest, AppendResult, ExpectedRevision } from '../../src/event-store/event-store.js';
-import { beside } from '../../src/event-store/event-store.js';
+import { beside } from '../../src/event-store/beside-table.js';
 import { keyTable } from './key-table.js';
 
 export interface Draft {

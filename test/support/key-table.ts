@@ -1,5 +1,5 @@
 /** The beside table of the conformance suite, in PostgreSQL and in memory. */
-import type { BesideTable } from '../../src/event-store/event-store.js';
+import type { BesideTable } from '../../src/event-store/beside-table.js';
 import type { BesideApplier } from '../../src/event-store/memory/memory-event-store.js';
 import type { KeyRow } from '../conformance/event-store.conformance.js';
 

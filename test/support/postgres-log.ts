@@ -1,11 +1,11 @@
 /** A migrated log in a database of its own, for tests of what only PostgreSQL does. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import type { BesideTable } from '../../src/event-store/beside-table.js';
 import type {
   Appended,
   AppendRequest,
   AppendResult,
-  BesideTable,
   EventStore,
   ExpectedRevision,
   JsonObject,

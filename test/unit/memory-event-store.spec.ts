@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import type { AppendRequest, ExpectedRevision } from '../../src/event-store/event-store.js';
-import { beside, START } from '../../src/event-store/event-store.js';
+import { beside } from '../../src/event-store/beside-table.js';
+import { START } from '../../src/event-store/event-store.js';
 import type { BesideApplier, BesideContext, BesideEntry } from '../../src/event-store/memory/memory-event-store.js';
 import { MemoryEventStore } from '../../src/event-store/memory/memory-event-store.js';
 import { keyTable, memoryKeys } from '../support/key-table.js';

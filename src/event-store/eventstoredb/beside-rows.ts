@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { EncodedRequest } from '../encoded-request.js';
-import type { AppendResult, BesideColumn, BesideTable } from '../event-store.js';
+import type { BesideColumn, BesideTable } from '../beside-table.js';
+import type { AppendResult } from '../event-store.js';
 import { Unsupported } from '../event-store.js';
 import type { Unit } from '../append-plan.js';
 import { refusedRequests } from '../postgres/appender.js';

@@ -13,10 +13,10 @@
  */
 import type pg from 'pg';
 import { Outcomes, type Unit, unitsOf, withoutRefused } from '../append-plan.js';
+import type { BesideTable } from '../beside-table.js';
 import type {
   AppendRequest,
   AppendResult,
-  BesideTable,
   CaughtUp,
   EventStore,
   Head,

@@ -1,6 +1,7 @@
 /** An intent as it is recorded: everything that finishing it takes, readable by any process of this version. */
 import { encodeRequest } from '../encoded-request.js';
-import type { BesideTable, JsonObject } from '../event-store.js';
+import type { BesideTable } from '../beside-table.js';
+import type { JsonObject } from '../event-store.js';
 import type { ColumnValue, HeldRequest, HeldRow, HeldUnit, Intent } from './beside-rows.js';
 
 interface WrittenRow {

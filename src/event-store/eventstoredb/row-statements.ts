@@ -1,7 +1,7 @@
 /** Calls of functions with rows of beside tables, all in one statement: together, or not at all. */
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
-import type { BesideTable } from '../event-store.js';
+import type { BesideTable } from '../beside-table.js';
 import { Unavailable } from '../event-store.js';
 import { type ArrayType, type ArrayValue, binaryArray } from '../postgres/binary-array.js';
 import { compositeArray, type RowColumn } from '../postgres/composite-array.js';

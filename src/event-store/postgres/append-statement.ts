@@ -3,7 +3,7 @@
  * commit, and the lock of the log never spans a trip to the client.
  */
 import type pg from 'pg';
-import type { BesideTable } from '../event-store.js';
+import type { BesideTable } from '../beside-table.js';
 import { expectedBase } from '../append-plan.js';
 import type { EncodedEvent, EncodedRequest } from '../encoded-request.js';
 import { binaryArray } from './binary-array.js';

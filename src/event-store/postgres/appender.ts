@@ -6,7 +6,8 @@
  * each one settles at least one request or puts one off behind those that are written, so the calls come to an end.
  */
 import pg from 'pg';
-import type { AppendRequest, AppendResult, Appended, BesideTable } from '../event-store.js';
+import type { BesideTable } from '../beside-table.js';
+import type { AppendRequest, AppendResult, Appended } from '../event-store.js';
 import type { Unit } from '../append-plan.js';
 import { expectedBase, Outcomes, plan, settleMissed, unitsOf, withoutRefused } from '../append-plan.js';
 import type { EncodedRequest } from '../encoded-request.js';

@@ -5,7 +5,7 @@
  * Format: int32 dimensions, int32 has-nulls, oid of the element, int32 length, int32 lower bound, then per element
  * int32 length (-1 for null) and bytes. https://www.postgresql.org/docs/18/protocol-overview.html#PROTOCOL-FORMAT-CODES
  */
-import type { BesideColumn } from '../event-store.js';
+import type { BesideColumn } from '../beside-table.js';
 import { writeUuid } from '../uuid-bytes.js';
 
 export type ArrayType = BesideColumn<never>['type'];

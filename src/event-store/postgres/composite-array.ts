@@ -5,7 +5,7 @@
  * Format of a row: int32 number of columns, then per column oid of its type, int32 length (-1 for null) and bytes; rows
  * stand in an array as in `binary-array.ts`.
  */
-import type { BesideColumn } from '../event-store.js';
+import type { BesideColumn } from '../beside-table.js';
 import { codecOf, HEADER, type ArrayType, type ArrayValue, type Codec } from './binary-array.js';
 
 /** A column of a composite type; `value` gets the row and its index. */

@@ -5,10 +5,10 @@
  * Positions are dense: a reader that has seen position n asks for n + 1 and can prove that it missed nothing.
  */
 import type pg from 'pg';
+import type { BesideTable } from '../beside-table.js';
 import type {
   AppendRequest,
   AppendResult,
-  BesideTable,
   CaughtUp,
   EventStore,
   Head,

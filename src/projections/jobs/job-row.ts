@@ -3,7 +3,7 @@
  * holds a mark where the recorded time goes, and columns hold offsets of events.
  */
 import { randomBytes } from 'node:crypto';
-import type { BesideTable } from '../../event-store/event-store.js';
+import type { BesideTable } from '../../event-store/beside-table.js';
 import { hasTag } from '../../domain/job-chart.js';
 import { toEpochMs, type Instant, type JobEvent, type JobFact } from '../../domain/job-events.js';
 import { jobStream, workStream } from '../../domain/streams.js';

@@ -1,6 +1,6 @@
 /** The second log for tests: a driver on a server, and a database of its own for what stands beside the events. */
 import type pg from 'pg';
-import type { BesideTable } from '../../../src/event-store/event-store.js';
+import type { BesideTable } from '../../../src/event-store/beside-table.js';
 import {
   EventStoreDbEventStore,
   type EventStoreDbConfig,
