@@ -226,6 +226,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     {
       ...{ ...judging, answers, log, execute: options.reaper.execute ?? reap },
       onError: log.jobFailed,
+      absence: () => sweeps.absence(),
       forgetHints: () => Promise.all([reservations.sweep(), reads.claimers.sweep()]),
       isOutdated: () => formats.isOutdated(),
     },

@@ -94,7 +94,16 @@ export class SimulatedNode implements Process {
       commandTimeoutMs: COMMAND_TIMEOUT_MS,
     });
     const execute = reapWith(this.pipeline, this.name);
-    this.sweeping = { store, leases, rows, contexts, clock, execute, onError: options.onSweepError };
+    this.sweeping = {
+      store,
+      leases,
+      rows,
+      contexts,
+      clock,
+      execute,
+      absence: () => Promise.resolve(null),
+      onError: options.onSweepError,
+    };
     database.store.onAppended(() => {
       if (this.alive && !options.losesWakeUp()) scheduler.enqueue(`${this.name} news`, this, () => claims.wake());
     });
