@@ -220,7 +220,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const reads = readsOf({ pool: readPool, store: reading, place: placeOfLog(options), tailFailed });
   const sweeps = new Sweeps(pool, v7());
   const judging = { store, leases, rows, contexts, clock, sweeps };
-  const reap = reapWith(pipeline, sweeps.instanceId);
+  const reap = reapWith(pipeline, claims, sweeps.instanceId);
   const { intervalMs, log } = options.reaper;
   const reaper = new Reaper(
     {

@@ -204,6 +204,16 @@ describe('the reaper on PostgreSQL', () => {
     expect((await service.watch.status()).overdue).toBe(0);
   });
 
+  it('gives the job that a worker lost to none of its open claims: it may be frozen with them [B-02]', async () => {
+    const { jobId, queue } = await runningJob();
+    const open = claim(service, { filter: { queues: [queue] }, waitMs: 60_000 });
+    await lapse(service, jobId);
+    await service.reaper.sweep();
+    expect(await open).toEqual([]);
+    const [claimed] = await claim(service, { workerId: 'w2', filter: { queues: [queue] } });
+    expect(claimed?.outcome).toMatchObject({ jobId, attempt: 2 });
+  });
+
   describe('when the ledger was away', () => {
     /** As the database is after nobody led for 20 s. */
     const away = (): Promise<unknown> =>

@@ -93,7 +93,7 @@ export class SimulatedNode implements Process {
       ...{ store, states, pipeline, claims, heartbeats, leases, lostLeases, answers, refusals, logs },
       commandTimeoutMs: COMMAND_TIMEOUT_MS,
     });
-    const execute = reapWith(this.pipeline, this.name);
+    const execute = reapWith(this.pipeline, this.claims, this.name);
     this.sweeping = {
       store,
       leases,
