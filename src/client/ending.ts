@@ -26,7 +26,11 @@ export type Ending =
  * handler throws is taken for the abort, so that it costs no failed attempt.
  */
 export const endingOf = (outcome: Outcome, abortedBy: AttemptAbortedError['why'] | null): Ending => {
-  if ('result' in outcome) return { command: 'complete', body: { result: outcome.result } };
+  if ('result' in outcome) {
+    const why = unstorable(outcome.result);
+    if (why === null) return { command: 'complete', body: { result: outcome.result } };
+    return { command: 'fail', body: { code: 'TypeError', message: wireText(why, 4_000), retryable: false } };
+  }
   const { error } = outcome;
   if (error instanceof ThrottleError) return { command: 'throttle', body: error.throttle };
   if (error instanceof WaitError) return { command: 'wait', body: error.wait };
@@ -35,20 +39,55 @@ export const endingOf = (outcome: Outcome, abortedBy: AttemptAbortedError['why']
   return { command: 'fail', body: failureOf(error) };
 };
 
-/** The failure of an attempt whose ending the ledger refused, or that could not be sent. */
+/** Why JSON cannot hold a result, or would hold another: null when it can. Another attempt would give the same. */
+const unstorable = (result: unknown): string | null => {
+  if (typeof result === 'function' || typeof result === 'symbol') return `the result is a ${typeof result}`;
+  try {
+    JSON.stringify(result, (key, value: unknown) => {
+      if (typeof value !== 'number' || Number.isFinite(value)) return value;
+      throw new TypeError(`${key === '' ? 'the result' : key} is ${value}, which JSON cannot hold`);
+    });
+    return null;
+  } catch (error) {
+    return `the result cannot be sent: ${(error as Error).message}`;
+  }
+};
+
+/**
+ * The failure of an attempt whose ending the ledger refused, or that could not be sent. A result that was refused is so
+ * the next time too.
+ */
 export const refusedEnding = (command: Ending['command'], error: unknown): Ending => {
   if (!(error instanceof ProblemError)) return { command: 'fail', body: failureOf(error) };
   const message = wireText(`the service refused to ${command} the job: ${error.detail}`, 4_000);
-  return { command: 'fail', body: { code: wireText(error.code, 120), message } };
+  const body = { code: wireText(error.code, 120), message };
+  return { command: 'fail', body: command === 'complete' ? { ...body, retryable: false } : body };
 };
 
 const failureOf = (error: unknown): Body<FailJob> => {
-  if (!(error instanceof Error)) return { code: 'NonError', message: wireText(String(error), 4_000) };
+  if (!(error instanceof Error)) return { code: 'NonError', message: wireText(textOf(error), 4_000) };
   if (error instanceof NonRetryableError) {
-    const { code, message, detail } = error;
+    const { code, message, detail = stackOf(error) } = error;
     return { code: wireText(code, 120), message: wireText(message, 4_000), detail, retryable: false };
   }
-  return { code: wireText(nameOf(error), 120), message: wireText(error.message || nameOf(error), 4_000) };
+  const message = wireText(error.message || nameOf(error), 4_000);
+  return { code: wireText(nameOf(error), 120), message, detail: stackOf(error) };
+};
+
+const MAX_STACK = 8_000;
+
+/** Where it was thrown, kept with the job's error. */
+const stackOf = ({ stack }: Error): { readonly stack: string } | undefined =>
+  stack === undefined ? undefined : { stack: wireText(stack, MAX_STACK) };
+
+/** What was thrown and is no error: an object as JSON, where it has one. */
+const textOf = (thrown: unknown): string => {
+  if (typeof thrown !== 'object' || thrown === null) return String(thrown);
+  try {
+    return JSON.stringify(thrown) ?? String(thrown);
+  } catch {
+    return Object.prototype.toString.call(thrown);
+  }
 };
 
 /** Classes that extend Error without setting `name` inherit `Error`; their constructor says more. */

@@ -66,6 +66,7 @@ const workOne = async (
   work(handler, options);
   return (await ledger.received(`POST /v1/jobs/a/${command}`)).body;
 };
+const STACK = { stack: expect.stringContaining('client-worker') };
 const callsOf = (id: string): string[] => ledger.calls.filter((call) => call.includes(`/jobs/${id}/`));
 
 describe('a claim', () => {
@@ -140,19 +141,29 @@ describe('an attempt', () => {
   });
 
   it.each<[string, () => unknown, string, Record<string, unknown>]>([
-    ['an error', () => new RangeError('too far'), 'fail', { code: 'RangeError', message: 'too far' }],
+    [
+      'an error',
+      () => new RangeError('too far'),
+      'fail',
+      {
+        code: 'RangeError',
+        message: 'too far',
+        detail: { stack: expect.stringMatching(/too far\n +at .*client-worker/) },
+      },
+    ],
     [
       'an error of a class without a name',
       () => new (class QuotaError extends Error {})(''),
       'fail',
-      { code: 'QuotaError', message: 'QuotaError' },
+      { code: 'QuotaError', message: 'QuotaError', detail: STACK },
     ],
     ['what is no error', () => 'oops', 'fail', { code: 'NonError', message: 'oops' }],
+    ['an object', () => ({ code: 5, a: 'b' }), 'fail', { code: 'NonError', message: '{"code":5,"a":"b"}' }],
     [
       'a text that the wire refuses',
       () => new Error(`${'x'.repeat(3_998)}\0🙂`),
       'fail',
-      { code: 'Error', message: `${'x'.repeat(3_998)}\uFFFD` },
+      { code: 'Error', message: `${'x'.repeat(3_998)}\uFFFD`, detail: STACK },
     ],
     [
       'NonRetryableError',
@@ -164,7 +175,7 @@ describe('an attempt', () => {
       'NonRetryableError with a cause',
       () => new NonRetryableError('bad', { cause: new RangeError() }),
       'fail',
-      { code: 'RangeError', message: 'bad', retryable: false },
+      { code: 'RangeError', message: 'bad', retryable: false, detail: STACK },
     ],
     ['ThrottleError', () => new ThrottleError({ retryAfterMs: 5 }), 'throttle', { retryAfterMs: 5 }],
     [
@@ -187,12 +198,17 @@ describe('an attempt', () => {
 
   it.each([
     ['is too large', problem(413, 'payload_too_large'), 'big', { code: 'payload_too_large' }],
-    ['JSON cannot hold', problem(500, 'internal'), 1n, { code: 'TypeError' }],
-  ])('whose result %s fails', async (_, reply, result, body) => {
+    ['JSON cannot hold', problem(500, 'internal'), 1n, { code: 'TypeError', message: /BigInt/ }],
+    ['JSON leaves out', problem(500, 'internal'), () => 1, { code: 'TypeError', message: /is a function/ }],
+    ['JSON changes', problem(500, 'internal'), { a: [NaN] }, { code: 'TypeError', message: /0 is NaN/ }],
+  ])('whose result %s fails, without another attempt', async (_, reply, result, { code, message = /./ }) => {
     acceptAll(ledger, 'a');
     ledger.script('POST /v1/jobs/a/complete', reply).script(CLAIM, claims(claimedJob('a')), neverAnswer);
     work(() => result);
-    expect((await ledger.received('POST /v1/jobs/a/fail')).body).toMatchObject(body);
+    expect((await ledger.received('POST /v1/jobs/a/fail')).body).toEqual({
+      leaseToken: 'token-a',
+      ...{ code, message: expect.stringMatching(message), retryable: false },
+    });
   });
 
   it.each([
