@@ -111,10 +111,11 @@ export class Claims {
 
   /**
    * The long polls of a worker that lost a lease end with nothing: it may be frozen with them, and a job that is given to
-   * one is lost for a whole lease. One that lives asks anew.
+   * one is lost for a whole lease. One that lives asks anew. A claim that just came, or is being appended, goes on.
    */
   endOf(workerId: string): void {
-    for (const waiting of [...this.waiting]) if (waiting.request.workerId === workerId) this.settle(waiting, []);
+    for (const waiting of this.idle())
+      if (waiting.searched && waiting.request.workerId === workerId) this.settle(waiting, []);
   }
 
   /** Long polls end with nothing. */

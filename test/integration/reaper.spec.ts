@@ -207,6 +207,8 @@ describe('the reaper on PostgreSQL', () => {
   it('gives the job that a worker lost to none of its open claims: it may be frozen with them [B-02]', async () => {
     const { jobId, queue } = await runningJob();
     const open = claim(service, { filter: { queues: [queue] }, waitMs: 60_000 });
+    // Searched for together, or after it: from here on the first is open.
+    expect(await claim(service, { filter: { queues: [queue] } })).toEqual([]);
     await lapse(service, jobId);
     await service.reaper.sweep();
     expect(await open).toEqual([]);

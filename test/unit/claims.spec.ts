@@ -35,6 +35,9 @@ it('is not failed by candidates that could not be given back', async () => {
   await new Promise(setImmediate);
   expect(released).toEqual([['left']]);
   expect(await Promise.race([ended, new Promise((resolve) => setImmediate(resolve, 'waits'))])).toBe('waits');
+  // Its worker lost a lease: this one came since, or what it holds is lost for a lease.
+  claims.endOf('w');
+  expect(await Promise.race([ended, new Promise((resolve) => setImmediate(resolve, 'waits'))])).toBe('waits');
   appended(new Error('by its append'));
   expect(await ended).toBe('by its append');
 });
