@@ -35,6 +35,10 @@ export class Announcer {
         this.#warn(`attempt ${attempt} of job ${job.id} (${job.type}) failed, the job is ${status}: ${textOf(error)}`),
       leaseLost: ({ job, attempt }, cause) =>
         this.#warn(`the lease of job ${job.id} (${job.type}, attempt ${attempt}) is lost: ${reasonOf(cause)}`),
+      slotsHeld: (held, slots) =>
+        this.#warn(
+          `${held} of ${slots} slots are held by handlers that ignore their signal: they take no job until they return`,
+        ),
       unreachable: (error) => (listeners.error ?? this.#sayAway)(error, null),
       ...(listeners.unreachable === undefined && listeners.error === undefined && { reachable: this.#sayReachable }),
       ...given(listeners),

@@ -27,10 +27,14 @@ export interface AttemptOptions {
   /** Of the claim; default the policy's. */
   readonly leaseMs: number | undefined;
   readonly announcer: Announcer;
+  /** Once, when the handler still runs some seconds after its signal was aborted. */
+  readonly onIgnored: () => void;
 }
 
 /** What an aborted handler has to return or throw in before its job is given back without it. */
 export const SETTLE_MS = 1_000;
+/** A handler that runs for so long after its signal was aborted ignores it. */
+const IGNORED_MS = 5_000;
 /** What the last calls of an attempt have at a forced shutdown. */
 export const HAND_BACK_MS = 5_000;
 const LOGS_DEADLINE_MS = 10_000;
@@ -54,6 +58,7 @@ export class Attempt {
   #closed = false;
   #timers: (() => void)[] = [];
   #lostBy: { cause: unknown } | null = null;
+  #ignoresAbort = false;
 
   constructor(claimed: ClaimedJob, options: AttemptOptions) {
     const { client } = options;
@@ -170,9 +175,21 @@ export class Attempt {
     }
   }
 
+  /** Whether it holds its slot although its work counts no more. */
+  get ignoresAbort(): boolean {
+    return this.#ignoresAbort;
+  }
+
   #abort(why: AttemptAbortedError['why'], cause?: unknown): void {
+    if (!this.#aborted.signal.aborted) this.#timers.push(this.#options.client.clock.after(IGNORED_MS, this.#ignored));
     this.#aborted.abort(new AttemptAbortedError(why, { cause }));
   }
+
+  #ignored = (): void => {
+    if (this.#closed) return;
+    this.#ignoresAbort = true;
+    this.#options.onIgnored();
+  };
 
   #lose(cause: unknown): void {
     if (this.#lostBy !== null) return;

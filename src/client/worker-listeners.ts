@@ -22,6 +22,11 @@ export interface WorkerListeners {
   readonly cancelled?: (held: HeldJob, answer: CommandAnswer) => unknown;
   /** The job is another's, or may be; once an attempt. Default: a warning. */
   readonly leaseLost?: (held: HeldJob, cause: unknown) => unknown;
+  /**
+   * A handler still runs 5 s after its signal was aborted: `held` of `slots` are so, and take no job until they return.
+   * Default: a warning.
+   */
+  readonly slotsHeld?: (held: number, slots: number) => unknown;
   /** The ledger cannot be reached, or turns calls away: once an outage, soon after it began. Default: as `error`. */
   readonly unreachable?: (error: Error) => unknown;
   /** It answers again, after so many whole milliseconds. Default: a line on the console, when that told of the outage. */
@@ -34,6 +39,6 @@ export interface WorkerListeners {
 }
 
 export const LISTENERS: readonly (keyof WorkerListeners)[] = [
-  ...(['claimed', 'completed', 'failed', 'handedBack', 'cancelled', 'leaseLost'] as const),
+  ...(['claimed', 'completed', 'failed', 'handedBack', 'cancelled', 'leaseLost', 'slotsHeld'] as const),
   ...(['unreachable', 'reachable', 'error'] as const),
 ];

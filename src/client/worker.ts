@@ -25,7 +25,7 @@
  *   },
  * });
  * worker.start();
- * for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void worker.stop());
+ * for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void worker.stop().then(() => process.exit()));
  */
 import type { ClaimedJob, ClaimRequest } from '../api/contract.js';
 import { Announcer } from './announcer.js';
@@ -76,7 +76,7 @@ export class Worker {
   /**
    * Claims no more, lets running handlers finish for `graceMs`, then aborts their signals (`why: 'shutdown'`), gives
    * them 1 s to return or throw, and releases their jobs. Resolves when all that is done, at most 6 s after the grace.
-   * Never rejects; again, it gives the same promise.
+   * Never rejects; again, it gives the same promise. A handler that ignores its signal runs on: `process.exit()` ends it.
    */
   stop(): Promise<void> {
     this.#stopped ??= this.#drain();
@@ -157,12 +157,19 @@ export class Worker {
       return;
     }
     const { client, handler, leaseMs } = this.#options;
-    const attempt = new Attempt(claimed, { client, handler, leaseMs, announcer: this.#announcer });
+    const announcer = this.#announcer;
+    const attempt = new Attempt(claimed, { client, handler, leaseMs, announcer, onIgnored: () => this.#sayHeld() });
     const running = attempt.run().finally(() => {
       this.#running.delete(attempt);
       this.#wake();
     });
     this.#running.set(attempt, running);
+  }
+
+  /** Slots that are not free again although what they do counts no more: with all of them the worker takes no job. */
+  #sayHeld(): void {
+    const held = [...this.#running.keys()].filter(({ ignoresAbort }) => ignoresAbort).length;
+    this.#announcer.tell(null, (listeners) => listeners.slotsHeld?.(held, this.#concurrency));
   }
 
   /** A claim that was answered while the worker began to stop. */

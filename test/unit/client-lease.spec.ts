@@ -37,6 +37,25 @@ afterEach(async () => {
   expect(unhandled.splice(0)).toEqual([]);
 });
 
+it('a handler that ignores its signal holds its slot: it is told', async () => {
+  ledger.script(BEAT, stale).script(CLAIM, claims(claimedJob('a')), neverAnswer);
+  let end: (result: unknown) => void = () => undefined;
+  const held: number[][] = [];
+  worker = new Worker({
+    client: new JobledgerClient({ baseUrl: ledger.url, clock }),
+    workerId: 'w1',
+    handler: () => new Promise((resolve) => (end = resolve)),
+    listeners: { leaseLost: () => told.push('lost'), slotsHeld: (...counts) => held.push(counts) },
+  });
+  worker.start();
+  await clock.elapse(BEAT_MS);
+  await clock.elapse(5_000);
+  expect(held).toEqual([[1, 1]]);
+  expect(told).toEqual(['lost']);
+  end('late');
+  await ledger.received(CLAIM, 2);
+});
+
 /** A handler that runs until `finish`, or throws its signal's reason; what it was given. */
 const hold = (checkpoint: unknown = null): Promise<AttemptContext> =>
   new Promise((resolve) => {
