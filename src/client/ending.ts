@@ -84,7 +84,8 @@ const stackOf = ({ stack }: Error): { readonly stack: string } | undefined =>
 const textOf = (thrown: unknown): string => {
   if (typeof thrown !== 'object' || thrown === null) return String(thrown);
   try {
-    return JSON.stringify(thrown) ?? String(thrown);
+    const text: unknown = JSON.stringify(thrown);
+    return typeof text === 'string' ? text : 'an object that JSON leaves out';
   } catch {
     return Object.prototype.toString.call(thrown);
   }
