@@ -19,9 +19,9 @@ afterEach(async () => {
   await ledger.close();
 });
 
-const work = (handler: Handler, options: Partial<WorkerOptions> = {}): void => {
+const work = (handler: Handler, options: Partial<WorkerOptions> = { types: ['resize'] }): void => {
   const client = new JobledgerClient({ baseUrl: ledger.url, clock });
-  worker = new Worker({ client, workerId: 'w1', handler, types: ['resize'], ...options });
+  worker = new Worker({ client, workerId: 'w1', handler, ...options });
   worker.start();
 };
 const release: Handler = () => Promise.reject(new ReleaseError('maintenance'));
@@ -77,7 +77,7 @@ describe('a worker that gives back what it gets', () => {
   it('asks for nothing meanwhile when it takes any type', async () => {
     acceptAll(ledger, 'a');
     ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
-    work(release, { types: undefined });
+    work(release, {});
     await clock.waiting(500);
     expect(claimsSoFar()).toBe(1);
     clock.advance(500);
