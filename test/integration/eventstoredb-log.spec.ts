@@ -279,6 +279,33 @@ describe('the order of the log', () => {
     expect((await counted.readAll({ after: last, limit: 10 })).next).toBe(next.last);
   });
 
+  it('tells of named streams each event once, also one that was appended while they were read', async () => {
+    const name = stream();
+    await appendOne(store, request(name));
+    const driver = await openDriver(server.url);
+    let isFirst = true;
+    const overtaken = await log.store({
+      driver: Object.assign(Object.create(driver) as EventStoreDriver, {
+        close: () => driver.close(),
+        readAll: driver.readAll.bind(driver),
+        readStream: async (...args: Parameters<EventStoreDriver['readStream']>) => {
+          // The head is known, and the streams are not read yet.
+          if (isFirst) await appendOne(store, request(name));
+          isFirst = false;
+          return driver.readStream(...args);
+        },
+      }),
+    });
+    const told: RecordedEvent[] = [];
+    for (let after = START, isEnd = false; !isEnd;) {
+      const { events, next } = await overtaken.readAll({ after, limit: 10, filter: { streams: [name, stream()] } });
+      told.push(...events);
+      after = next;
+      isEnd = told.length >= 2 && events.length === 0;
+    }
+    expect(idsOf(told)).toEqual(idsOf(await store.readStream(name)));
+  });
+
   it('refuses a position at which no event stands', async () => {
     const { last } = await appendOne(store, request(stream()));
     const between = String(BigInt(last) - 1n);
