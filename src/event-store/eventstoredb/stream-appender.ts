@@ -13,6 +13,7 @@ import type { EncodedRequest } from '../encoded-request.js';
 import type { Appended, AppendResult } from '../event-store.js';
 import { Conflict, StreamDeleted, TooLarge, Unavailable } from '../event-store.js';
 import type { EventStoreDriver, StoredEvent, WireAppended, WireEvent } from './driver.js';
+import { ReadBack } from './read-back.js';
 import { EMPTY_TAIL, type StreamTail, StreamTails } from './stream-tails.js';
 import { toRecorded, toWire } from './wire-event.js';
 
@@ -35,6 +36,7 @@ export class StreamAppender {
   readonly #driver: EventStoreDriver;
   readonly #retryForMs: number;
   readonly #tails = new StreamTails();
+  readonly #readBack: ReadBack;
   /** The request of a stream that came last. */
   readonly #last = new Map<string, Promise<unknown>>();
   /** No event of this process's that is not yet answered stands at or before it. */
@@ -42,6 +44,7 @@ export class StreamAppender {
 
   constructor(driver: EventStoreDriver, { retryForMs = DEFAULT_RETRY_MS }: AppenderOptions = {}) {
     this.#driver = driver;
+    this.#readBack = new ReadBack(driver);
     this.#retryForMs = retryForMs;
   }
 
@@ -83,13 +86,14 @@ export class StreamAppender {
   async replay(request: EncodedRequest): Promise<Appended | undefined> {
     const base = expectedBase(request.expected);
     if (base === undefined) return undefined;
-    const there = await this.#readBehind(request, base);
+    const there = await this.#readBack.one({ request, revision: base + 1 });
     return there === undefined ? undefined : appended(there, true);
   }
 
   /** What was appended, as it stands in the log: another process may have appended it first, with a time of its own. */
   async readBack(request: EncodedRequest, { revision }: Appended): Promise<Appended> {
-    const there = await this.#repeated(() => this.#readBehind(request, revision - request.events.length));
+    const first = revision - request.events.length + 1;
+    const there = await this.#repeated(() => this.#readBack.one({ request, revision: first }));
     if (there === undefined) throw new Error(`${request.stream} does not hold what was just appended`);
     this.#tails.forget(request.stream);
     return appended(there, true);
@@ -166,21 +170,13 @@ export class StreamAppender {
       const only = String(position);
       return { ok: true, first: only, last: only, positions: [only], revision: tail.revision, at, replayed: false };
     }
-    // The answer has the position of the last event alone.
-    const there = await this.#readBehind(request, tail.revision - request.events.length);
+    const revision = tail.revision - request.events.length + 1;
+    const there = await this.#readBack.together({ request, revision, position, after: before.highest });
     if (there === undefined) throw new Error(`${request.stream} does not hold what was just appended`);
     const found = appended(there, false);
     if ((again && before.isOwn) || found.at === at) return found;
     this.#tails.forget(request.stream);
     return { ...found, replayed: true };
-  }
-
-  /** The events of the request, when they stand right behind a revision. */
-  async #readBehind({ stream, events }: EncodedRequest, base: number): Promise<readonly StoredEvent[] | undefined> {
-    const there = await this.#driver.readStream(stream, {
-      ...{ from: base + 1, direction: 'forwards', limit: events.length },
-    });
-    return events.every(({ id }, index) => there[index]?.id === id) ? there : undefined;
   }
 }
 
