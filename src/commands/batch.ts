@@ -5,6 +5,7 @@
 import { decide } from '../domain/decide.js';
 import { Refusal } from '../domain/errors.js';
 import type { Job } from '../domain/job.js';
+import { stamp } from '../domain/stamp.js';
 import { beside } from '../event-store/beside-table.js';
 import {
   BesideRefused,
@@ -16,12 +17,13 @@ import {
   type EventStore,
   type RecordedEvent,
 } from '../event-store/event-store.js';
+import { AT } from '../projections/jobs/job-row.js';
 import { LEASES } from '../leases/lease-rows.js';
 import { ANSWERS, type AnswerBody } from './answers.js';
 import type { Envelope, Group, MemberRefused, Outcome } from './envelope.js';
 import { JobNotFound, NotOwner, PreconditionFailed } from './errors.js';
 import { toRequest, type DecidedJob } from './job-requests.js';
-import { foldTransitions, type JobStates, type KnownJob } from './job-states.js';
+import type { JobStates, KnownJob } from './job-states.js';
 import type { Contexts } from './contexts.js';
 import type { Verification } from './verification.js';
 
@@ -163,26 +165,28 @@ export class BatchSteps {
     );
   }
 
-  private outcome({ envelope, before, request }: DecidedJob, result: Appended): Outcome {
-    const recorded = request.events.map<RecordedEvent>((event, index) => ({
-      ...event,
-      stream: request.stream,
-      at: result.at,
-      position: result.positions[index]!,
-      revision: result.revision - request.events.length + 1 + index,
-    }));
-    const isFact = request.expected === 'any';
-    const job = isFact ? before : foldTransitions(envelope.jobId, before, recorded);
-    if (job === null) throw new Error(`job ${envelope.jobId} has no state after an append`);
+  private outcome({ before, after, request }: DecidedJob, result: Appended): Outcome {
+    const { stream, events } = request;
+    const first = result.revision - events.length + 1;
+    const recorded = events.map(({ id, type, version, data, metadata }, index): RecordedEvent => {
+      const position = result.positions[index]!;
+      return { id, type, version, data, metadata, stream, at: result.at, position, revision: first + index };
+    });
+    // A fact changes no state.
+    const job = after === before ? after : stamp(after, AT, result.at);
     // A state that another append has moved on meanwhile stays: `put` would take it back.
     const cached = this.on.states.get(job.id);
     if (cached?.isProven !== true || cached.job.revision <= job.revision) {
       this.on.states.put({ job, position: result.last, isProven: true });
     }
     return {
-      ...sayOf(job),
+      jobId: job.id,
+      status: job.status,
+      run: job.run,
+      attempt: job.attempt,
+      revision: job.revision,
       position: result.last,
-      events: recorded.map(({ type }) => type),
+      events: events.map(({ type }) => type),
       recorded,
       job,
       replayed: false,

@@ -4,8 +4,9 @@ import { directiveOf } from '../domain/directive.js';
 import { isFact, type Decided } from '../domain/decide.js';
 import { hasTag } from '../domain/job-chart.js';
 import type { Context } from '../domain/job-commands.js';
-import { toEpochMs, toInstant, type JobEvent, type JobFact } from '../domain/job-events.js';
+import { toEpochMs, toInstant, type JobEvent, type JobFact, type RecordedJobEvent } from '../domain/job-events.js';
 import { evolve, type Job } from '../domain/job.js';
+import { stamp } from '../domain/stamp.js';
 import { nextDeadline } from '../domain/stall-rules.js';
 import { jobStream, workStream, type Actor, type EventMetadata } from '../domain/streams.js';
 import { versionOf } from '../domain/upcast.js';
@@ -33,20 +34,16 @@ const metadata = (
 ): JsonObject => {
   const { commandId, traceparent, reason = null, keyId = null } = envelope.origin;
   const { id, type } = actorOf(envelope, before);
-  const full: EventMetadata = {
-    actor: { id, type },
-    attempt,
-    causationId: null,
-    command: envelope.command.name,
-    commandId,
-    correlationId,
-    from,
-    ...(keyId !== null && { keyId }),
-    reason,
-    run,
-    to,
-    traceparent,
-  };
+  const actor = { id, type };
+  const command = envelope.command.name;
+  // Two literals: a spread in the middle of one costs more than all the rest of an event.
+  const full: EventMetadata =
+    keyId === null
+      ? { actor, attempt, causationId: null, command, commandId, correlationId, from, reason, run, to, traceparent }
+      : {
+          ...{ actor, attempt, causationId: null, command, commandId, correlationId, from, keyId },
+          ...{ reason, run, to, traceparent },
+        };
   return full as unknown as JsonObject;
 };
 
@@ -115,7 +112,8 @@ const clocksAfter = (after: Job, events: readonly JobEvent[], now: number) => {
 export interface DecidedJob {
   readonly envelope: Envelope;
   readonly before: Job | null;
-  readonly events: readonly Decided[];
+  /** The job after it, `AT` standing for the time at which its events will be recorded. */
+  readonly after: Job;
   readonly request: Request;
 }
 
@@ -139,18 +137,15 @@ const transitionRequest = (
   decided: readonly JobEvent[],
   envelope: Envelope,
   context: Context,
-): Request => {
+): Pick<DecidedJob, 'after' | 'request'> => {
   // As the log gives them back: what is made of them now is what a replay makes of them, to the byte.
   const events = decided.map(({ type, data }) => ({ type, data: inCanonicalOrder(data) }) as JobEvent);
-  const estimate = toInstant(context.now);
-  let marked = before;
-  let estimated = before;
+  let after = before;
   const command = envelope.command.name;
   const recorded = events.map((event) => {
-    const from = marked?.status ?? null;
-    marked = evolve(envelope.jobId, marked, { ...event, at: AT, command });
-    estimated = evolve(envelope.jobId, estimated, { ...event, at: estimate, command });
-    const { run, attempt, status, spec } = marked;
+    const from = after?.status ?? null;
+    after = evolve(envelope.jobId, after, { type: event.type, data: event.data, at: AT, command } as RecordedJobEvent);
+    const { run, attempt, status, spec } = after;
     const correlationId = envelope.origin.correlationId ?? spec.correlationId;
     return newEvent(
       event.type,
@@ -158,9 +153,10 @@ const transitionRequest = (
       metadata(envelope, before, correlationId, { run, attempt, from, to: status }),
     );
   });
-  if (marked === null || estimated === null) throw new Error('a decision without events is not appended');
-  const row = jobRow(marked, events);
-  return {
+  if (after === null) throw new Error('a decision without events is not appended');
+  const row = jobRow(after, events);
+  const estimated = stamp(after, AT, toInstant(context.now));
+  const request: Request = {
     stream: jobStream(envelope.jobId),
     expected: before === null ? 'noStream' : before.revision,
     events: recorded,
@@ -169,6 +165,7 @@ const transitionRequest = (
       ...leaseRows(before, estimated, events, envelope, context),
     ],
   };
+  return { after, request };
 };
 
 /** @throws BrokenHistory when the chart does not allow an event: a defect, caught before it is written. */
@@ -179,10 +176,8 @@ export const toRequest = (
   context: Context,
 ): DecidedJob => {
   const facts = events.filter(isFact);
+  if (before !== null && facts.length > 0)
+    return { envelope, before, after: before, request: factRequest(before, facts, envelope) };
   const transitions = events.filter((event): event is JobEvent => !isFact(event));
-  const request =
-    before !== null && facts.length > 0
-      ? factRequest(before, facts, envelope)
-      : transitionRequest(before, transitions, envelope, context);
-  return { envelope, before, events, request };
+  return { envelope, before, ...transitionRequest(before, transitions, envelope, context) };
 };

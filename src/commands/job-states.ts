@@ -5,6 +5,7 @@
 import type { Job } from '../domain/job.js';
 import { evolve } from '../domain/job.js';
 import { workStream } from '../domain/streams.js';
+import { Recent } from '../event-store/recent.js';
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
 import { readTransitions } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
@@ -18,36 +19,26 @@ export interface KnownJob {
   readonly isProven: boolean;
 }
 
-/** Folds transitions of one job on top of a state. */
-export const foldTransitions = (id: string, job: Job | null, events: readonly RecordedEvent[]): Job | null =>
-  events.reduce<Job | null>((state, event) => evolve(id, state, toTransition(event)), job);
-
 export class JobStates {
-  /** In the order in which they became known: the oldest is dropped first. */
-  private readonly cache = new Map<string, KnownJob>();
+  private readonly cache: Recent<string, KnownJob>;
 
   constructor(
     private readonly store: EventStore,
     private readonly rows: JobRows,
     /** Jobs that are kept; a job is about 2 KB. */
-    private readonly capacity = 5_000,
+    capacity = 5_000,
     /** Told of a job whose history cannot be read. */
     private readonly onDamage: (jobId: string) => void = () => undefined,
-  ) {}
+  ) {
+    this.cache = new Recent(capacity);
+  }
 
   get(id: string): KnownJob | undefined {
     return this.cache.get(id);
   }
 
   put(known: KnownJob): void {
-    this.cache.delete(known.job.id);
     this.cache.set(known.job.id, known);
-    if (this.cache.size > this.capacity) {
-      for (const oldest of this.cache.keys()) {
-        this.cache.delete(oldest);
-        break;
-      }
-    }
   }
 
   /** Takes what a row says, unless as much is known. */
@@ -90,7 +81,7 @@ export class JobStates {
 
   private fold(id: string, events: readonly RecordedEvent[]): Job | null {
     try {
-      return foldTransitions(id, null, events);
+      return events.reduce<Job | null>((job, event) => evolve(id, job, toTransition(event)), null);
     } catch (error) {
       if (!isDamage(error)) throw error;
       this.onDamage(id);

@@ -8,6 +8,7 @@ import type { Job } from '../domain/job.js';
 import { refusalsStream, type CommandRefused, type EventMetadata } from '../domain/streams.js';
 import { upcast, versionOf } from '../domain/upcast.js';
 import { Conflict, type EventStore, type JsonObject, type RecordedEvent } from '../event-store/event-store.js';
+import { Recent } from '../event-store/recent.js';
 import { v7 } from './uuid.js';
 import { readTransitions } from '../projections/jobs/job-history.js';
 import { metadataOf, toCurrent } from '../projections/jobs/stored-job.js';
@@ -29,7 +30,7 @@ const MAX_REMEMBERED = 2_000;
 
 export class Refusals {
   /** Keys that are known to be recorded; a recorded refusal never goes away. */
-  private readonly known = new Map<string, Set<string>>();
+  private readonly known = new Recent<string, Set<string>>(MAX_REMEMBERED);
 
   constructor(private readonly store: EventStore) {}
 
@@ -51,7 +52,7 @@ export class Refusals {
       // What cannot be read is no key: at worst a refusal is kept twice.
       const readable = before.flatMap((event) => upcast(event) ?? []);
       const keys = new Set(readable.map((event) => keyOf(event.data as unknown as CommandRefused)));
-      this.remember(job.id, keys);
+      this.known.set(job.id, keys);
       if (keys.has(key)) return;
       const event = {
         id: v7(),
@@ -90,16 +91,6 @@ export class Refusals {
     };
     const claim = (await readTransitions(this.store, jobId)).find(isClaim);
     return claim === undefined ? null : (toCurrent(claim).data as { workerId: string }).workerId;
-  }
-
-  private remember(jobId: string, keys: Set<string>): void {
-    this.known.delete(jobId);
-    this.known.set(jobId, keys);
-    if (this.known.size <= MAX_REMEMBERED) return;
-    for (const oldest of this.known.keys()) {
-      this.known.delete(oldest);
-      break;
-    }
   }
 }
 

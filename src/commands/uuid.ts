@@ -1,16 +1,28 @@
 import { randomBytes } from 'node:crypto';
 
-let pool = randomBytes(4_096);
+/** Random hex digits of many ids at once: a call of the system's generator for each id costs more than the id. */
+const POOL_BYTES = 10_000;
+let pool = randomBytes(POOL_BYTES).toString('hex');
 let used = 0;
 
-/** 10 random bytes from a pool: a call of the system's generator for each id costs more than the id. */
-const random = (): Buffer => {
-  if (used + 10 > pool.length) {
-    pool = randomBytes(4_096);
+const randomDigits = (count: number): string => {
+  if (used + count > pool.length) {
+    pool = randomBytes(POOL_BYTES).toString('hex');
     used = 0;
   }
-  used += 10;
-  return pool.subarray(used - 10, used);
+  used += count;
+  return pool.slice(used - count, used);
+};
+
+/** Ids of one millisecond begin alike. */
+let prefix = '';
+let prefixMs = -1;
+
+const timeDigits = (ms: number): string => {
+  if (ms === prefixMs) return prefix;
+  const time = ms.toString(16).padStart(12, '0');
+  prefixMs = ms;
+  return (prefix = `${time.slice(0, 8)}-${time.slice(8)}-`);
 };
 
 let lastMs = 0;
@@ -23,7 +35,7 @@ let sequence = 0;
 export const v7 = (now: number = Date.now()): string => {
   if (now > lastMs) {
     lastMs = now;
-    sequence = random().readUInt16BE(0) & 0x3ff;
+    sequence = Number.parseInt(randomDigits(4), 16) & 0x3ff;
   } else {
     sequence += 1;
     if (sequence > 0xfff) {
@@ -31,9 +43,8 @@ export const v7 = (now: number = Date.now()): string => {
       sequence = 0;
     }
   }
-  const tail = random();
-  const time = lastMs.toString(16).padStart(12, '0');
   const counter = (0x7000 | sequence).toString(16);
-  const variant = ((tail.readUInt16BE(0) & 0x3fff) | 0x8000).toString(16);
-  return `${time.slice(0, 8)}-${time.slice(8)}-${counter}-${variant}-${tail.toString('hex', 2, 8)}`;
+  // The two bits of the variant, then 62 random ones.
+  const variant = '89ab'[Number.parseInt(randomDigits(1), 16) & 3]!;
+  return `${timeDigits(lastMs)}${counter}-${variant}${randomDigits(3)}-${randomDigits(12)}`;
 };

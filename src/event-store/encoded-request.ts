@@ -35,7 +35,11 @@ const MAX_NAME_BYTES = 255;
 const MAX_REVISION = 2_147_483_647;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-const isName = (text: string): boolean => text !== '' && Buffer.byteLength(text) <= MAX_NAME_BYTES && isStorable(text);
+const plainName = /^[ -~]{1,255}$/;
+
+/** Most names are ASCII: one look then. */
+const isName = (text: string): boolean =>
+  plainName.test(text) || (text !== '' && Buffer.byteLength(text) <= MAX_NAME_BYTES && isStorable(text));
 
 const isCount = (value: number, least: number): boolean =>
   Number.isInteger(value) && value >= least && value <= MAX_REVISION;
@@ -55,8 +59,7 @@ const fault = ({ stream, expected, events, beside = [] }: AppendRequest): string
     if (!uuid.test(id)) return `event id ${id} is no UUID`;
     if (!isName(type)) return 'the name of an event type is empty or too long';
     if (!isCount(version, 1)) return `${version} is no version of ${type}`;
-    const key = Object.keys(metadata).find(isReserved);
-    if (key !== undefined) return `the key ${key} in the metadata of ${type} is reserved`;
+    for (const key in metadata) if (isReserved(key)) return `the key ${key} in the metadata of ${type} is reserved`;
   }
   const stray = beside.find(({ event = 0 }) => !isCount(event, 0) || event >= events.length);
   return stray && `a row of ${stray.table.name} belongs to event ${stray.event ?? 0}`;

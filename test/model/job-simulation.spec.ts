@@ -9,6 +9,7 @@ import type { RecordedJobEvent } from '../../src/domain/job-events.js';
 import { evolve, type Job } from '../../src/domain/job.js';
 import type { Policy } from '../../src/domain/policy.js';
 import { foldFact, foldTransition, NO_PROGRESS } from '../../src/domain/progress.js';
+import { stamp } from '../../src/domain/stamp.js';
 import { nextDeadline } from '../../src/domain/stall-rules.js';
 import { ask, JOB_ID } from '../support/given.js';
 import {
@@ -75,6 +76,20 @@ const stages = (simulation: Simulation): Record<string, number> => ({
 });
 
 describe('any sequence of commands', () => {
+  it('folds the same before the time is known as after: a mark is stamped with it', () => {
+    const MARK = 'a mark';
+    always(({ after }) => {
+      const history = transitions(after);
+      const last = history.at(-1)?.at;
+      if (last === undefined) return;
+      // Some of one append: all that were recorded at the last time.
+      const fold = (events: readonly RecordedJobEvent[]) =>
+        events.reduce<Job | null>((job, event) => evolve(JOB_ID, job, event), null)!;
+      const marked = history.map((event) => (event.at === last ? { ...event, at: MARK } : event));
+      expect(stamp(fold(marked), MARK, last)).toEqual(fold(history));
+    });
+  });
+
   it('reaches every state that commands lead to, so the properties below mean something', () => {
     const reached = new Set<string>();
     const refusals = new Set<string>();

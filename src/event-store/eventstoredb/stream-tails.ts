@@ -1,5 +1,6 @@
 /** Where streams end, as far as this process knows. Another may have appended since: an append at a revision finds out. */
 import { NO_STREAM } from '../append-plan.js';
+import { Recent } from '../recent.js';
 
 export interface StreamTail {
   /** Of the last event; `NO_STREAM` when there is none. */
@@ -14,21 +15,14 @@ export const EMPTY_TAIL: StreamTail = { revision: NO_STREAM, at: -Infinity };
 const CAPACITY = 50_000;
 
 export class StreamTails {
-  /** In the order of last use: the oldest is dropped first. */
-  readonly #tails = new Map<string, StreamTail>();
+  readonly #tails = new Recent<string, StreamTail>(CAPACITY);
 
   get(stream: string): StreamTail | undefined {
     return this.#tails.get(stream);
   }
 
   set(stream: string, tail: StreamTail): void {
-    this.#tails.delete(stream);
     this.#tails.set(stream, tail);
-    if (this.#tails.size <= CAPACITY) return;
-    for (const oldest of this.#tails.keys()) {
-      this.#tails.delete(oldest);
-      return;
-    }
   }
 
   forget(stream: string): void {
