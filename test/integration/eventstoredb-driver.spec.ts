@@ -240,6 +240,23 @@ describe('a server that fails', () => {
     }
   });
 
+  it('that is no leader any more is not read: it may not have yet what was answered elsewhere', async () => {
+    await driver.readAll(forwards);
+    const leader = await FakeEventStoreDb.start();
+    const elsewhere = await openDriver(leader.url);
+    try {
+      server.leaderPort = leader.port;
+      const name = stream();
+      await elsewhere.append(name, -1, [event()]);
+      await expect(driver.readStream(name, forwards)).rejects.toThrow(Unavailable);
+      expect(await driver.readStream(name, forwards)).toHaveLength(1);
+      expect((await driver.readAll(forwards)).map((stored) => stored.stream)).toContain(name);
+    } finally {
+      await elsewhere.close();
+      leader.stop();
+    }
+  });
+
   it('that drops a subscription says so once', async () => {
     const failures: Error[] = [];
     await new Promise<void>((resolve) => {

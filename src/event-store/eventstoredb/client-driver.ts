@@ -73,6 +73,8 @@ const MAX_APPENDS = 256;
 const MAX_READS = 64;
 /** Longest wait for what is on its way when the driver is closed, ms. */
 const CLOSE_MS = 1_000;
+/** After a change of leaders the connection stays where it was, at a node that may not have yet what was answered. */
+const FRESH = { requiresLeader: true };
 const START = 'start';
 const END = 'end';
 
@@ -125,7 +127,7 @@ export class ClientDriver implements EventStoreDriver {
 
   async readStream(stream: string, { from, direction, limit }: ReadFromStream): Promise<readonly StoredEvent[]> {
     const fromRevision = from === undefined ? (direction === 'forwards' ? START : END) : BigInt(from);
-    const options = { fromRevision, direction, maxCount: limit };
+    const options = { fromRevision, direction, maxCount: limit, ...FRESH };
     try {
       return await this.#collect(`reading ${stream}`, () => this.#client.readStream(stream, options));
     } catch (error) {
@@ -139,7 +141,7 @@ export class ClientDriver implements EventStoreDriver {
     const fromPosition = from === undefined ? edge : { commit: from, prepare: from };
     try {
       return await this.#collect('reading the log', () =>
-        this.#client.readAll({ fromPosition, direction, maxCount: limit }),
+        this.#client.readAll({ fromPosition, direction, maxCount: limit, ...FRESH }),
       );
     } catch (error) {
       throw asPortError('reading the log', error);

@@ -187,7 +187,10 @@ export class EventStoreDbEventStore implements EventStore {
   async #end(units: readonly HeldUnit[], outcomes: Outcomes): Promise<void> {
     const whole = units.filter(({ requests }) => requests.every(({ request }) => outcomes.has(request.ordinal)));
     const settled = whole.map((unit) => ended(unit, (ordinal) => writtenNow(outcomes.get(ordinal))));
-    for (const { table, requests } of await this.#beside.end(settled)) {
+    const { refusals, takenOver } = await this.#beside.end(settled);
+    const others = takenOver.flatMap(({ requests }) => requests.map(({ request }) => request));
+    await this.#units.readBack(others, outcomes);
+    for (const { table, requests } of refusals) {
       for (const ordinal of requests) outcomes.settle(ordinal, { ok: false, error: new BesideRefused(table) });
     }
   }

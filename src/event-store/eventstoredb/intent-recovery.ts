@@ -53,7 +53,7 @@ export class IntentRecovery {
     const outcomes = new Outcomes(unit.requests.length);
     const placed = await Promise.all(unit.requests.map(({ request }) => this.#placed(request)));
     const requests = placed.filter((request) => request !== undefined);
-    if (requests.length > 0) await this.#units.append(requests, Math.trunc(this.#clock()), outcomes);
+    if (requests.length > 0) await this.#units.append(requests, Math.trunc(this.#clock()), outcomes, "another's");
     const appendedOf = (ordinal: number) => {
       const result = outcomes.has(ordinal) ? outcomes.get(ordinal) : undefined;
       return result?.ok === true ? result : undefined;
