@@ -65,6 +65,20 @@ describe('a worker that gives back what it gets', () => {
     expect(ledger.calls.filter((call) => call === 'POST /v1/jobs/a/complete')).toHaveLength(1);
   });
 
+  it('does not wait longer for jobs that it had claimed together', async () => {
+    for (const id of ['a', 'b']) acceptAll(ledger, id);
+    ledger.script(CLAIM, claims(claimedJob('a'), claimedJob('b')), neverAnswer);
+    let back = 0;
+    const both = new Promise<void>((resolve) => {
+      const handedBack = () => ((back += 1), back === 2 && resolve());
+      work(release, { types: ['resize'], concurrency: 2, listeners: { handedBack } });
+    });
+    await both;
+    await new Promise(setImmediate);
+    await clock.elapse(500);
+    await ledger.received(CLAIM, 2);
+  });
+
   it('asks for its other types meanwhile, and no longer than that', async () => {
     acceptAll(ledger, 'a');
     ledger.script(CLAIM, claims(claimedJob('a')), claims(), neverAnswer);
