@@ -309,7 +309,7 @@ describe('a process that dies', () => {
     };
     const isKept = async (): Promise<void> => {
       const before = await waitFor('the intent', touched);
-      await waitFor('it to be kept', async () => (await touched())! > before);
+      await waitFor('it to be kept', async () => Number(await touched()) > before);
     };
     const slow = await frozenStore({ keepMs: 10 });
     const [name, key] = [stream(), randomUUID()];
