@@ -256,7 +256,7 @@ describe('a process that dies', () => {
     await waitFor('its intent', async () => (await log.intents()) === 1);
     expect(await store.recover(0)).toBe(1);
     slow.thaw();
-    const { at, last } = succeeded((await appending)[0]!);
+    const { at, last } = succeeded((await appending)[0]);
     const there = await store.readStream(name);
     expect(there).toHaveLength(2);
     expect([last, at]).toEqual([there.at(-1)!.position, there.at(-1)!.at]);
@@ -309,7 +309,7 @@ describe('a process that dies', () => {
     };
     const isKept = async (): Promise<void> => {
       const before = await waitFor('the intent', touched);
-      await waitFor('it to be kept', async () => Number(await touched()) > before);
+      await waitFor('it to be kept', async () => ((await touched()) ?? 0) > before);
     };
     const slow = await frozenStore({ keepMs: 10 });
     const [name, key] = [stream(), randomUUID()];
