@@ -351,7 +351,9 @@ describe('the order of the log', () => {
     const counted = await log.store({ driver: counting });
     const { last } = await appendOne(counted, request(name));
     for (let n = 0; n < 3_000; n += 1) server.log.note();
-    await driver.append('somebody-else', -1, [{ id: randomUUID(), type: 'Foreign', data: {}, metadata: {} }]);
+    await driver.append('somebody-else', -1, [
+      { id: randomUUID(), type: 'Foreign', data: {}, metadata: new TextEncoder().encode('{}') },
+    ]);
     expect((await counted.head()).position).toBe(last);
     const page = await counted.readAll({ after: START, limit: 10 });
     expect(idsOf(page.events)).toEqual(idsOf(await store.readStream(name)));
