@@ -259,6 +259,13 @@ describe('a server that fails', () => {
     }
   });
 
+  it('is not hurt by reads without end of streams that do not exist', async () => {
+    for (let n = 0; n < 1_500; n += 50) {
+      const reads = Array.from({ length: 50 }, () => driver.readStream(stream(), backwards));
+      expect((await Promise.all(reads)).flat()).toEqual([]);
+    }
+  });
+
   it('that drops a subscription says so once', async () => {
     const failures: Error[] = [];
     await new Promise<void>((resolve) => {

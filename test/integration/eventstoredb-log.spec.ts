@@ -256,7 +256,7 @@ describe('a process that dies', () => {
     await waitFor('its intent', async () => (await log.intents()) === 1);
     expect(await store.recover(0)).toBe(1);
     slow.thaw();
-    const { at, last } = succeeded((await appending)[0]!);
+    const { at, last } = succeeded((await appending)[0]);
     const there = await store.readStream(name);
     expect(there).toHaveLength(2);
     expect([last, at]).toEqual([there.at(-1)!.position, there.at(-1)!.at]);
@@ -300,6 +300,29 @@ describe('a process that dies', () => {
     await pool.end();
     await waitFor('the intent to be finished', async () => (await store.recover(60_000)) === 1);
     expect(await positionOf(key)).toBe((await store.readStream(name))[0]!.position);
+  });
+
+  it('is not dead while it works, however slowly, on its own or on what another left: it says so', async () => {
+    const touched = async (): Promise<number | undefined> => {
+      const { rows } = await log.database.query<{ at: Date }>('select touched_at as at from jobledger.intents');
+      return rows[0]?.at.getTime();
+    };
+    const isKept = async (): Promise<void> => {
+      const before = await waitFor('the intent', touched);
+      await waitFor('it to be kept', async () => ((await touched()) ?? 0) > before);
+    };
+    const slow = await frozenStore({ keepMs: 10 });
+    const [name, key] = [stream(), randomUUID()];
+    const appending = slow.freeze(() => slow.store.append([keyed(name, key)]));
+    await isKept();
+    slow.thaw();
+    await appending;
+    const dying = await dyingStore('before');
+    await expect(dying.append([keyed(stream(), randomUUID())])).rejects.toThrow('the process died');
+    const recovering = slow.freeze(() => slow.store.recover(0));
+    await isKept();
+    slow.thaw();
+    expect(await recovering).toBe(1);
   });
 
   it('is not taken for dead while it works: its intent is fresh', async () => {
