@@ -1,3 +1,5 @@
+/* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-return
+   -- answers are looked into by name. */
 /** Pages of a job's history: a cursor is of its job and of its order, and the last page says that it is. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Caller, startApp, type TestApp } from '../support/app.js';

@@ -75,7 +75,7 @@ describe('counters and queues', () => {
     const asks = (workerId: string) => call.post('/v1/claims', { workerId, queues: ['q5'], types: ['demo'] });
     const told = async (): Promise<string[]> => {
       const { body } = await call.get('/v1/queues/q5', fresh(position));
-      return body.claimers.map(({ workerId }: { workerId: string }) => workerId);
+      return (body.claimers as { workerId: string }[]).map(({ workerId }) => workerId);
     };
     for (let n = 0; n < 24; n += 1) await asks(`w-${n}`);
     const many = await told();

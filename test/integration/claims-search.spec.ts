@@ -94,7 +94,8 @@ describe('of several types', () => {
 
 describe('what is offered', () => {
   const offered = async () => {
-    const { rows } = await client.query(`select queue, type from jobledger.offered() where queue = 'timed'`);
+    const offers = `select queue, type from jobledger.offered() where queue = 'timed'`;
+    const { rows } = await client.query<{ queue: string; type: string }>(offers);
     return rows;
   };
 

@@ -70,7 +70,10 @@ describe('a worker that gives back what it gets', () => {
     ledger.script(CLAIM, claims(claimedJob('a'), claimedJob('b')), neverAnswer);
     let back = 0;
     const both = new Promise<void>((resolve) => {
-      const handedBack = () => ((back += 1), back === 2 && resolve());
+      const handedBack = (): void => {
+        back += 1;
+        if (back === 2) resolve();
+      };
       work(release, { types: ['resize'], concurrency: 2, listeners: { handedBack } });
     });
     await both;
