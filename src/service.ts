@@ -220,12 +220,13 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const reads = readsOf({ pool: readPool, store: reading, place: placeOfLog(options), tailFailed });
   const sweeps = new Sweeps(pool, v7());
   const judging = { store, leases, rows, contexts, clock, sweeps };
-  const reap = reapWith(pipeline, sweeps.instanceId);
+  const reap = reapWith(pipeline, claims, sweeps.instanceId);
   const { intervalMs, log } = options.reaper;
   const reaper = new Reaper(
     {
       ...{ ...judging, answers, log, execute: options.reaper.execute ?? reap },
       onError: log.jobFailed,
+      absence: () => sweeps.absence(),
       forgetHints: () => Promise.all([reservations.sweep(), reads.claimers.sweep()]),
       isOutdated: () => formats.isOutdated(),
     },

@@ -115,6 +115,14 @@ export class Claims {
     setImmediate(() => void this.search());
   }
 
+  /**
+   * The long polls of a worker that lost a lease end with nothing: it may be frozen with them, and a job that is given to
+   * one is lost for a whole lease. One that lives asks anew.
+   */
+  endOf(workerId: string): void {
+    for (const waiting of [...this.waiting]) if (waiting.request.workerId === workerId) this.settle(waiting, []);
+  }
+
   /** Long polls end with nothing. */
   drain(): void {
     this.draining = true;

@@ -5,7 +5,7 @@ import type { Job } from './job.js';
 import { dueRule, thresholdsOf } from './stall-rules.js';
 
 /** Bumped when what a rule looks at changes. */
-const RULE_VERSION = 1;
+const RULE_VERSION = 2;
 
 type Reap = CommandOf<'reap'>;
 

@@ -15,6 +15,8 @@ export interface Clocks {
   readonly lastBeatAt: number | null;
   /** Last sign of work: claim, start, facts, a changed checkpoint, a reported worker state. */
   readonly lastActivityAt: number;
+  /** The ledger was away as the lease lapsed: its worker has until then to be heard. Absent: it was there all the time. */
+  readonly graceUntil?: number | null;
 }
 
 export interface Deadline {
@@ -25,8 +27,9 @@ export interface Deadline {
 
 type RuleAt = (job: Job, clocks: Clocks, policy: Policy) => number | null;
 
-/** The process is gone: the lease was not renewed in time. */
-const leaseExpired: RuleAt = (_job, clocks) => clocks.leaseExpiresAt;
+/** The process is gone: the lease was not renewed in time, though the ledger was there to be called. */
+const leaseExpired: RuleAt = (_job, { leaseExpiresAt, graceUntil }) =>
+  leaseExpiresAt === null ? null : Math.max(leaseExpiresAt, graceUntil ?? leaseExpiresAt);
 
 /** A worker that says it waits counts as working while its lease lives, for at most the wait limit. */
 const silentSince = (job: Job, clocks: Clocks, policy: Policy): number => {
@@ -103,11 +106,14 @@ export const dueRule = (job: Job, clocks: Clocks, policy: Policy, now: number): 
 const leaseMsOf = ({ leaseExpiresAt, lastBeatAt }: Clocks, policy: Policy): number =>
   leaseExpiresAt === null || lastBeatAt === null ? policy.leaseMs : leaseExpiresAt - lastBeatAt;
 
-/** The thresholds that a rule looked at, by policy field: its evidence. */
+const graceOf = ({ leaseExpiresAt, graceUntil }: Clocks): { readonly graceMs?: number } =>
+  leaseExpiresAt === null || graceUntil == null ? {} : { graceMs: graceUntil - leaseExpiresAt };
+
+/** The thresholds that a rule looked at, by policy field: its evidence. `graceMs`: for how long after its end the lease stood. */
 export const thresholdsOf = (rule: Rule, clocks: Clocks, policy: Policy): Readonly<Record<string, number>> => {
   switch (rule) {
     case 'lease_expired':
-      return { leaseMs: leaseMsOf(clocks, policy), maxLostLeases: policy.maxLostLeases };
+      return { leaseMs: leaseMsOf(clocks, policy), maxLostLeases: policy.maxLostLeases, ...graceOf(clocks) };
     case 'stalled':
       return { timeoutMs: policy.timeoutMs, stallMs: policy.stallMs };
     case 'wait_expired':

@@ -18,19 +18,41 @@ export interface DueWork {
   readonly policy: Policy;
   /** Epoch ms. */
   readonly now: number;
+  readonly absence: Absence | null;
   /** Of a sweep by hand: kept in the events. */
   readonly askedBy?: AskedBy;
 }
+
+/** The last time that no reaper could say that the ledger is there. Epoch ms. */
+export interface Absence {
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Longest time that a worker has after an absence to be heard, ms. */
+export const MAX_GRACE_MS = 15_000;
 
 export type Judgement =
   /** Nothing is due: look again at `rearmAt`, epoch ms; null: the lease row bounds nothing. */
   | { readonly kind: 'live'; readonly rearmAt: number | null }
   | { readonly kind: 'due'; readonly rule: Rule; readonly clocks: Clocks };
 
-export const clocksOf = (lease: Lease, stored: StoredJob): Clocks => ({
+/**
+ * Until when a worker has to be heard after the ledger was away: a lease, at most 15 s. Null where the ledger was there:
+ * the lease had lapsed before, was renewed since, or lives longer.
+ */
+const graceOf = ({ expiresAt, lastBeatAt }: Lease, absence: Absence | null): number | null => {
+  if (absence === null || expiresAt === null || lastBeatAt === null) return null;
+  if (expiresAt < absence.from || lastBeatAt > absence.until) return null;
+  const until = absence.until + Math.min(expiresAt - lastBeatAt, MAX_GRACE_MS);
+  return until > expiresAt ? until : null;
+};
+
+const clocksOf = (lease: Lease, stored: StoredJob, absence: Absence | null): Clocks => ({
   leaseExpiresAt: lease.expiresAt,
   lastBeatAt: lease.lastBeatAt,
   lastActivityAt: lastActivityMs(stored),
+  graceUntil: graceOf(lease, absence),
 });
 
 /**
@@ -43,10 +65,10 @@ export const bounds = (lease: Lease, { job }: StoredJob): boolean =>
   lease.attempt === job.attempt &&
   (lease.workerId === null) === (job.lease === null);
 
-export const judge = ({ lease, stored, policy, now }: DueWork): Judgement => {
+export const judge = ({ lease, stored, policy, now, absence }: DueWork): Judgement => {
   const { job } = stored;
   if (!bounds(lease, stored)) return { kind: 'live', rearmAt: null };
-  const clocks = clocksOf(lease, stored);
+  const clocks = clocksOf(lease, stored, absence);
   const rule = dueRule(job, clocks, policy, now);
   if (rule !== null) return { kind: 'due', rule, clocks };
   return { kind: 'live', rearmAt: nextDeadline(job, clocks, policy)?.at ?? null };

@@ -18,6 +18,8 @@ export class ReapJob {
     /** Of the job when it was judged: the clocks of the command are this attempt's. */
     readonly revision: number,
     readonly askedBy: AskedBy = {},
+    /** Who held the job when it was judged. */
+    readonly workerId: string | null = null,
   ) {}
 }
 
@@ -29,6 +31,7 @@ export const reapSaga = (due: Observable<DueWork>): Observable<ReapJob> =>
       const { clocks, rule } = judgement;
       const { job, lastActivityPosition } = work.stored;
       const command = { name: 'reap', clocks, lastActivityPosition } as const;
-      return of(new ReapJob(job.id, rule, command, work.lease.beats, job.revision, work.askedBy));
+      const { beats, workerId } = work.lease;
+      return of(new ReapJob(job.id, rule, command, beats, job.revision, work.askedBy, workerId));
     }),
   );

@@ -1,6 +1,7 @@
 /** How a reap gets into the pipeline: the way of any command, with what it was judged on. */
 import { performance } from 'node:perf_hooks';
 import { UNCONDITIONAL, type Outcome } from '../commands/envelope.js';
+import type { Claims } from '../commands/claims.js';
 import type { Pipeline } from '../commands/pipeline.js';
 import { beginSpan } from '../tracing.js';
 import { v7 } from '../commands/uuid.js';
@@ -11,8 +12,10 @@ const REAP_TIMEOUT_MS = 10_000;
 
 /** @param instanceId the reaper's, shown as the actor */
 export const reapWith =
-  (pipeline: Pipeline, instanceId: string) =>
-  async ({ jobId, command, beats, revision, askedBy }: ReapJob): Promise<Outcome> => {
+  (pipeline: Pipeline, claims: Pick<Claims, 'endOf'>, instanceId: string) =>
+  async ({ jobId, rule, command, beats, revision, askedBy, workerId }: ReapJob): Promise<Outcome> => {
+    // Before the job is queued again: else it would go back to the worker that just lost it.
+    if (rule === 'lease_expired' && workerId !== null) claims.endOf(workerId);
     const actor = { type: 'reaper', id: instanceId } as const;
     const { span, traceparent } = beginSpan('reap', null, { attributes: { 'jobledger.job_id': jobId } });
     const origin = { actor, commandId: v7(), correlationId: null, traceparent, ...askedBy };

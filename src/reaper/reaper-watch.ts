@@ -82,7 +82,7 @@ export class ReaperWatch {
       const stored = rows.get(lease.jobId);
       if (stored === undefined) return [];
       const policy = this.on.contexts.policyOf(stored.job.spec);
-      return judge({ lease, stored, policy, now }).kind === 'due' ? [lease.deadlineAt] : [];
+      return judge({ lease, stored, policy, now, absence: null }).kind === 'due' ? [lease.deadlineAt] : [];
     });
   }
 }

@@ -16,7 +16,7 @@ import type { EventStore } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
 import type { Leases } from '../leases/leases.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
-import type { AskedBy } from './judge.js';
+import type { Absence, AskedBy } from './judge.js';
 import { Sweep, type SweepDependencies, type SweepReport } from './sweep.js';
 import type { Sweeps } from './sweeps.js';
 
@@ -64,6 +64,7 @@ export class Reaper {
   private consecutiveErrors = 0;
   private housekeptAt = -Infinity;
   private sweptUpTo = 0;
+  private graceEndsAt = Infinity;
 
   constructor(
     private readonly on: ReaperDependencies,
@@ -72,8 +73,14 @@ export class Reaper {
 
   /** Handles all that is due now; for an operator, a test, and the loop. */
   async sweep(dryRun = false, askedBy: AskedBy = {}): Promise<SweepReport> {
-    const report = await new Sweep(this.on, dryRun, askedBy).run();
-    if (!dryRun) this.on.log.swept(report);
+    return this.run(new Sweep(this.on, dryRun, askedBy));
+  }
+
+  private async run(sweep: Sweep): Promise<SweepReport> {
+    const report = await sweep.run();
+    if (report.dryRun) return report;
+    this.graceEndsAt = sweep.nextGraceAt;
+    this.on.log.swept(report);
     return report;
   }
 
@@ -115,7 +122,7 @@ export class Reaper {
       if (await this.on.sweeps.policyChanged(this.options.policy)) await this.on.leases.rejudge();
       await this.keepHouse();
       this.sweptUpTo = this.on.clock.now();
-      const report = await this.sweep();
+      const report = await this.run(new Sweep({ ...this.on, absence: () => this.absence() }, false));
       await this.on.sweeps.record(report, this.options.intervalMs);
       this.consecutiveErrors = 0;
       return await this.keepsLead();
@@ -126,6 +133,12 @@ export class Reaper {
       await this.on.sweeps.recordError(message, this.consecutiveErrors, this.options.intervalMs).catch(() => undefined);
       return false;
     }
+  }
+
+  /** With the lead renewed: what is away just now is known too, and a long sweep is no absence. */
+  private async absence(): Promise<Absence | null> {
+    await this.on.sweeps.lead(this.leadMs);
+    return this.on.sweeps.absence();
   }
 
   /** An outdated one sweeps while nobody newer does: between its sweeps the lead is free. */
@@ -161,7 +174,8 @@ export class Reaper {
 
   /** What was due at the last sweep and still is waits for the interval: it raced, or it is broken. */
   private async nearest(): Promise<number> {
-    return (await this.on.leases.nextDeadline(this.sweptUpTo).catch(() => null)) ?? Infinity;
+    const deadline = (await this.on.leases.nextDeadline(this.sweptUpTo).catch(() => null)) ?? Infinity;
+    return Math.min(deadline, this.graceEndsAt);
   }
 
   private sleep(ms: number): Promise<void> {

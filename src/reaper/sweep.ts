@@ -18,7 +18,7 @@ import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
-import { bounds, judge, type AskedBy, type DueWork } from './judge.js';
+import { bounds, judge, type Absence, type AskedBy, type DueWork } from './judge.js';
 import { reapSaga, type ReapJob } from './reap.saga.js';
 
 export type SweepVerdict = 'failed' | 'requeued' | 'cancelled' | 'moved' | 'finalised' | 'live' | 'raced' | 'error';
@@ -54,6 +54,8 @@ export interface SweepDependencies {
   readonly rows: JobRows;
   readonly contexts: Contexts;
   readonly clock: Clock;
+  /** The last time that the ledger was away. */
+  readonly absence: () => Promise<Absence | null>;
   /** Sends the command on its way: through the command bus. */
   readonly execute: (command: ReapJob) => Promise<Outcome>;
   readonly onError: (jobId: string, error: unknown) => void;
@@ -67,12 +69,19 @@ const MAX_LISTED = 1_000;
 export class Sweep {
   private readonly swept: SweptJob[] = [];
   private mostOverdueMs = 0;
+  private absence: Absence | null = null;
+  private graceEndsAt = Infinity;
 
   constructor(
     private readonly on: SweepDependencies,
     private readonly dryRun: boolean,
     private readonly askedBy: AskedBy = {},
   ) {}
+
+  /** When the first of the leases that lapsed while the ledger was away has had its grace, epoch ms. */
+  get nextGraceAt(): number {
+    return this.graceEndsAt;
+  }
 
   async run(): Promise<SweepReport> {
     const began = performance.now();
@@ -91,6 +100,8 @@ export class Sweep {
   }
 
   private async page(page: readonly DueLease[]): Promise<void> {
+    // Anew for each page: the ledger may have been away in the middle of a sweep.
+    this.absence = await this.on.absence();
     let left = page;
     for (let round = 1; left.length > 0; round += 1) {
       const raced = await this.round(left, round === 1);
@@ -127,11 +138,12 @@ export class Sweep {
     const ids = isFirst ? leases.map(({ jobId }) => jobId) : [];
     const rows = await this.on.rows.load(ids);
     const now = this.on.clock.now();
+    const { absence, askedBy } = this;
     const work: DueWork[] = [];
     for (const lease of leases) {
       try {
         const stored = await this.knownOf(lease, rows.get(lease.jobId));
-        work.push({ lease, stored, policy: this.on.contexts.policyOf(stored.job.spec), now, askedBy: this.askedBy });
+        work.push({ lease, stored, policy: this.on.contexts.policyOf(stored.job.spec), now, absence, askedBy });
       } catch (error) {
         this.fail(lease.jobId, null, error);
       }
@@ -153,8 +165,13 @@ export class Sweep {
   private async rearm(work: readonly DueWork[]): Promise<void> {
     const live = work.flatMap((item) => {
       const judgement = judge(item);
-      const { jobId, beats } = item.lease;
-      return judgement.kind === 'live' ? [{ jobId, beats, deadlineAt: judgement.rearmAt }] : [];
+      const { jobId, beats, expiresAt } = item.lease;
+      if (judgement.kind !== 'live') return [];
+      const { rearmAt } = judgement;
+      // No row says a deadline after the end of its lease: a grace is this sweep's to remember.
+      if (rearmAt !== null && expiresAt !== null && rearmAt > expiresAt)
+        this.graceEndsAt = Math.min(this.graceEndsAt, rearmAt);
+      return [{ jobId, beats, deadlineAt: rearmAt }];
     });
     for (const { jobId } of live) this.swept.push({ jobId, rule: null, verdict: 'live' });
     if (!this.dryRun) await this.on.leases.rearm(live);

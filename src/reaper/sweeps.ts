@@ -1,5 +1,6 @@
 /** What is known of the reaper, of all processes: who leads, its last sweeps, its errors. */
 import type { Pool } from 'pg';
+import { MAX_GRACE_MS, type Absence } from './judge.js';
 import type { SweepReport } from './sweep.js';
 
 export interface ReaperRecord {
@@ -32,22 +33,51 @@ export class Sweeps {
     readonly instanceId: string,
   ) {}
 
-  /** Takes or keeps the lead for a time; false while another instance has it. */
+  /**
+   * Takes or keeps the lead for a time; false while another instance has it. Who takes it from another, or renews it too
+   * late, notes since when nobody led: how it is known that the ledger was away, over restarts and outages. A second
+   * absence before workers could come back from the first is one with it.
+   */
   async lead(ttlMs: number): Promise<boolean> {
     const { rowCount } = await this.pool.query({
       name: 'reaper-lead',
-      text: `update jobledger.reaper set leader = $1, leads_until = jobledger.now_ms() + $2::int * interval '1 ms'
-        where leader is null or leader = $1 or leads_until < clock_timestamp()`,
-      values: [this.instanceId, ttlMs],
+      text: `
+        with now as materialized (
+          select jobledger.now_ms() as at, one, coalesce(led_at, last_sweep_at) as led_at,
+            leader is distinct from $1 or led_at is null
+              or led_at < jobledger.now_ms() - $2::int * interval '1 ms' as begins
+          from jobledger.reaper for update
+        )
+        update jobledger.reaper r set leader = $1, leads_until = now.at + $2::int * interval '1 ms', led_at = now.at,
+          away_from = case when not now.begins then r.away_from
+            when now.led_at < r.back_at + $3::int * interval '1 ms' then coalesce(r.away_from, now.led_at)
+            else now.led_at end,
+          back_at = case when now.begins then now.at else r.back_at end
+        from now
+        where r.one = now.one and (r.leader is null or r.leader = $1 or r.leads_until < clock_timestamp())`,
+      values: [this.instanceId, ttlMs, MAX_GRACE_MS],
     });
     return rowCount === 1;
   }
 
-  /** Lets another instance lead at once. */
+  /** Lets another instance lead at once. Its name stays, that it does not take itself for another when it leads again. */
   async resign(): Promise<void> {
-    await this.pool.query('update jobledger.reaper set leader = null, leads_until = null where leader = $1', [
-      this.instanceId,
-    ]);
+    await this.pool.query({
+      text: `update jobledger.reaper set led_at = jobledger.now_ms(), leads_until = jobledger.now_ms() - interval '1 ms'
+        where leader = $1 and leads_until > clock_timestamp()`,
+      values: [this.instanceId],
+    });
+  }
+
+  /** The last time that nobody led; null when somebody always did. */
+  async absence(): Promise<Absence | null> {
+    const { rows } = await this.pool.query<{ from_ms: string | null; until_ms: string | null }>({
+      name: 'reaper-absence',
+      text: `select (extract(epoch from away_from) * 1000)::bigint as from_ms,
+          (extract(epoch from back_at) * 1000)::bigint as until_ms from jobledger.reaper`,
+    });
+    const [from, until] = [number(rows[0]?.from_ms ?? null), number(rows[0]?.until_ms ?? null)];
+    return from === null || until === null ? null : { from, until };
   }
 
   async record(report: SweepReport, intervalMs: number): Promise<void> {

@@ -1,6 +1,6 @@
 /** The database goes away, connections are cut, a process freezes: under load, and nothing that was answered is lost. */
 import { expect } from '@jest/globals';
-import type { Job, ReaperStatus } from '../../src/api/contract.js';
+import type { Job, LedgerEvent, Page, ReaperStatus } from '../../src/api/contract.js';
 import { useStoppableCluster } from '../support/e2e/cluster.js';
 import { Load } from '../support/e2e/load.js';
 import type { Answer } from '../support/e2e/recorder.js';
@@ -147,5 +147,33 @@ scenario(
     }
     await createJobs(cluster, 1, { queue: 'after' });
     expect(await claim(cluster, 'w', { queues: ['after', 'led'], max: 10 })).toHaveLength(1);
+  },
+);
+
+scenario(
+  'every process is dead for longer than a lease: a worker that lives keeps its job, a dead one loses it [R-08] [B-02]',
+  async (cluster) => {
+    const policy = { leaseMs: 5_000, maxLostLeases: 1 };
+    const lane = cluster.recorder.lane('operator');
+    await createJobs(cluster, 2, { queue: 'away', policy });
+    const living = await hold(cluster, 'living', { queues: ['away'] });
+    const dead = await hold(cluster, 'dead', { queues: ['away'] });
+    for (let outage = 1; outage <= 2; outage += 1) {
+      await living.must('heartbeat');
+      const expiresAt = Date.parse((await readJob(cluster, living.jobId)).lease!.expiresAt);
+      await Promise.all(cluster.nodes.map((node) => node.kill()));
+      await waitFor('the lease to lapse', () => Date.now() > expiresAt + 100);
+      const beat = living.say('heartbeat');
+      await Promise.all(cluster.nodes.map((node) => node.start()));
+      expect((await beat).status).toBe(200);
+    }
+    await waitFor('the other to be given out again', async () => (await readJob(cluster, dead.jobId)).lostLeases > 0);
+    expect(await readJob(cluster, living.jobId)).toMatchObject({ status: 'running', attempt: 1, lostLeases: 0 });
+    const { body } = await lane.insist<Page<LedgerEvent>>('GET', `/v1/jobs/${dead.jobId}/events?limit=200`);
+    expect(body.items.find(({ type }) => type === 'LeaseExpired')?.data).toMatchObject({
+      evidence: { thresholds: { leaseMs: 5_000, graceMs: expect.any(Number) } },
+    });
+    await living.must('complete');
+    await (await hold(cluster, 'next', { queues: ['away'] })).must('complete');
   },
 );

@@ -51,7 +51,7 @@ describe('the reaper on PostgreSQL', () => {
       data: {
         rule: 'stalled',
         error: { code: 'JobTimeout', message: expect.stringMatching(/150 ms.*100 ms/) },
-        evidence: { rule: 'stalled', thresholds: { timeoutMs: 100, stallMs: 150 }, ruleVersion: 1 },
+        evidence: { rule: 'stalled', thresholds: { timeoutMs: 100, stallMs: 150 }, ruleVersion: 2 },
       },
     });
     expect((await service.leases.find([jobId])).size).toBe(0);
@@ -202,6 +202,107 @@ describe('the reaper on PostgreSQL', () => {
     expect(status.mostOverdueMs).toBeGreaterThan(500);
     await service.reaper.sweep();
     expect((await service.watch.status()).overdue).toBe(0);
+  });
+
+  it('gives the job that a worker lost to none of its open claims: it may be frozen with them [B-02]', async () => {
+    const { jobId, queue } = await runningJob();
+    const open = claim(service, { filter: { queues: [queue] }, waitMs: 60_000 });
+    await lapse(service, jobId);
+    await service.reaper.sweep();
+    expect(await open).toEqual([]);
+    const [claimed] = await claim(service, { workerId: 'w2', filter: { queues: [queue] } });
+    expect(claimed?.outcome).toMatchObject({ jobId, attempt: 2 });
+  });
+
+  describe('when the ledger was away', () => {
+    /** As the database is after nobody led for 20 s. */
+    const away = (): Promise<unknown> =>
+      service.pool.query(
+        `update jobledger.reaper set leader = 'gone', back_at = null, away_from = null,
+           led_at = jobledger.now_ms() - interval '20 s', leads_until = jobledger.now_ms() - interval '18 s'`,
+      );
+    const lapsedAgo = (jobId: string, agoMs: number, leaseMs: number): Promise<unknown> =>
+      service.pool.query(
+        `update jobledger.leases set expires_at = jobledger.now_ms() - $2::int * interval '1 ms',
+           last_beat_at = jobledger.now_ms() - $3::int * interval '1 ms',
+           deadline_at = jobledger.now_ms() - $3::int * interval '1 ms' where job_id = $1`,
+        [jobId, agoMs, agoMs + leaseMs],
+      );
+    /** Leads until a sweep that began after this is over. */
+    const sweptOnce = async (): Promise<void> => {
+      const { sweeps } = await service.watch.status();
+      service.reaper.start();
+      while ((await service.watch.status()).sweeps === sweeps) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const lapsesOf = async (jobId: string) =>
+      (await eventsOf(service, jobId)).filter(({ type }) => type === 'LeaseExpired');
+    afterEach(() => service.reaper.stop());
+
+    it('lets a worker be heard whose lease lapsed meanwhile, before it is reaped [R-08]', async () => {
+      const { jobId, token } = await runningJob({ policy: { maxLostLeases: 0 } });
+      await lapsedAgo(jobId, 10_000, 6_000);
+      await away();
+      await sweptOnce();
+      expect(await lapsesOf(jobId)).toEqual([]);
+      expect(await service.leases.renew([{ jobId, ...token, leaseMs: null }])).toEqual([
+        expect.objectContaining({ directive: 'continue' }),
+      ]);
+    });
+
+    it('reaps it after the grace, by itself, and says in the evidence for how long it stood', async () => {
+      const { jobId } = await runningJob();
+      await lapsedAgo(jobId, 10_000, 200);
+      await away();
+      service.reaper.start();
+      while ((await lapsesOf(jobId)).length === 0) await new Promise((resolve) => setImmediate(resolve));
+      const [expired] = await lapsesOf(jobId);
+      const { thresholds } = (expired!.data as { evidence: { thresholds: Record<string, number> } }).evidence;
+      expect(thresholds).toEqual({ leaseMs: 200, maxLostLeases: 3, graceMs: expect.any(Number) });
+      expect(thresholds['graceMs']).toBeGreaterThanOrEqual(10_200);
+    });
+
+    it('reaps at once what had lapsed before, and what ended for another reason', async () => {
+      const before = await runningJob();
+      await lapsedAgo(before.jobId, 30_000, 6_000);
+      const silent = await runningJob({ policy: { timeoutMs: 100, stallMs: 100 } });
+      const started = (await service.rows.load([silent.jobId])).get(silent.jobId)!.job;
+      while (service.clock.now() <= Date.parse(started.statusSince) + 100) await new Promise((r) => setImmediate(r));
+      await lapsedAgo(silent.jobId, 10_000, 6_000);
+      await away();
+      await sweptOnce();
+      expect((await lapsesOf(before.jobId)).map(({ data }) => data)).toEqual([
+        expect.objectContaining({
+          evidence: expect.objectContaining({ thresholds: { leaseMs: 6_000, maxLostLeases: 3 } }),
+        }),
+      ]);
+      expect((await eventsOf(service, silent.jobId)).at(-1)?.type).toBe('JobTimedOut');
+    });
+
+    it('gives none while somebody leads, nor to who takes over from who just did', async () => {
+      await sweptOnce();
+      const one = await runningJob();
+      await lapsedAgo(one.jobId, 1, 1_000);
+      await service.reaper.stop();
+      await service.pool.query(`update jobledger.reaper set back_at = back_at - interval '1 min'`);
+      await sweptOnce();
+      expect((await lapsesOf(one.jobId)).map(({ data }) => data)).toEqual([
+        expect.objectContaining({
+          evidence: expect.objectContaining({ thresholds: { leaseMs: 1_000, maxLostLeases: 3 } }),
+        }),
+      ]);
+    });
+
+    it('takes a second absence before workers could come back for one with the first', async () => {
+      const { jobId } = await runningJob({ policy: { maxLostLeases: 0 } });
+      await lapsedAgo(jobId, 40_000, 60_000);
+      await service.pool.query(
+        `update jobledger.reaper set leader = 'gone', leads_until = jobledger.now_ms() - interval '1 s',
+           away_from = jobledger.now_ms() - interval '50 s', back_at = jobledger.now_ms() - interval '30 s',
+           led_at = jobledger.now_ms() - interval '25 s'`,
+      );
+      await sweptOnce();
+      expect(await lapsesOf(jobId)).toEqual([]);
+    });
   });
 
   it('sweeps by itself when a deadline passes, and leads alone', async () => {

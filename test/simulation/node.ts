@@ -93,8 +93,17 @@ export class SimulatedNode implements Process {
       ...{ store, states, pipeline, claims, heartbeats, leases, lostLeases, answers, refusals, logs },
       commandTimeoutMs: COMMAND_TIMEOUT_MS,
     });
-    const execute = reapWith(this.pipeline, this.name);
-    this.sweeping = { store, leases, rows, contexts, clock, execute, onError: options.onSweepError };
+    const execute = reapWith(this.pipeline, this.claims, this.name);
+    this.sweeping = {
+      store,
+      leases,
+      rows,
+      contexts,
+      clock,
+      execute,
+      absence: () => Promise.resolve(null),
+      onError: options.onSweepError,
+    };
     database.store.onAppended(() => {
       if (this.alive && !options.losesWakeUp()) scheduler.enqueue(`${this.name} news`, this, () => claims.wake());
     });

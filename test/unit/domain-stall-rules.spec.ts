@@ -51,7 +51,7 @@ describe('a lease', () => {
           lostLeases: 1,
           evidence: {
             rule: 'lease_expired',
-            ruleVersion: 1,
+            ruleVersion: 2,
             thresholds: { leaseMs: 120_000, maxLostLeases: 3 },
             lastActivityAt: at(1_500),
             lastActivityPosition: '7',
