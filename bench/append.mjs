@@ -1,4 +1,7 @@
-/** Events of 300 bytes on 100 streams: in calls of 1,000 beside a raw COPY of the same rows, and one a call beside Emmett. */
+/**
+ * Events of 300 bytes on 100 streams: in calls of 1,000 beside a raw COPY of the same rows, and one a call beside Emmett;
+ * with EVENTSTOREDB_URL the same into EventStoreDB, beside its client alone.
+ */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
@@ -9,6 +12,7 @@ import { PostgresEventStore } from '../dist/event-store/postgres/postgres-event-
 import { compareHeld, isHeld } from './held.mjs';
 import { alternate, createDatabase, isOwn, lanes, throughput, withServer } from './measure.mjs';
 import { Report } from './report.mjs';
+import { BARE, openBare, openSecondLog, secondLogUrl } from './second-log.mjs';
 
 const STREAMS = 100;
 const CALL = isOwn ? 100 : 1_000;
@@ -83,6 +87,23 @@ const openEmmett = async (databaseUrl) => {
   };
 };
 
+const second = async (url, report) => {
+  const log = await openSecondLog(url);
+  const bare = await openBare();
+  for (const count of lanes) {
+    report.row({
+      ...{ label: `append into EventStoreDB, one a call, ${count} in flight`, unit: 'events/s', better: 'higher' },
+      values: await alternate({
+        jobledger: () => throughput(count, () => log.append(request())),
+        [BARE]: () => throughput(count, () => bare.append(request())),
+      }),
+      ...(count >= 32 && { goals: { [BARE]: 0.7 } }),
+    });
+  }
+  await bare.close();
+  await log.close();
+};
+
 const free = async (url) => {
   const log = await openLog(url);
   const copied = isOwn ? undefined : await openCopy(url);
@@ -109,6 +130,7 @@ const free = async (url) => {
       ...(emmett && count === 32 && { goals: { [emmett.name]: 10 } }),
     });
   }
+  if (secondLogUrl !== undefined) await second(url, report);
   report.end();
   await emmett?.close();
   await copied?.close();

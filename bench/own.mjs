@@ -44,10 +44,11 @@ const unexpected = (error) => {
 };
 
 /** @param duties whether the reaper sweeps and the projections follow the log, as in a process that runs everything */
-export const openOwn = async (databaseUrl, { duties = true } = {}) => {
+export const openOwn = async (databaseUrl, { duties = true, eventStoreDbUrl } = {}) => {
   const service = await openService({
     ...{ databaseUrl, poolSize: 10, statementTimeoutMs: 10_000, policy: PRESETS.protea, maxPending: 10_000 },
     ...{ idempotencyMs: 86_400_000, secret: null },
+    ...(eventStoreDbUrl !== undefined && { eventStoreDbUrl }),
     reaper: {
       intervalMs: 60_000,
       log: { swept: () => undefined, failed: unexpected, jobFailed: (_id, error) => unexpected(error) },

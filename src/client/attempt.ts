@@ -10,7 +10,7 @@ import type { JobledgerClient } from './client.js';
 import type { CallOptions } from './transport.js';
 import { endingOf, refusedEnding, type Ending, type Outcome } from './ending.js';
 import { isRefusedForGood } from './errors.js';
-import { AttemptAbortedError } from './handler-errors.js';
+import { AttemptAbortedError, ReleaseError } from './handler-errors.js';
 import { type Changes, LeaseKeeper, isLeaseGone } from './lease-keeper.js';
 import { LogBuffer } from './log-buffer.js';
 import type { HeldJob } from './worker-listeners.js';
@@ -87,7 +87,8 @@ export class Attempt {
     );
   }
 
-  async run(): Promise<void> {
+  /** @returns whether the handler gave the job back unasked. */
+  async run(): Promise<boolean> {
     this.#options.announcer.tell(this.#held, (listeners) => listeners.claimed?.(this.#held));
     this.#lease.start();
     const outcome = await Promise.race([this.#handle(), this.#abandoned]);
@@ -96,6 +97,7 @@ export class Attempt {
     await this.#lease.close();
     await this.#deliver(outcome);
     for (const cancel of this.#timers) cancel();
+    return 'error' in outcome && outcome.error instanceof ReleaseError && this.#abortedBy === null;
   }
 
   /** Aborts the handler, and gives the job back when that does not end it. `run` ends within a few seconds. */

@@ -1,6 +1,6 @@
 /**
  * A worker: claims jobs for its free slots, runs a handler on each, keeps their leases, and reports how they ended. It
- * outlives restarts of the ledger.
+ * outlives restarts of the ledger. After a `ReleaseError` it claims no job of that type for a while: see there.
  *
  * @example
  * import { JobledgerClient, NonRetryableError, ThrottleError, Worker } from 'jobledger/client';
@@ -32,6 +32,7 @@ import { Announcer } from './announcer.js';
 import { Attempt, HAND_BACK_MS } from './attempt.js';
 import { backoffMs, sleep } from './clock.js';
 import { ProblemError, UnavailableError } from './errors.js';
+import { ReleaseBackoff } from './release-backoff.js';
 import { checkWorkerOptions, type WorkerOptions } from './worker-options.js';
 
 /** A claim of which the outcome is not known yet: repeated as it was, it gives the leases that it got. */
@@ -50,6 +51,7 @@ export class Worker {
   readonly #concurrency: number;
   readonly #graceMs: number;
   readonly #announcer: Announcer;
+  readonly #backoff: ReleaseBackoff;
   readonly #running = new Map<Attempt, Promise<void>>();
   readonly #handingBack = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
@@ -64,6 +66,7 @@ export class Worker {
     this.#options = options;
     this.#concurrency = concurrency;
     this.#graceMs = graceMs;
+    this.#backoff = new ReleaseBackoff(client.clock);
     this.#announcer = new Announcer({ workerId, url: client.baseUrl, clock: client.clock, listeners });
   }
 
@@ -105,7 +108,12 @@ export class Worker {
         continue;
       }
       const askedAt = client.clock.now();
-      pending ??= this.#newClaim();
+      const ask = this.#backoff.ask(this.#options.types);
+      if (pending === null && ask.types?.length === 0) {
+        await sleep(client.clock, ask.ms, signal).catch(() => undefined);
+        continue;
+      }
+      pending ??= this.#newClaim(ask.types, ask.ms);
       let pauseMs = 0;
       try {
         const { idempotencyKey, request } = pending;
@@ -138,9 +146,11 @@ export class Worker {
     return this.#stopping.signal.aborted;
   }
 
-  #newClaim(): PendingClaim {
-    const { workerId, queues, types, leaseMs, waitMs = 20_000 } = this.#options;
+  /** @param soonMs when there may be more types to ask for */
+  #newClaim(types: readonly string[] | undefined, soonMs: number): PendingClaim {
+    const { workerId, queues, leaseMs, waitMs: longestMs = 20_000 } = this.#options;
     const max = this.#concurrency - this.#running.size;
+    const waitMs = Math.min(longestMs, soonMs);
     return { idempotencyKey: crypto.randomUUID(), request: { workerId, queues, types, leaseMs, waitMs, max } };
   }
 
@@ -159,7 +169,9 @@ export class Worker {
     const { client, handler, leaseMs } = this.#options;
     const announcer = this.#announcer;
     const attempt = new Attempt(claimed, { client, handler, leaseMs, announcer, onIgnored: () => this.#sayHeld() });
-    const running = attempt.run().finally(() => {
+    const running = attempt.run().then((wasGivenBack) => {
+      if (wasGivenBack) this.#backoff.released(claimed.job.type);
+      else this.#backoff.worked(claimed.job.type);
       this.#running.delete(attempt);
       this.#wake();
     });

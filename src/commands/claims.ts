@@ -15,6 +15,7 @@ import { ClaimAppends } from './claim-appends.js';
 import type { ClaimedJob, ClaimRequest } from './claim-request.js';
 import { DeadlineExceeded, Overloaded } from './errors.js';
 import type { JobStates } from './job-states.js';
+import { Offers } from './offers.js';
 import type { Pipeline } from './pipeline.js';
 
 /** Of a claim whose turn comes too late for its candidates, again and again: how long others are searched for, ms. */
@@ -27,6 +28,11 @@ const POLL_MS = 500;
 const MAX_LOSSES = 100;
 /** How long a job whose history cannot be read is passed over before it is tried again, ms. */
 const DAMAGE_RETRY_MS = 30_000;
+/**
+ * From so many filters on, one look for all of them says which are worth a search of their own: 1,000 claims of 1,000 filters that
+ * waited cost Node and the database 0.35 s a second.
+ */
+const LOOK_FROM = 4;
 /** Most jobs that a search finds. */
 const MAX_FOUND = 1_000;
 
@@ -147,7 +153,7 @@ export class Claims {
         const key = keyOf(waiting.request);
         groups.set(key, [...(groups.get(key) ?? []), waiting]);
       }
-      await Promise.all([...groups.values()].map((group) => this.serve(group)));
+      await this.serveAll([...groups.values()]);
       this.expire();
     } while (seen !== this.wakes && this.idle().length > 0);
     this.searching = false;
@@ -171,6 +177,21 @@ export class Claims {
     this.timer = setTimeout(() => this.wake(), Math.max(1, Math.min(nearest - performance.now(), POLL_MS)));
   }
 
+  private async serveAll(groups: readonly (readonly Waiting[])[]): Promise<void> {
+    try {
+      const offers = groups.length < LOOK_FROM ? null : new Offers(await this.reservations.offered());
+      const isOffered = ([first]: readonly Waiting[]): boolean => offers?.has(first!.request.filter) !== false;
+      await Promise.all(groups.map((group) => (isOffered(group) ? this.serve(group) : this.findNothing(group))));
+    } catch (error) {
+      for (const waiting of groups.flat()) this.fail(waiting, error);
+    }
+  }
+
+  private async findNothing(group: readonly Waiting[]): Promise<void> {
+    await Promise.all(group.map((waiting) => this.recallKey(waiting)));
+    for (const waiting of group) waiting.searched = true;
+  }
+
   /** One search for claims of the same filter, handed out in the order of their arrival. */
   private async serve(group: readonly Waiting[]): Promise<void> {
     const [first] = group;
@@ -185,8 +206,7 @@ export class Claims {
       // Another process, a newer one, may read them.
       await this.release([...passedOver]);
       if (found.length === 0) {
-        await Promise.all(group.map((waiting) => this.recallKey(waiting)));
-        for (const waiting of group) waiting.searched = true;
+        await this.findNothing(group);
         return;
       }
       for (const { row } of found) if (row !== undefined) this.states.learn(row);

@@ -10,7 +10,13 @@ export type Value = null | boolean | number | string | readonly Value[] | { read
 /** An instant: RFC 3339, UTC, milliseconds. Strings, so that stored state is plain JSON. */
 export type Instant = string;
 
-export const toInstant = (epochMs: number): Instant => new Date(epochMs).toISOString();
+/** The last one that was asked for: what is decided together is decided at one time. */
+let known = { ms: NaN, instant: '' };
+
+export const toInstant = (epochMs: number): Instant => {
+  if (known.ms !== epochMs) known = { ms: epochMs, instant: new Date(epochMs).toISOString() };
+  return known.instant;
+};
 export const toEpochMs = (instant: Instant): number => Date.parse(instant);
 
 export interface JobError {

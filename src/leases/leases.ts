@@ -103,7 +103,15 @@ export interface Reserved<Row> {
   readonly row: Row | undefined;
 }
 
+/** That there are jobs of this type in this queue. */
+export interface Offer {
+  readonly queue: string;
+  readonly type: string;
+}
+
 export interface Reservations<Row> {
+  /** What can be claimed now, also what is held for a moment: whatever is not in it, no search would find. Each once. */
+  offered(): Promise<readonly Offer[]>;
   /**
    * Holds up to `limit` claimable jobs for a moment, by priority, then `availableAt` or else `createdAt`, then id, so
    * that claimers do not run after the same ones. A hint: whoever appends first has the job.

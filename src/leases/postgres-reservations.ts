@@ -1,5 +1,5 @@
 import type { Pool, QueryResultRow } from 'pg';
-import type { ClaimFilter, Reservations, Reserved } from './leases.js';
+import type { ClaimFilter, Offer, Reservations, Reserved } from './leases.js';
 
 /** How long a candidate is held for the claim that found it. */
 const HOLD_MS = 2_000;
@@ -17,6 +17,14 @@ export class PostgresReservations<Record extends QueryResultRow, Row> implements
     private readonly pool: Pool,
     private readonly job: JobReading<Record, Row>,
   ) {}
+
+  async offered(): Promise<readonly Offer[]> {
+    const { rows } = await this.pool.query<Offer>({
+      name: 'reserve-offered',
+      text: 'select queue, type from jobledger.offered()',
+    });
+    return rows;
+  }
 
   async reserve(filter: ClaimFilter, limit: number): Promise<readonly Reserved<Row>[]> {
     const { rows } = await this.pool.query<Record & { reserved_id: string }>({

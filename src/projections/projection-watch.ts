@@ -34,6 +34,7 @@ interface Waiter {
   readonly name: string;
   readonly position: Position;
   readonly settle: (reached: boolean) => void;
+  readonly fail: (error: Error) => void;
 }
 
 type Parked = Readonly<Record<string, Pick<ProjectionStatus, 'parked' | 'firstParked'>>>;
@@ -99,20 +100,27 @@ export class ProjectionWatch {
   /**
    * Waits until a projection has applied everything up to a position.
    * @param timeoutMs longest wait
-   * @returns false when it has not by then; a database that is away counts as that.
+   * @returns false when it has not by then
+   * @throws Unavailable when the database is away
    */
   async waitFor(name: string, position: Position, timeoutMs: number): Promise<boolean> {
-    const reached = new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => waiter.settle(false), timeoutMs);
+    const reached = new Promise<boolean>((resolve, reject) => {
+      const over = (): void => {
+        clearTimeout(timer);
+        this.waiters.delete(waiter);
+      };
       const waiter: Waiter = {
-        name,
-        position,
+        ...{ name, position },
         settle: (answer) => {
-          clearTimeout(timer);
-          this.waiters.delete(waiter);
+          over();
           resolve(answer);
         },
+        fail: (error) => {
+          over();
+          reject(error);
+        },
       };
+      const timer = setTimeout(() => waiter.settle(false), timeoutMs);
       this.waiters.add(waiter);
     });
     this.pause.wake();
@@ -126,12 +134,17 @@ export class ProjectionWatch {
     while (this.waiters.size > 0) {
       this.pause.clear();
       const began = performance.now();
-      const rows = await this.checkpoints.read(this.names).catch(() => []);
-      const positions = new Map(rows.map((row) => [row.name, row.position]));
-      for (const waiter of this.waiters) {
-        const position = positions.get(waiter.name);
-        if (position !== undefined && comparePositions(position, waiter.position) >= 0) waiter.settle(true);
-        else this.hurry(waiter.name);
+      const waiters = [...this.waiters];
+      try {
+        const rows = await this.checkpoints.read(this.names);
+        const positions = new Map(rows.map((row) => [row.name, row.position]));
+        for (const waiter of this.waiters) {
+          const position = positions.get(waiter.name);
+          if (position !== undefined && comparePositions(position, waiter.position) >= 0) waiter.settle(true);
+          else this.hurry(waiter.name);
+        }
+      } catch (error) {
+        for (const waiter of waiters) waiter.fail(error as Error);
       }
       if (this.waiters.size > 0) await this.pause.wait(Math.max(1, LOOK_MS - (performance.now() - began)));
     }

@@ -11,7 +11,7 @@ import { buildService } from '../support/e2e/build.js';
 import { cliFile, CliProcess, type Ran, runCli } from '../support/e2e/cli-process.js';
 import { type ClusterDatabase, sharedServerDatabase } from '../support/e2e/database.js';
 import { ServiceProcess } from '../support/e2e/service-process.js';
-import { answer, neverAnswer, ScriptedLedger } from '../support/scripted-ledger.js';
+import { answer, loseAnswer, neverAnswer, problem, ScriptedLedger } from '../support/scripted-ledger.js';
 
 let database: ClusterDatabase;
 let service: ServiceProcess;
@@ -109,6 +109,32 @@ describe('jobs', () => {
     await client.log(jobId, { leaseToken: jobs[0]!.leaseToken, lines });
     const logs = await run('jobs', 'logs', jobId);
     expect(logs.stdout).toMatch(/ w +1 +warn +page a is empty +\{"page":"a"\}$/m);
+    expect(JSON.parse((await run('jobs', 'logs', jobId, '--json')).stdout)).toMatchObject(lines);
+  });
+
+  it('are created with all that an option says; a job without lines says so', async () => {
+    const options = { tag: 'blue', priority: '7', 'max-attempts': '9', reason: 'for Ann', 'delay-ms': '3600000' };
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+    const made = await run('jobs', 'create', '--type', 'report', '--queue', 'said', '--tag', 'red', ...args);
+    const jobId = made.stdout.trim();
+    const said = { tags: ['red', 'blue'], priority: 7, maxAttempts: 9, status: 'scheduled' };
+    expect(await client.getJob(jobId)).toMatchObject(said);
+    expect((await client.jobEvents(jobId)).items[0]).toMatchObject({ type: 'JobCreated', reason: 'for Ann' });
+    const dated = await run('jobs', 'create', '--type', 'x', '--available-at', '2099-01-01T00:00:00Z');
+    const { availableAt } = await client.getJob(dated.stdout.trim());
+    expect(availableAt).toBe('2099-01-01T00:00:00.000Z');
+    expect(await run('jobs', 'logs', jobId)).toMatchObject({ stdout: '', stderr: 'no lines\n' });
+    const types = JSON.parse((await run('jobs', 'history', jobId, '--desc', '--json')).stdout) as LedgerEvent[];
+    expect(types.map(({ type }) => type)).toEqual(['JobScheduled', 'JobCreated']);
+  });
+
+  it('have more lines than are shown, which is said', async () => {
+    const { jobId } = await client.createJob({ type: 'report', queue: 'wordy' });
+    const { jobs } = await client.claim({ workerId: 'w', queues: ['wordy'] });
+    const lines = ['one', 'two'].map((message) => ({ level: 'info' as const, message }));
+    await client.log(jobId, { leaseToken: jobs[0]!.leaseToken, lines });
+    const logs = await run('jobs', 'logs', jobId, '--limit', '1');
+    expect([logs.stdout, logs.stderr]).toEqual([expect.not.stringContaining('two'), expect.stringMatching(/more/)]);
   });
 
   it('are moved by hand; one that is refused does not stop the others', async () => {
@@ -240,6 +266,9 @@ describe('the exit code', () => {
     [2, ['jobs', 'list', '--statsu', 'x'], /no such option: --statsu, did you mean --status\?/],
     [2, ['jobs', 'show', '123'], /expected the id of a job/],
     [2, ['jobs', 'create', '--type', 'x', '--payload', '{'], /--payload: expected JSON/],
+    [2, ['jobs', 'create', '--queue', 'x'], /Give --type/],
+    [2, ['jobs', 'priority', '0198c0de-0000-7000-8000-000000000000'], /Give --priority/],
+    [3, ['demo', '--url', 'http://127.0.0.1:9'], /127\.0\.0\.1:9/],
     [2, ['verify', '--head', 'x'], /--head: expected POSITION:HASH/],
     [2, ['config', '--local'], /JOBLEDGER_PRT: no such setting, did you mean JOBLEDGER_PORT\?/],
     [1, ['jobs', 'show', '0198c0de-0000-7000-8000-000000000000'], /\(not_found\)/],
@@ -252,6 +281,21 @@ describe('the exit code', () => {
   ])('is %d for %j', async (code, args, message) => {
     const ran = await runCli(args, { JOBLEDGER_URL: service.url, JOBLEDGER_PRT: args[0] === 'config' ? '1' : '' });
     expect([ran.code, ran.stderr]).toEqual([code, expect.stringMatching(message)]);
+  });
+});
+
+describe('a service that turns away or loses a call', () => {
+  it.each([
+    ['is unavailable', 'GET /v1/counters', problem(503, 'unavailable'), ['counters']],
+    ['loses the answer of a command', 'POST /v1/jobs', loseAnswer, ['jobs', 'create', '--type', 'x']],
+  ] as const)('%s: exit code 3', async (_what, call, reply, args) => {
+    const scripted = await ScriptedLedger.start();
+    try {
+      scripted.script(call, reply);
+      expect((await runCli([...args, '--url', scripted.url])).code).toBe(3);
+    } finally {
+      await scripted.close();
+    }
   });
 });
 

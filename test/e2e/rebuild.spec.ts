@@ -6,8 +6,12 @@ import type { Cluster } from '../support/e2e/running-cluster.js';
 import { Load } from '../support/e2e/load.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { createJobs } from '../support/e2e/work.js';
+import { isElsewhere } from '../support/test-log.js';
 
 const { scenario } = useCluster({ environment: { JOBLEDGER_REAPER_INTERVAL_MS: '200' } });
+
+/** What makes rows of jobs anew; where they follow a log elsewhere there is no table of its own to verify. */
+const rows = isElsewhere ? 'job_rows' : 'jobs';
 
 const plain = async <Body>(url: string, body?: object): Promise<Body> => {
   const answer = await fetch(url, {
@@ -39,13 +43,13 @@ scenario(
     const load = Load.start(cluster, { queue: 'rebuilt', creators: 1, workers: 3 });
     await load.untilEnded(2);
 
-    const run = await plain<Upkeep>(`${cluster.node(0).url}/v1/admin/projections/jobs/rebuild`, { waitMs: 0 });
+    const run = await plain<Upkeep>(`${cluster.node(0).url}/v1/admin/projections/${rows}/rebuild`, { waitMs: 0 });
     expect(run.state).toBe('running');
-    const first = await waitFor('the rebuild to be under way', () => builtTo(cluster, 1, 'jobs'));
+    const first = await waitFor('the rebuild to be under way', () => builtTo(cluster, 1, rows));
     await cluster.node(0).kill();
     // Nobody begins again from the start.
     await waitFor('another process to go on', async () => {
-      const position = await builtTo(cluster, 1, 'jobs');
+      const position = await builtTo(cluster, 1, rows);
       const { state } = await plain<Upkeep>(`${cluster.node(1).url}/v1/admin/upkeep/${run.id}`);
       expect(state === 'done' || position >= first).toBe(true);
       return state === 'done' || position > first;
@@ -56,7 +60,7 @@ scenario(
     await load.untilEnded(2);
 
     expect(await ended(cluster, 0, run.id)).toMatchObject({ state: 'done', ok: true });
-    for (const name of ['jobs', 'counters']) {
+    for (const name of isElsewhere ? ['counters'] : ['jobs', 'counters']) {
       const verdict = await plain<Upkeep>(`${cluster.node(1).url}/v1/admin/projections/${name}/verify`, {
         waitMs: 60_000,
       });

@@ -5,15 +5,15 @@ import type { Cluster } from '../support/e2e/running-cluster.js';
 import { Load } from '../support/e2e/load.js';
 import { logOnFake } from '../support/e2e/log.js';
 import { waitFor } from '../support/e2e/wait.js';
-import type { FakeProcess } from '../support/eventstoredb/fake-process.js';
+import type { LogServer } from '../support/eventstoredb/log-server.js';
 
 const { scenario } = useCluster({ environment: { JOBLEDGER_REAPER_INTERVAL_MS: '200' }, log: logOnFake });
 
 const KILLS = 4;
 
-const serverOf = ({ log: { fake } }: Cluster): FakeProcess => {
-  if (fake === undefined) throw new Error('the log is not on the fake');
-  return fake;
+const serverOf = ({ log: { server } }: Cluster): LogServer => {
+  if (server === undefined) throw new Error('the log is not on the fake');
+  return server;
 };
 
 const areAll = async ({ nodes }: Cluster, status: number): Promise<boolean> =>

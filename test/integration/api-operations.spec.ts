@@ -45,10 +45,20 @@ describe('counters and queues', () => {
   });
 
   it('say which types wait for a worker, and who asks for which', async () => {
+    await call.create({ queue: 'q3', type: 'Alone' });
+    await call.create({ queue: 'q3', type: 'Draft', autostart: false });
+    const { jobId: gone } = await call.create({ queue: 'q3', type: 'Gone' });
+    await call.post(`/v1/jobs/${gone}/reschedule`, { delayMs: 3_600_000 });
+    await call.create({ queue: 'elsewhere', type: 'Elsewhere' });
     await call.create({ queue: 'q3', type: 'Demo' });
     const { position } = await call.create({ queue: 'q3', type: 'Demo' });
     const never = await call.get('/v1/queues/q3', fresh(position));
-    expect(never.body).toMatchObject({ depth: 2, depthByType: { Demo: 2 }, claimers: [] });
+    expect(never.body).toMatchObject({ depth: 3, claimers: [] });
+    // Those that have most come first.
+    expect(Object.entries(never.body.depthByType)).toEqual([
+      ['Demo', 2],
+      ['Alone', 1],
+    ]);
     await call.post('/v1/claims', { workerId: 'w-demo', queues: ['q3', 'q4'], types: ['demo'] });
     await call.post('/v1/claims', { workerId: 'w-else', queues: ['q4'] });
     const asked = await call.get('/v1/queues', fresh(position));
@@ -58,6 +68,20 @@ describe('counters and queues', () => {
     const { body } = await call.get('/v1/queues/q3');
     expect(body.claimers).toMatchObject([{ workerId: 'w-late', types: ['other'] }, { workerId: 'w-demo' }]);
     expect(body.claimers[0].lastAskedAt > body.claimers[1].lastAskedAt).toBe(true);
+  });
+
+  it('say who asked last, and of many no more than 20', async () => {
+    const { position } = await call.create({ queue: 'q5', type: 'Demo' });
+    const asks = (workerId: string) => call.post('/v1/claims', { workerId, queues: ['q5'], types: ['demo'] });
+    const told = async (): Promise<string[]> => {
+      const { body } = await call.get('/v1/queues/q5', fresh(position));
+      return (body.claimers as { workerId: string }[]).map(({ workerId }) => workerId);
+    };
+    for (let n = 0; n < 24; n += 1) await asks(`w-${n}`);
+    const many = await told();
+    expect([many.length, many[0]]).toEqual([20, 'w-23']);
+    await asks('w-10');
+    expect((await told())[0]).toBe('w-10');
   });
 
   it('lag when no projection runs', async () => {

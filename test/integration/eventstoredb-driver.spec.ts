@@ -12,7 +12,7 @@ const event = (text = ''): WireEvent => ({
   id: randomUUID(),
   type: 'Happened',
   data: { text },
-  metadata: { by: 'a test' },
+  metadata: new TextEncoder().encode('{"by":"a test"}'),
 });
 const stream = (): string => `driver-${randomUUID()}`;
 const idsOf = (events: readonly StoredEvent[]): string[] => events.map(({ id }) => id);
@@ -100,7 +100,9 @@ describe.each(TEST_SERVERS)('a driver on $name', ({ start }) => {
     const [name, ...events] = [stream(), event('é😀'), event('b'), event('c')];
     await written(name, -1, ...events);
     const read = await driver.readStream(name, forwards);
-    expect(read.map(({ id, type, data, metadata }) => ({ id, type, data, metadata }))).toEqual(events);
+    expect(read.map(({ id, type, data, metadata }) => ({ id, type, data, metadata }))).toEqual(
+      events.map((sent) => ({ ...sent, metadata: { by: 'a test' } })),
+    );
     expect(read.map(({ revision }) => revision)).toEqual([0, 1, 2]);
     expect(read[0]!.position < read[1]!.position && read[1]!.position < read[2]!.position).toBe(true);
     expect(idsOf(await driver.readStream(name, { ...forwards, from: 1 }))).toEqual(idsOf(read).slice(1));
@@ -237,6 +239,30 @@ describe('a server that fails', () => {
       expect(await driver.readStream(name, forwards)).toHaveLength(1);
     } finally {
       leader.stop();
+    }
+  });
+
+  it('that is no leader any more is not read: it may not have yet what was answered elsewhere', async () => {
+    await driver.readAll(forwards);
+    const leader = await FakeEventStoreDb.start();
+    const elsewhere = await openDriver(leader.url);
+    try {
+      server.leaderPort = leader.port;
+      const name = stream();
+      await elsewhere.append(name, -1, [event()]);
+      await expect(driver.readStream(name, forwards)).rejects.toThrow(Unavailable);
+      expect(await driver.readStream(name, forwards)).toHaveLength(1);
+      expect((await driver.readAll(forwards)).map((stored) => stored.stream)).toContain(name);
+    } finally {
+      await elsewhere.close();
+      leader.stop();
+    }
+  });
+
+  it('is not hurt by reads without end of streams that do not exist', async () => {
+    for (let n = 0; n < 1_500; n += 50) {
+      const reads = Array.from({ length: 50 }, () => driver.readStream(stream(), backwards));
+      expect((await Promise.all(reads)).flat()).toEqual([]);
     }
   });
 

@@ -5,7 +5,10 @@ import type { AppendRequest, Position, RecordedEvent } from '../../src/event-sto
 import { beside } from '../../src/event-store/beside-table.js';
 import { comparePositions, START, Unavailable, Unsupported } from '../../src/event-store/event-store.js';
 import type { EventStoreDriver } from '../../src/event-store/eventstoredb/driver.js';
-import type { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
+import type {
+  EventStoreDbConfig,
+  EventStoreDbEventStore,
+} from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
 import { openDriver } from '../../src/event-store/eventstoredb/open-driver.js';
 import { createLogPool } from '../../src/event-store/postgres/connection.js';
 import { waitFor } from '../support/e2e/wait.js';
@@ -43,6 +46,34 @@ const positionOf = async (key: string): Promise<Position | null | undefined> => 
     [key],
   );
   return rows[0]?.position;
+};
+
+const timeOf = async (key: string): Promise<string | undefined> => {
+  const { rows } = await log.database.query<{ at: Date }>('select at from jobledger.test_keys where key = $1', [key]);
+  return rows[0]?.at.toISOString();
+};
+
+/** A process that can be frozen between what it takes first and its append. */
+const frozenStore = async (config: Partial<EventStoreDbConfig> = {}) => {
+  const driver = await openDriver(server.url);
+  let thawed = Promise.resolve();
+  let thaw = (): void => undefined;
+  const slow: EventStoreDriver = Object.assign(Object.create(driver) as EventStoreDriver, {
+    ...{ readStream: driver.readStream.bind(driver), readAll: driver.readAll.bind(driver) },
+    close: () => driver.close(),
+    append: async (...args: Parameters<EventStoreDriver['append']>) => {
+      await thawed;
+      return driver.append(...args);
+    },
+  });
+  return {
+    store: await log.store({ ...config, driver: slow }),
+    freeze: <T>(run: () => T): T => {
+      thawed = new Promise((resolve) => (thaw = resolve));
+      return run();
+    },
+    thaw: () => thaw(),
+  };
 };
 
 /** A process that dies at its append: before the server has it, or after, with the answer on its way. */
@@ -204,29 +235,60 @@ describe('a process that dies', () => {
     expect(await lengths([name])).toEqual([1]);
   });
 
-  it('was only slow: it and who finished for it wrote once', async () => {
-    const driver = await openDriver(server.url);
-    let release: () => void = () => undefined;
-    const frozen = new Promise<void>((resolve) => (release = resolve));
-    const append: EventStoreDriver['append'] = async (...args) => {
-      await frozen;
-      return driver.append(...args);
-    };
-    const slow = await log.store({
-      driver: Object.assign(Object.create(driver) as EventStoreDriver, {
-        append,
-        readStream: driver.readStream.bind(driver),
-        close: () => driver.close(),
-      }),
-    });
+  it('has its rows written with the times that its events have, by one whose clock is later', async () => {
+    const dying = await dyingStore('after');
+    let now = Date.now() + 60_000;
+    const later = await log.store({ clock: () => now });
     const [name, key] = [stream(), randomUUID()];
-    const appending = slow.append([keyed(name, key)]);
-    while ((await log.intents()) === 0);
-    await store.recover(0);
-    release();
-    expect((await appending)[0]!.ok).toBe(true);
-    expect(await lengths([name])).toEqual([1]);
-    expect(await positionOf(key)).toBe((await store.readStream(name))[0]!.position);
+    // It knows where the stream ends, as a process that worked on the job does.
+    const { revision } = await appendOne(later, request(name));
+    await expect(dying.append([keyed(name, key, revision)])).rejects.toThrow('the process died');
+    now += 1_000;
+    expect(await later.recover(0)).toBe(1);
+    expect(await timeOf(key)).toBe((await store.readStream(name)).at(-1)!.at);
+  });
+
+  it('was only slow: it and who finished for it wrote once, and both say the same', async () => {
+    const slow = await frozenStore({ clock: () => Date.parse('2020-01-01') });
+    const [name, key] = [stream(), randomUUID()];
+    const { revision } = await appendOne(slow.store, request(name));
+    const appending = slow.freeze(() => slow.store.append([keyed(name, key, revision)]));
+    await waitFor('its intent', async () => (await log.intents()) === 1);
+    expect(await store.recover(0)).toBe(1);
+    slow.thaw();
+    const { at, last } = succeeded((await appending)[0]);
+    const there = await store.readStream(name);
+    expect(there).toHaveLength(2);
+    expect([last, at]).toEqual([there.at(-1)!.position, there.at(-1)!.at]);
+    expect([await positionOf(key), await timeOf(key)]).toEqual([last, at]);
+  });
+
+  it('was only slow: of a group that another finished it leaves the rows alone', async () => {
+    const slow = await frozenStore();
+    const [one, two, key] = [stream(), stream(), randomUUID()];
+    const group = [request(one, 'noStream'), keyed(two, key)].map((r) => ({ ...r, group: 1 }));
+    const appending = slow.freeze(() => slow.store.append(group));
+    await waitFor('its intent', async () => (await log.intents()) === 1);
+    expect(await store.recover(0)).toBe(1);
+    slow.thaw();
+    const results = (await appending).map(succeeded);
+    const there = await Promise.all([one, two].map((name) => store.readStream(name)));
+    expect(results.map(({ positions }) => positions)).toEqual(there.map((s) => s.map(({ position }) => position)));
+    expect(await positionOf(key)).toBe(there[1]!.at(-1)!.position);
+    expect(await log.intents()).toBe(0);
+  });
+
+  it('was only slow: a key that was given up is not taken from who has it since', async () => {
+    const slow = await frozenStore();
+    const [name, key] = [stream(), randomUUID()];
+    await appendOne(store, request(name));
+    const appending = slow.freeze(() => slow.store.append([keyed(name, key, 'any')]));
+    await waitFor('its intent', async () => (await log.intents()) === 1);
+    expect(await store.recover(0)).toBe(1);
+    const { last } = await appendOne(store, keyed(stream(), key));
+    slow.thaw();
+    await appending;
+    expect(await positionOf(key)).toBe(last);
   });
 
   it('is known by its connection, which is gone: what it left is finished at once', async () => {
@@ -238,6 +300,29 @@ describe('a process that dies', () => {
     await pool.end();
     await waitFor('the intent to be finished', async () => (await store.recover(60_000)) === 1);
     expect(await positionOf(key)).toBe((await store.readStream(name))[0]!.position);
+  });
+
+  it('is not dead while it works, however slowly, on its own or on what another left: it says so', async () => {
+    const touched = async (): Promise<number | undefined> => {
+      const { rows } = await log.database.query<{ at: Date }>('select touched_at as at from jobledger.intents');
+      return rows[0]?.at.getTime();
+    };
+    const isKept = async (): Promise<void> => {
+      const before = await waitFor('the intent', touched);
+      await waitFor('it to be kept', async () => ((await touched()) ?? 0) > before);
+    };
+    const slow = await frozenStore({ keepMs: 10 });
+    const [name, key] = [stream(), randomUUID()];
+    const appending = slow.freeze(() => slow.store.append([keyed(name, key)]));
+    await isKept();
+    slow.thaw();
+    await appending;
+    const dying = await dyingStore('before');
+    await expect(dying.append([keyed(stream(), randomUUID())])).rejects.toThrow('the process died');
+    const recovering = slow.freeze(() => slow.store.recover(0));
+    await isKept();
+    slow.thaw();
+    expect(await recovering).toBe(1);
   });
 
   it('is not taken for dead while it works: its intent is fresh', async () => {
@@ -266,7 +351,9 @@ describe('the order of the log', () => {
     const counted = await log.store({ driver: counting });
     const { last } = await appendOne(counted, request(name));
     for (let n = 0; n < 3_000; n += 1) server.log.note();
-    await driver.append('somebody-else', -1, [{ id: randomUUID(), type: 'Foreign', data: {}, metadata: {} }]);
+    await driver.append('somebody-else', -1, [
+      { id: randomUUID(), type: 'Foreign', data: {}, metadata: new TextEncoder().encode('{}') },
+    ]);
     expect((await counted.head()).position).toBe(last);
     const page = await counted.readAll({ after: START, limit: 10 });
     expect(idsOf(page.events)).toEqual(idsOf(await store.readStream(name)));
@@ -277,6 +364,33 @@ describe('the order of the log', () => {
     expect(reads).toBeLessThan(50);
     const next = await appendOne(store, request(name));
     expect((await counted.readAll({ after: last, limit: 10 })).next).toBe(next.last);
+  });
+
+  it('tells of named streams each event once, also one that was appended while they were read', async () => {
+    const name = stream();
+    await appendOne(store, request(name));
+    const driver = await openDriver(server.url);
+    let isFirst = true;
+    const overtaken = await log.store({
+      driver: Object.assign(Object.create(driver) as EventStoreDriver, {
+        close: () => driver.close(),
+        readAll: driver.readAll.bind(driver),
+        readStream: async (...args: Parameters<EventStoreDriver['readStream']>) => {
+          // The head is known, and the streams are not read yet.
+          if (isFirst) await appendOne(store, request(name));
+          isFirst = false;
+          return driver.readStream(...args);
+        },
+      }),
+    });
+    const told: RecordedEvent[] = [];
+    for (let after = START, isEnd = false; !isEnd;) {
+      const { events, next } = await overtaken.readAll({ after, limit: 10, filter: { streams: [name, stream()] } });
+      told.push(...events);
+      after = next;
+      isEnd = told.length >= 2 && events.length === 0;
+    }
+    expect(idsOf(told)).toEqual(idsOf(await store.readStream(name)));
   });
 
   it('refuses a position at which no event stands', async () => {

@@ -3,8 +3,9 @@
  * made up for. A second installation on the same log stands for that process: it appends, and leaves no row here.
  */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { comparePositions, Unavailable } from '../../src/event-store/event-store.js';
+import { ClientDriver } from '../../src/event-store/eventstoredb/client-driver.js';
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
 import { Refused } from '../../src/commands/envelope.js';
 import { replayJob } from '../../src/projections/jobs/job-history.js';
@@ -23,6 +24,13 @@ let stranger: Service;
 const closers: (() => Promise<void>)[] = [];
 const urls: string[] = [];
 const databaseUrl = (): string => urls[0]!;
+
+/** One more process on the database of `service`. */
+const another = async (): Promise<Service> => {
+  const opened = await openService(options(databaseUrl(), { eventStoreDbUrl: server.url }));
+  closers.push(() => opened.close());
+  return opened;
+};
 
 const open = async (): Promise<Service> => {
   const database = await createTestDatabase();
@@ -179,6 +187,36 @@ describe('a row beside which another process appends, whose own rows are not the
     await expect(late()).rejects.toThrow(Refused);
     await expectReplay(jobId);
     expect(await processedOf(jobId)).toBe(2);
+  });
+});
+
+describe('a process that was frozen before its append, and taken for dead', () => {
+  it('is told that its fact is refused, when that came to stand behind the end of its attempt', async () => {
+    const queue = randomUUID();
+    const { jobId } = await create(service, { queue });
+    const [claimed] = await claim(service, { filter: { queues: [queue] } });
+    const token = tokenOf(claimed!);
+    const frozen = await another();
+    let thaw = (): void => undefined;
+    const thawed = new Promise<void>((resolve) => (thaw = resolve));
+    const append = jest.spyOn(ClientDriver.prototype, 'append').mockImplementationOnce(async function (
+      this: ClientDriver,
+      ...args
+    ) {
+      await thawed;
+      return this.append(...args);
+    });
+    const told = execute(frozen, jobId, 'progress', { token, batchId: 'late', processed: 5 }, keyed()).catch(
+      (error: unknown) => error,
+    );
+    await waitFor('its append', () => append.mock.calls.length > 0);
+    // Nobody had begun anything else: what recovery gives up is the fact.
+    expect(await recoveryOf(service).recover(0)).toBe(1);
+    await execute(service, jobId, 'cancel', { force: true, reason: null });
+    thaw();
+    expect(await told).toBeInstanceOf(Refused);
+    await expectReplay(jobId);
+    expect((await rowOf(jobId))?.progress.processed).toBe(0);
   });
 });
 

@@ -1,8 +1,10 @@
 /** What a projection is promised: each event once and in order, whatever breaks, and whoever else runs it. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { AppendRequest } from '../../src/event-store/event-store.js';
+import { type AppendRequest, Unavailable } from '../../src/event-store/event-store.js';
+import { createLedgerPool } from '../../src/event-store/postgres/ledger-pool.js';
 import { listParked } from '../../src/projections/parked.js';
 import type { Projection } from '../../src/projections/projection.js';
+import { ProjectionWatch } from '../../src/projections/projection-watch.js';
 import { newEvent, request } from '../support/postgres-log.js';
 import { ProjectionBench } from '../support/projection-bench.js';
 import { recorder, recorderSql } from '../support/recorder.js';
@@ -343,6 +345,18 @@ describe('who waits for a position', () => {
     await appendSome(1);
     await bench.caughtUp(projection);
     expect(await watch.waitFor('recorder', '4', 60)).toBe(false);
+  });
+});
+
+describe('who waits for a position while the database is away', () => {
+  it('is told so, whoever else waits: that it was not reached is not known', async () => {
+    const pool = createLedgerPool({ connectionString: 'postgres://nobody@127.0.0.1:1/nowhere' });
+    const watch = new ProjectionWatch(bench.store, pool, [recorder()]);
+    const waiting = [watch.waitFor('recorder', '2', 30_000), watch.waitFor('recorder', '6', 30_000)];
+    for (const one of await Promise.allSettled(waiting)) {
+      expect(one).toMatchObject({ status: 'rejected', reason: expect.any(Unavailable) });
+    }
+    await pool.end();
   });
 });
 

@@ -1,5 +1,5 @@
 /** Twin of `reservations` and `reserve` (src/leases/migrations). */
-import type { ClaimFilter, Reservations, Reserved } from '../../src/leases/leases.js';
+import type { ClaimFilter, Offer, Reservations, Reserved } from '../../src/leases/leases.js';
 import type { StoredJob } from '../../src/projections/jobs/stored-job.js';
 import type { JobsTable } from './jobs-table.js';
 
@@ -22,6 +22,14 @@ export class ReservationsTable implements Reservations<StoredJob> {
     private readonly now: () => number,
     private readonly jobs: JobsTable,
   ) {}
+
+  offered(): Promise<readonly Offer[]> {
+    const offers = new Map<string, Offer>();
+    for (const { queue, type, readyAt, wakeAt } of this.jobs.rows.values())
+      if (readyAt !== null || (wakeAt !== null && wakeAt <= this.now()))
+        offers.set(`${queue} ${type}`, { queue, type });
+    return Promise.resolve([...offers.values()]);
+  }
 
   async reserve({ queues, types }: ClaimFilter, limit: number): Promise<readonly Reserved<StoredJob>[]> {
     const now = this.now();

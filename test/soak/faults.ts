@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Upkeep } from '../../src/api/contract.js';
 import type { Random } from '../simulation/random.js';
-import type { FakeOrder } from '../support/eventstoredb/fake-process.js';
+import type { LogOrder, LogServer } from '../support/eventstoredb/log-server.js';
 import type { ServiceProcess } from '../support/e2e/service-process.js';
 import { type Asked, askUpkeep, endOfUpkeep } from './upkeep.js';
 import { lockJobs } from './lock-jobs.js';
@@ -25,6 +25,8 @@ export interface Fault {
 
 const SHORT_MS = [0, 1_500] as const;
 const OUTAGE_MS = [300, 4_000] as const;
+/** Every client has given up, every lease has ended. */
+const AWAY_MS = [60_000, 60_000] as const;
 /** Longer than leases of the load, mostly, and than a lease of the reaper or of a projection. */
 const FREEZE_MS = [300, 6_000] as const;
 
@@ -42,11 +44,14 @@ const startAgain = async (site: Site, node: ServiceProcess): Promise<void> => {
   }
 };
 
-const fakeOf = ({ cluster: { log } }: Site) => {
-  if (log.fake === undefined) throw new Error('the log is not on the fake server');
-  return log.fake;
+const serverOf = ({ cluster: { log } }: Site): LogServer => {
+  if (log.server === undefined) throw new Error('the log is not on a server that can be told to fail');
+  return log.server;
 };
-const hasFake = ({ cluster: { log } }: Site): boolean => log.fake !== undefined;
+const canTell =
+  (order: LogOrder) =>
+  ({ cluster: { log } }: Site): boolean =>
+    log.server?.can(order) === true;
 
 const away = async (site: Site, take: () => Promise<void> | void, ms: number, give: () => Promise<void> | void) =>
   site.dependencyAway(async () => {
@@ -58,17 +63,22 @@ const away = async (site: Site, take: () => Promise<void> | void, ms: number, gi
     }
   });
 
-const logFault = (begin: FakeOrder, end: FakeOrder): Fault => ({
+const logFault = (begin: LogOrder, end: LogOrder, ms: readonly [number, number] = OUTAGE_MS, weight = 2): Fault => ({
   holds: 'log',
-  weight: 2,
-  isPossible: hasFake,
+  weight,
+  isPossible: canTell(begin),
   make: (site, _node, random) =>
     away(
       site,
-      () => fakeOf(site).tell(begin),
-      random.int(...OUTAGE_MS),
-      () => fakeOf(site).tell(end),
+      () => serverOf(site).tell(begin),
+      random.int(...ms),
+      () => serverOf(site).tell(end),
     ),
+});
+
+const logOrder = (order: LogOrder): Fault => ({
+  ...{ holds: 'log', weight: 3, isPossible: canTell(order) },
+  make: (site) => serverOf(site).tell(order),
 });
 
 /** A read model; rows of jobs go by another name where appends do not write them. */
@@ -236,18 +246,9 @@ export const FAULTS = {
   logStop: logFault('stop', 'start'),
   logFreeze: logFault('freeze', 'thaw'),
   logStarting: logFault('starting', 'started'),
-  logDropCalls: {
-    holds: 'log',
-    weight: 3,
-    isPossible: hasFake,
-    make: (site) => fakeOf(site).tell('dropCalls'),
-  },
-  logLoseAnswer: {
-    holds: 'log',
-    weight: 3,
-    isPossible: hasFake,
-    make: (site) => fakeOf(site).tell('loseAnswer'),
-  },
+  logDropCalls: logOrder('dropCalls'),
+  logLoseAnswer: logOrder('loseAnswer'),
+  logAway: logFault('stop', 'start', AWAY_MS, 0.5),
 } satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof FAULTS;

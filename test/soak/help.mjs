@@ -9,6 +9,7 @@ there is worked off, and all that anybody was told is held against the log, by t
   --minutes N       how long, 1 to 1440 (3)
   --lifecycles N    until so many runs have ended, instead of --minutes
   --log NAME        postgres (default) or eventstoredb: the fake server of the tests, or the one of EVENTSTOREDB_URL
+                    (EVENTSTOREDB_COMMAND: starts it, so that it can be made to fail; see docs/soak.md)
   --seed N          where chance starts; printed, so that a run can be had again. Calls interleave otherwise each time
   --faults A,B      these alone (all): docs/soak.md lists them
   --keep FOLDER     what the processes print goes there, and when a rule is broken, calls, events, faults and jobs

@@ -10,8 +10,8 @@ export const beatAnswer = (directive = 'continue'): ReturnType<typeof answer> =>
   answer({ leaseExpiresAt: '2026-01-31T12:00:00.000Z', directive });
 
 /** A job as a claim gives it. */
-export const claimedJob = (id: string, checkpoint: unknown = null): Record<string, unknown> => ({
-  job: { id, type: 'resize', payload: { name: id }, policy: { leaseMs: LEASE_MS } },
+export const claimedJob = (id: string, checkpoint: unknown = null, type = 'resize'): Record<string, unknown> => ({
+  job: { id, type, payload: { name: id }, policy: { leaseMs: LEASE_MS } },
   attempt: 1,
   leaseToken: `token-${id}`,
   leaseExpiresAt: '2026-01-31T12:00:00.000Z',

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import {
   Body,
   type CanActivate,
@@ -424,6 +424,29 @@ describe('stopping', () => {
     release();
     expect((await answer).status).toBe(200);
     await closed;
+  });
+
+  it('gives those that are on their way 20 s', async () => {
+    await start();
+    const socket = connect(await listen(), '127.0.0.1');
+    socket.on('error', () => undefined);
+    const arrived = once(app!.getHttpServer(), 'connection');
+    socket.write('GET /v1/jo');
+    const [theirs] = (await arrived) as [Socket];
+    while (theirs.bytesRead === 0) await new Promise(setImmediate);
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      const closed = app!.close();
+      app = undefined;
+      while (jest.getTimerCount() < 2) await new Promise(setImmediate);
+      await jest.advanceTimersByTimeAsync(19_900);
+      expect(theirs.destroyed).toBe(false);
+      await jest.advanceTimersByTimeAsync(100);
+      await closed;
+      expect(theirs.destroyed).toBe(true);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it.each([

@@ -26,6 +26,7 @@ describe('why', () => {
     ],
     ['JobCancelled', { data: { reason: 'stale', forced: true, rule: 'stalled', evidence } }, `stale ${SEEN}`],
     ['JobCancelled', { reason: 'by Ann', data: { reason: 'by Ann', rule: null, evidence: null } }, 'by Ann'],
+    ['PriorityChanged', { reason: 'urgent', data: { priority: 5 } }, 'urgent'],
     ['CommandRefused', { data: { command: 'complete', code: 'stale_lease', error: null } }, 'complete: stale_lease'],
     [
       'ProgressRecorded',

@@ -230,6 +230,18 @@ describe('an attempt', () => {
     expect(told).toEqual(['claimed a', 'failed a']);
   });
 
+  it('whose end meets a fault of the ledger, or is turned away too long, is left to its lease', async () => {
+    for (const id of ['a', 'b']) acceptAll(ledger, id);
+    ledger.script('POST /v1/jobs/a/complete', problem(500, 'internal'));
+    ledger.script('POST /v1/jobs/b/complete', problem(429, 'rate_limited'));
+    ledger.script(CLAIM, claims(claimedJob('a')), claims(claimedJob('b')), neverAnswer);
+    work(() => 'done');
+    for (const ms of [100, 200, 400, 800, 1_600, 3_200, ...Array<number>(10).fill(5_000)]) await clock.elapse(ms);
+    await ledger.received(CLAIM, 3);
+    expect(errors).toMatchObject([{ code: 'internal' }, { code: 'rate_limited' }]);
+    expect([...callsOf('a'), ...callsOf('b')]).not.toEqual(expect.arrayContaining([expect.stringMatching(/fail$/)]));
+  });
+
   it('whose failure is refused too ends there', async () => {
     acceptAll(ledger, 'a');
     for (const command of ['throttle', 'fail']) {

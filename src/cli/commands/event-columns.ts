@@ -62,7 +62,7 @@ const noteOf = ({ type, data, reason }: LedgerEvent): string => {
   const error = data['error'] as ErrorLike | null | undefined;
   const evidence = data['evidence'] as Evidence | null | undefined;
   const command = type === 'CommandRefused' ? `${String(data['command'])}: ${String(data['code'])}` : null;
-  const ofRule = evidence == null ? data['rule'] : evidenceOf(evidence);
+  const ofRule = evidence == null ? null : evidenceOf(evidence);
   const told = [command, reason, data['reason'], error?.code, error?.message, ofRule];
   return [...new Set(told.filter((one) => typeof one === 'string'))].join(' ');
 };

@@ -50,6 +50,14 @@ export interface Refusal {
   readonly requests: ReadonlySet<number>;
 }
 
+/** What became of units whose fate is known. */
+export interface Ending {
+  /** Who was refused though the events are in the log. */
+  readonly refusals: readonly Refusal[];
+  /** Others settled them: who is in the log may be there by their hand. */
+  readonly takenOver: readonly EndedUnit[];
+}
+
 /** SQLSTATE by which a beside table refuses rows. */
 const BESIDE_REFUSED = 'JL001';
 /** SQLSTATE by which intents say that others have taken them. */
@@ -133,23 +141,24 @@ export class BesideRows {
 
   /**
    * Writes what belongs to events that are in the log, gives back the rest, and forgets the intents. Units that others
-   * took over are left to them, but for rows that show their events.
-   * @returns who was refused though the events are in the log
+   * took over are left to them, but for rows that follow streams: they may refuse what came too late.
    */
-  async end(units: readonly EndedUnit[]): Promise<readonly Refusal[]> {
+  async end(units: readonly EndedUnit[]): Promise<Ending> {
     const refusals: Refusal[] = [];
+    const takenOver: EndedUnit[] = [];
     let own = units;
     for (let behind = 0; ;) {
       try {
         await this.#statements.run('writing what an append left', await this.#endingOf(own), 'repeated');
-        return refusals;
+        return { refusals, takenOver };
       } catch (error) {
         if (!(error instanceof pg.DatabaseError)) throw error;
         const detail = (): readonly string[] => JSON.parse(error.detail ?? '[]') as readonly string[];
         if (error.code === TAKEN_OVER) {
           const recorded = own.filter(({ intent }) => intent !== undefined);
           const lost = new Set(refusedRequests(error, recorded.length).map((index) => recorded[index]!));
-          own = own.filter((unit) => !lost.has(unit));
+          takenOver.push(...lost);
+          own = own.map((unit) => (lost.has(unit) ? followersOf(unit) : unit));
           await this.#log.catchUp([...lost].flatMap(streamsOf));
         } else if (error.code === BEHIND && (behind += 1) <= MAX_BEHIND) {
           await this.#log.catchUp(detail());
@@ -220,6 +229,15 @@ export const ended = (
 ): EndedUnit => ({
   intent,
   requests: requests.map(({ request, rows }) => ({ request, rows, appended: appendedOf(request.ordinal) })),
+});
+
+/** Of a unit that another settles: the rows that are what the log says, whoever writes them. */
+const followersOf = ({ requests }: EndedUnit): EndedUnit => ({
+  intent: undefined,
+  requests: requests.map((request) => ({
+    ...request,
+    rows: request.rows.filter(({ table }) => table.around?.watches !== undefined),
+  })),
 });
 
 const streamsOf = ({ requests }: EndedUnit): readonly string[] => requests.map(({ request }) => request.stream);

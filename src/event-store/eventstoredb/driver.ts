@@ -10,7 +10,8 @@ export interface WireEvent {
   readonly id: string;
   readonly type: string;
   readonly data: JsonObject;
-  readonly metadata: JsonObject;
+  /** JSON as UTF-8; not a `Buffer`, which the clients take for an object. */
+  readonly metadata: Uint8Array;
 }
 
 export interface StoredEvent {

@@ -32,6 +32,7 @@ import { tail } from '../subscription.js';
 import { AppendWatch } from './append-watch.js';
 import { BesideRows, ended, type HeldUnit, writtenNow } from './beside-rows.js';
 import type { EventStoreDriver } from './driver.js';
+import { IntentKeeper } from './intent-keeper.js';
 import { IntentRecovery } from './intent-recovery.js';
 import { LogReader } from './log-reader.js';
 import { StreamAppender } from './stream-appender.js';
@@ -53,12 +54,15 @@ export interface EventStoreDbConfig {
   readonly pollMs?: number;
   /** How long an append that failed is sent again, ms; default 3,000. */
   readonly retryForMs?: number;
+  /** How often it is said of what is on its way that it is, ms; default 2,000. */
+  readonly keepMs?: number;
 }
 
 export class EventStoreDbEventStore implements EventStore {
   readonly #driver: EventStoreDriver;
   readonly #units: UnitAppender;
   readonly #beside: BesideRows;
+  readonly #keeper: IntentKeeper;
   readonly #recovery: IntentRecovery;
   readonly #streams: StreamReader;
   readonly #reader: LogReader;
@@ -68,7 +72,7 @@ export class EventStoreDbEventStore implements EventStore {
   readonly #pollMs: number;
 
   constructor(config: EventStoreDbConfig) {
-    const { driver, pool, clock, besideTables = [], pollMs = 500, retryForMs } = config;
+    const { driver, pool, clock, besideTables = [], pollMs = 500, retryForMs, keepMs } = config;
     const { catchUp = () => Promise.resolve() } = config;
     const appender = new StreamAppender(driver, retryForMs === undefined ? {} : { retryForMs });
     this.#driver = driver;
@@ -77,7 +81,10 @@ export class EventStoreDbEventStore implements EventStore {
     this.#beside = new BesideRows(pool, besideTables, { lastRevision, catchUp });
     this.#catchUp = catchUp;
     this.#streams = new StreamReader(driver);
-    this.#recovery = new IntentRecovery(pool, this.#beside, this.#units, this.#streams, clock);
+    this.#keeper = new IntentKeeper(pool, keepMs);
+    this.#recovery = new IntentRecovery({
+      ...{ pool, clock, beside: this.#beside, units: this.#units, streams: this.#streams, keeper: this.#keeper },
+    });
     this.#reader = new LogReader(driver, this.#streams);
     this.#watch = new AppendWatch(driver);
     this.#clock = clock;
@@ -90,8 +97,11 @@ export class EventStoreDbEventStore implements EventStore {
     units.forEach(assertCanBeWhole);
     const now = Math.trunc(this.#clock());
     const begun = await this.#begin(units, now, outcomes);
-    const failures = await this.#appendAll(begun, now, outcomes);
-    await this.#end(begun, outcomes);
+    const failures = await this.#keeper.during(begun, async () => {
+      const failed = await this.#appendAll(begun, now, outcomes);
+      await this.#end(begun, outcomes);
+      return failed;
+    });
     this.#watch.wake();
     await this.#learnOf(begun, outcomes);
     // What is known of the others was written; the caller repeats the call with the same ids.
@@ -187,7 +197,10 @@ export class EventStoreDbEventStore implements EventStore {
   async #end(units: readonly HeldUnit[], outcomes: Outcomes): Promise<void> {
     const whole = units.filter(({ requests }) => requests.every(({ request }) => outcomes.has(request.ordinal)));
     const settled = whole.map((unit) => ended(unit, (ordinal) => writtenNow(outcomes.get(ordinal))));
-    for (const { table, requests } of await this.#beside.end(settled)) {
+    const { refusals, takenOver } = await this.#beside.end(settled);
+    const others = takenOver.flatMap(({ requests }) => requests.map(({ request }) => request));
+    await this.#units.readBack(others, outcomes);
+    for (const { table, requests } of refusals) {
       for (const ordinal of requests) outcomes.settle(ordinal, { ok: false, error: new BesideRefused(table) });
     }
   }

@@ -9,6 +9,7 @@ import { asText, execute } from '../postgres/connection.js';
 import type { EncodedRequest } from '../encoded-request.js';
 import { type BesideRows, ended, type HeldUnit } from './beside-rows.js';
 import { readIntent } from './intent-body.js';
+import type { IntentKeeper } from './intent-keeper.js';
 import type { StreamReader } from './stream-reader.js';
 import type { UnitAppender } from './unit-appender.js';
 
@@ -17,32 +18,36 @@ const PAGE = 50;
 /** How far back in a stream an append without a revision is looked for. */
 const LOOK_BACK = 1_000;
 
-export class IntentRecovery {
-  readonly #pool: pg.Pool;
-  readonly #beside: BesideRows;
-  readonly #units: UnitAppender;
-  readonly #streams: StreamReader;
-  readonly #clock: () => number;
+interface RecoveryDependencies {
+  readonly pool: pg.Pool;
+  readonly beside: BesideRows;
+  readonly units: UnitAppender;
+  readonly streams: StreamReader;
+  readonly keeper: IntentKeeper;
+  readonly clock: () => number;
+}
 
-  constructor(pool: pg.Pool, beside: BesideRows, units: UnitAppender, streams: StreamReader, clock: () => number) {
-    this.#pool = pool;
-    this.#beside = beside;
-    this.#units = units;
-    this.#streams = streams;
-    this.#clock = clock;
+export class IntentRecovery {
+  readonly #on: RecoveryDependencies;
+
+  constructor(on: RecoveryDependencies) {
+    this.#on = on;
   }
 
   /** @returns how many intents were finished */
   async run(idleMs: number): Promise<number> {
     let finished = 0;
     for (;;) {
-      const rows = await execute(this.#pool, 'taking intents', {
+      const rows = await execute(this.#on.pool, 'taking intents', {
         ...{ name: 'intents-take', text: 'select id, owner, body from jobledger.intents_take($1, $2)' },
         ...{ values: [idleMs, PAGE], rowMode: 'array', types: asText },
       });
-      for (const [id, owner, body] of rows) {
-        await this.#finish(readIntent({ id: id!, owner: owner! }, body!, (name) => this.#beside.table(name)));
-      }
+      const units = rows.map(([id, owner, body]) =>
+        readIntent({ id: id!, owner: owner! }, body!, (name) => this.#on.beside.table(name)),
+      );
+      await this.#on.keeper.during(units, async () => {
+        for (const unit of units) await this.#finish(unit);
+      });
       finished += rows.length;
       // What is taken is put off by the idle time: with none the same would be found again.
       if (rows.length < PAGE) return finished;
@@ -53,12 +58,12 @@ export class IntentRecovery {
     const outcomes = new Outcomes(unit.requests.length);
     const placed = await Promise.all(unit.requests.map(({ request }) => this.#placed(request)));
     const requests = placed.filter((request) => request !== undefined);
-    if (requests.length > 0) await this.#units.append(requests, Math.trunc(this.#clock()), outcomes);
+    if (requests.length > 0) await this.#on.units.append(requests, Math.trunc(this.#on.clock()), outcomes, "another's");
     const appendedOf = (ordinal: number) => {
       const result = outcomes.has(ordinal) ? outcomes.get(ordinal) : undefined;
       return result?.ok === true ? result : undefined;
     };
-    await this.#beside.end([ended(unit, appendedOf)]);
+    await this.#on.beside.end([ended(unit, appendedOf)]);
   }
 
   /**
@@ -67,7 +72,7 @@ export class IntentRecovery {
    */
   async #placed(request: EncodedRequest): Promise<EncodedRequest | undefined> {
     if (request.expected !== 'any' && request.expected !== 'streamExists') return request;
-    const latest = await this.#streams.readStream(request.stream, { direction: 'backwards', limit: LOOK_BACK });
+    const latest = await this.#on.streams.readStream(request.stream, { direction: 'backwards', limit: LOOK_BACK });
     const first = latest.find(({ id }) => id === request.events[0]!.id);
     if (first === undefined) return undefined;
     return { ...request, expected: first.revision === 0 ? 'noStream' : first.revision - 1 };

@@ -158,7 +158,9 @@ export class LogReader {
     const { position: head } = await this.head();
     const test = eventTest(filter);
     const names = [...new Set(filter.streams)];
-    const reads = await Promise.all(names.map((name) => this.#streams.behind(name, after, direction, limit)));
+    // What was appended since then may stand behind something that another of these reads does not see yet.
+    const options = { direction, limit, upTo: head };
+    const reads = await Promise.all(names.map((name) => this.#streams.behind(name, after, options)));
     // What is behind a full page was not looked at, so of no stream anything is given from there on.
     const edges = reads.flatMap((read) => (read.length === limit ? [read.at(-1)!.position] : []));
     const sign = isForwards ? 1 : -1;

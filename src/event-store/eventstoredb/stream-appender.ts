@@ -13,6 +13,7 @@ import type { EncodedRequest } from '../encoded-request.js';
 import type { Appended, AppendResult } from '../event-store.js';
 import { Conflict, StreamDeleted, TooLarge, Unavailable } from '../event-store.js';
 import type { EventStoreDriver, StoredEvent, WireAppended, WireEvent } from './driver.js';
+import { ReadBack } from './read-back.js';
 import { EMPTY_TAIL, type StreamTail, StreamTails } from './stream-tails.js';
 import { toRecorded, toWire } from './wire-event.js';
 
@@ -35,6 +36,7 @@ export class StreamAppender {
   readonly #driver: EventStoreDriver;
   readonly #retryForMs: number;
   readonly #tails = new StreamTails();
+  readonly #readBack: ReadBack;
   /** The request of a stream that came last. */
   readonly #last = new Map<string, Promise<unknown>>();
   /** No event of this process's that is not yet answered stands at or before it. */
@@ -42,20 +44,20 @@ export class StreamAppender {
 
   constructor(driver: EventStoreDriver, { retryForMs = DEFAULT_RETRY_MS }: AppenderOptions = {}) {
     this.#driver = driver;
+    this.#readBack = new ReadBack(driver);
     this.#retryForMs = retryForMs;
   }
 
   /**
    * @param now recorded time of the events unless their stream is ahead of it, epoch ms
+   * @param whose `another's`: another process may append the same events, so what is answered of them is read back
    * @throws Unavailable when the outcome is unknown
    */
-  async append(request: EncodedRequest, now: number): Promise<AppendResult> {
+  async append(request: EncodedRequest, now: number, whose: 'own' | "another's" = 'own'): Promise<AppendResult> {
     const { stream } = request;
     const before = this.#last.get(stream) ?? Promise.resolve();
-    const appending = before.then(
-      () => this.#append(request, now),
-      () => this.#append(request, now),
-    );
+    const append = (): Promise<AppendResult> => this.#append(request, now, whose);
+    const appending = before.then(append, append);
     this.#last.set(stream, appending);
     try {
       return await appending;
@@ -84,17 +86,26 @@ export class StreamAppender {
   async replay(request: EncodedRequest): Promise<Appended | undefined> {
     const base = expectedBase(request.expected);
     if (base === undefined) return undefined;
-    const there = await this.#readBehind(request, base);
+    const there = await this.#readBack.one({ request, revision: base + 1 });
     return there === undefined ? undefined : appended(there, true);
   }
 
-  async #append(request: EncodedRequest, now: number): Promise<AppendResult> {
+  /** What was appended, as it stands in the log: another process may have appended it first, with a time of its own. */
+  async readBack(request: EncodedRequest, { revision }: Appended): Promise<Appended> {
+    const first = revision - request.events.length + 1;
+    const there = await this.#repeated(() => this.#readBack.one({ request, revision: first }));
+    if (there === undefined) throw new Error(`${request.stream} does not hold what was just appended`);
+    this.#tails.forget(request.stream);
+    return appended(there, true);
+  }
+
+  async #append(request: EncodedRequest, now: number, whose: 'own' | "another's"): Promise<AppendResult> {
     const base = expectedBase(request.expected);
     for (let overtaken = 0; overtaken < MAX_OVERTAKEN; overtaken += 1) {
       const tail = await this.#tailFor(request, base);
       if (!isMet(request, base, tail)) return (await this.replay(request)) ?? conflict(request, tail.revision);
       const at = Math.max(now, tail.at);
-      const before = { highest: this.#highest, isKnown: tail !== EMPTY_TAIL };
+      const before = { highest: this.#highest, isKnown: tail !== EMPTY_TAIL, isOwn: whose === 'own' };
       const sent = await this.#send(
         request.stream,
         tail.revision,
@@ -148,32 +159,24 @@ export class StreamAppender {
     request: EncodedRequest,
     tail: StreamTail,
     { position, again }: Sent & { ok: true },
-    before: { readonly highest: bigint; readonly isKnown: boolean },
+    before: { readonly highest: bigint; readonly isKnown: boolean; readonly isOwn: boolean },
   ): Promise<AppendResult> {
     if (position > this.#highest) this.#highest = position;
     this.#tails.set(request.stream, tail);
     const at = new Date(tail.at).toISOString();
     // The server answers ids that it knows as if it had just written them; only its events say when that was.
-    const isNew = again || (before.isKnown && position > before.highest);
+    const isNew = before.isOwn && (again || (before.isKnown && position > before.highest));
     if (isNew && request.events.length === 1) {
       const only = String(position);
       return { ok: true, first: only, last: only, positions: [only], revision: tail.revision, at, replayed: false };
     }
-    // The answer has the position of the last event alone.
-    const there = await this.#readBehind(request, tail.revision - request.events.length);
+    const revision = tail.revision - request.events.length + 1;
+    const there = await this.#readBack.together({ request, revision, position, after: before.highest });
     if (there === undefined) throw new Error(`${request.stream} does not hold what was just appended`);
     const found = appended(there, false);
-    if (again || found.at === at) return found;
+    if ((again && before.isOwn) || found.at === at) return found;
     this.#tails.forget(request.stream);
     return { ...found, replayed: true };
-  }
-
-  /** The events of the request, when they stand right behind a revision. */
-  async #readBehind({ stream, events }: EncodedRequest, base: number): Promise<readonly StoredEvent[] | undefined> {
-    const there = await this.#driver.readStream(stream, {
-      ...{ from: base + 1, direction: 'forwards', limit: events.length },
-    });
-    return events.every(({ id }, index) => there[index]?.id === id) ? there : undefined;
   }
 }
 

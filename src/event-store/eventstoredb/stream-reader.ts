@@ -31,19 +31,19 @@ export class StreamReader {
   }
 
   /**
-   * Up to `limit` events behind a position (before it, backwards), in order.
+   * Events behind a position (before it, backwards), in order.
    * @param position absent: all of the stream
    */
   async behind(
     stream: string,
     position: Position | undefined,
-    direction: Direction,
-    limit: number,
+    options: Omit<ReadStreamOptions, 'from'>,
   ): Promise<readonly RecordedEvent[]> {
-    if (position === undefined) return this.readStream(stream, { direction, limit });
-    const after = await this.#firstBehind(stream, position, direction === 'forwards' ? 1 : 0);
-    if (direction === 'forwards') return this.readStream(stream, { from: after, limit });
-    return after === 0 ? [] : this.readStream(stream, { from: after - 1, direction, limit });
+    if (position === undefined) return this.readStream(stream, options);
+    const isForwards = options.direction !== 'backwards';
+    const after = await this.#firstBehind(stream, position, isForwards ? 1 : 0);
+    if (isForwards) return this.readStream(stream, { ...options, from: after });
+    return after === 0 ? [] : this.readStream(stream, { ...options, from: after - 1 });
   }
 
   async *#pages(

@@ -15,16 +15,17 @@ export class UnitAppender {
    * Appends a unit and settles each request. Of a group whose requests do not stand alone nothing is appended unless all of it can be: its streams do not
    * exist, and their names are nobody else's.
    * @param now recorded time, epoch ms
+   * @param whose `another's`: another process may append it too
    * @throws Unavailable when the outcome is unknown
    */
-  async append(unit: Unit, now: number, outcomes: Outcomes): Promise<void> {
+  async append(unit: Unit, now: number, outcomes: Outcomes, whose: 'own' | "another's" = 'own'): Promise<void> {
     if (unit.length === 1) {
       const [only] = unit;
-      outcomes.settle(only!.ordinal, await this.#streams.append(only!, now));
+      outcomes.settle(only!.ordinal, await this.#streams.append(only!, now, whose));
       return;
     }
     const rest = unit.every(({ loose }) => loose) ? unit : await this.#possible(unit, outcomes);
-    const results = await Promise.all(rest.map((request) => this.#streams.append(request, now)));
+    const results = await Promise.all(rest.map((request) => this.#streams.append(request, now, whose)));
     results.forEach((result, index) => outcomes.settle(rest[index]!.ordinal, result));
   }
 
@@ -46,6 +47,16 @@ export class UnitAppender {
       outcomes.settle(ordinal, together.ok ? partOf(together, from, events.length) : together);
       from += events.length;
     }
+  }
+
+  /** Says of what was appended what stands in the log: another process may have been first. */
+  async readBack(unit: Unit, outcomes: Outcomes): Promise<void> {
+    await Promise.all(
+      unit.map(async (request) => {
+        const result = outcomes.has(request.ordinal) ? outcomes.get(request.ordinal) : undefined;
+        if (result?.ok === true) outcomes.settle(request.ordinal, await this.#streams.readBack(request, result));
+      }),
+    );
   }
 
   /** What is to be appended of a group; nothing when some of it cannot be. What stands in the log already is settled. */

@@ -21,6 +21,8 @@ const LINKS = [
   ['$causationId', 'causationId'],
 ] as const;
 
+const utf8 = new TextEncoder();
+
 /** @param at epoch ms */
 export const toWire = ({ id, type, version, data, metadata }: EncodedEvent, at: number): WireEvent => {
   const said = JSON.parse(metadata) as JsonObject;
@@ -30,7 +32,8 @@ export const toWire = ({ id, type, version, data, metadata }: EncodedEvent, at: 
     id,
     type,
     data: JSON.parse(data) as JsonObject,
-    metadata: { ...said, ...Object.fromEntries(links), [RESERVED_KEY]: own as unknown as JsonObject },
+    // As bytes a client sends it as it is; an object it would write, and code twice.
+    metadata: utf8.encode(JSON.stringify({ ...said, ...Object.fromEntries(links), [RESERVED_KEY]: own })),
   };
 };
 

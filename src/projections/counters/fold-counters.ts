@@ -91,7 +91,8 @@ export const statusDeltas = (
 ): readonly StatusDelta[] => {
   const deltas = new Map<string, StatusDelta>();
   const count = (key: JobKey, status: JobStatus, n: number): void => {
-    const place = JSON.stringify([key.queue, key.type, status]);
+    // No name holds a line feed.
+    const place = `${key.queue}\n${key.type}\n${status}`;
     deltas.set(place, { ...key, status, n: (deltas.get(place)?.n ?? 0) + n });
   };
   for (const [jobId, { from, to }] of moves) {

@@ -21,6 +21,14 @@ interface Row extends WitnessedRecord {
   work_revision: string | null;
 }
 
+/** Jobs that are brought on at once: each needs a connection, and those who wait for one too long fail. */
+const LOT = 20;
+
+/** Several at once, not all of them. */
+export const inLots = async (ids: readonly string[], bring: (id: string) => Promise<unknown>): Promise<void> => {
+  for (let first = 0; first < ids.length; first += LOT) await Promise.all(ids.slice(first, first + LOT).map(bring));
+};
+
 export interface CatchUpDependencies {
   readonly pool: Pool;
   readonly store: EventStore;
@@ -101,7 +109,8 @@ export const catchUpJob = async (on: CatchUpDependencies, jobId: string): Promis
 /** As `catchUpJob`, for the jobs of streams; those that make no row are passed over. */
 export const catchUpStreams = async (on: CatchUpDependencies, streams: readonly string[]): Promise<void> => {
   const jobs = new Set(streams.filter((stream) => !stream.startsWith('refusals-')).map(jobIdOf));
-  await Promise.all([...jobs].flatMap((jobId) => (jobId === null ? [] : [catchUpJob(on, jobId)])));
+  jobs.delete(null);
+  await inLots([...jobs] as readonly string[], (jobId) => catchUpJob(on, jobId));
 };
 
 /** Before jobs are shown. What cannot be read here is shown as far as others have brought it. */
@@ -113,5 +122,5 @@ export const catchUpToShow = async (on: CatchUpDependencies, jobIds: readonly st
       if (!isDamage(error)) throw error;
     }
   };
-  await Promise.all(jobIds.map(bring));
+  await inLots(jobIds, bring);
 };

@@ -149,6 +149,7 @@ const resumeAll = async (jobs: readonly OneJob[], tx: Tx): Promise<void> => {
   }
 };
 
+/** None of the keys may be taken: whoever writes them holds the row of their job as it was when they were looked up. */
 export const keepFacts = async (keys: readonly FactKey[], tx: Tx): Promise<void> => {
   if (keys.length === 0) return;
   await tx.query({

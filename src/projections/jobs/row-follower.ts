@@ -12,11 +12,11 @@ import { jobIdOf } from '../../domain/streams.js';
 import { comparePositions, type Position, type RecordedEvent } from '../../event-store/event-store.js';
 import type { Projection } from '../projection.js';
 import type { Tx } from '../transaction.js';
-import { catchUpJob, type CatchUpDependencies } from './catch-up.js';
+import { catchUpJob, type CatchUpDependencies, inLots } from './catch-up.js';
 import { repairRow } from './repair-row.js';
 
-/** Jobs that are replayed at once; between two lots the transaction says that it lives. */
-const LOT = 20;
+/** How often the transaction says that it lives while rows are written beside it; idle, it would be ended. */
+const ALIVE_MS = 500;
 /** How old the events are that a row must know of. */
 const GRACE_MS = 200;
 const LOOK_MS = 25;
@@ -60,6 +60,20 @@ const behind = async (tx: Tx, places: ReadonlyMap<string, Place>): Promise<reado
   });
 };
 
+/** Of a process that freezes nothing is heard, and the session ends. */
+const alive = async (tx: Tx, work: Promise<void>): Promise<void> => {
+  let said: Promise<unknown> = Promise.resolve();
+  const timer = setInterval(() => {
+    said = tx.query({ text: 'select' }).catch(() => undefined);
+  }, ALIVE_MS);
+  try {
+    await work;
+  } finally {
+    clearInterval(timer);
+    await said;
+  }
+};
+
 /** Name of the projection: beside a log elsewhere, rows of jobs are as fresh as it is. */
 export const JOB_ROWS = 'job_rows';
 
@@ -82,9 +96,6 @@ export const rowFollower = (on: CatchUpDependencies, now: () => number): Project
     const written = isMadeAnew ? [...new Set([...late, ...bornIn(events)])] : late;
     const write = (jobId: string): Promise<unknown> =>
       isMadeAnew ? repairRow(on.store, on.rows, jobId) : catchUpJob(on, jobId);
-    for (let first = 0; first < written.length; first += LOT) {
-      await Promise.all(written.slice(first, first + LOT).map(write));
-      await tx.query({ text: 'select' });
-    }
+    await alive(tx, inLots(written, write));
   },
 });

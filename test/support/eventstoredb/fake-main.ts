@@ -1,10 +1,10 @@
 /** The program of `FakeProcess`. It ends with the process that started it. */
-import type { FakeOrder } from './fake-process.js';
+import type { LogOrder } from './log-server.js';
 import { FakeEventStoreDb } from './fake-server.js';
 
 const server = await FakeEventStoreDb.start();
 
-const ORDERS: Readonly<Record<FakeOrder, () => void | Promise<void>>> = {
+const ORDERS: Readonly<Record<LogOrder, () => void | Promise<void>>> = {
   stop: () => server.stop(),
   start: () => server.start(),
   freeze: () => server.freeze(),
@@ -16,7 +16,7 @@ const ORDERS: Readonly<Record<FakeOrder, () => void | Promise<void>>> = {
   note: () => server.log.note(),
 };
 
-process.on('message', (order: FakeOrder) => {
+process.on('message', (order: LogOrder) => {
   void Promise.resolve(ORDERS[order]()).then(() => process.send?.('done'));
 });
 process.on('disconnect', () => process.exit());

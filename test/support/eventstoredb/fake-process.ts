@@ -1,12 +1,9 @@
 /** The fake server in a process of its own, for tests whose services are processes: started, told, and ended by them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { LogOrder, LogServer } from './log-server.js';
 
-/** What it can be told to do: see `FakeEventStoreDb`. */
-export type FakeOrder =
-  'stop' | 'start' | 'freeze' | 'thaw' | 'dropCalls' | 'loseAnswer' | 'starting' | 'started' | 'note';
-
-export class FakeProcess {
+export class FakeProcess implements LogServer {
   readonly #child: ChildProcess;
 
   private constructor(
@@ -28,8 +25,12 @@ export class FakeProcess {
     return new FakeProcess(child, url);
   }
 
-  /** Resolves when it is done. */
-  async tell(order: FakeOrder): Promise<void> {
+  /** All that `FakeEventStoreDb` has. */
+  can(): boolean {
+    return true;
+  }
+
+  async tell(order: LogOrder): Promise<void> {
     const done = once(this.#child, 'message');
     this.#child.send(order);
     await done;

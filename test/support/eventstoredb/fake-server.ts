@@ -74,7 +74,7 @@ export class FakeEventStoreDb {
   answersToLose = 0;
   /** Answers "Server Is Not Ready", as one that starts or stops. */
   isStarting = false;
-  /** The port of the server that takes appends; undefined: this one. */
+  /** The port of the server that takes appends, and reads that require it; undefined: this one. */
   leaderPort: number | undefined;
   /** Appends that reached the log. */
   appends = 0;
@@ -262,6 +262,10 @@ export class FakeEventStoreDb {
     }
     if (options.hasSubscription()) {
       this.#subscribe(call, options);
+      return;
+    }
+    if (this.leaderPort !== undefined && call.metadata.get('requires-leader').includes('true')) {
+      call.emit('error', notLeader(this.leaderPort));
       return;
     }
     const events = options.hasStream() ? this.#streamEvents(call, options) : this.#allEvents(call, options);
