@@ -51,7 +51,7 @@ describe('the reaper on PostgreSQL', () => {
       data: {
         rule: 'stalled',
         error: { code: 'JobTimeout', message: expect.stringMatching(/150 ms.*100 ms/) },
-        evidence: { rule: 'stalled', thresholds: { timeoutMs: 100, stallMs: 150 }, ruleVersion: 2 },
+        evidence: { rule: 'stalled', thresholds: { timeoutMs: 100, stallMs: 150 }, ruleVersion: 1 },
       },
     });
     expect((await service.leases.find([jobId])).size).toBe(0);

@@ -51,7 +51,7 @@ describe('a lease', () => {
           lostLeases: 1,
           evidence: {
             rule: 'lease_expired',
-            ruleVersion: 2,
+            ruleVersion: 1,
             thresholds: { leaseMs: 120_000, maxLostLeases: 3 },
             lastActivityAt: at(1_500),
             lastActivityPosition: '7',
