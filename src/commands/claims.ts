@@ -13,6 +13,7 @@ import { DamagedHistory, type StoredJob } from '../projections/jobs/stored-job.j
 import { firstAnswer, type Answers } from './answers.js';
 import { ClaimAppends } from './claim-appends.js';
 import type { ClaimedJob, ClaimRequest } from './claim-request.js';
+import { DamagedJobs } from './damaged-jobs.js';
 import { DeadlineExceeded, Overloaded } from './errors.js';
 import type { JobStates } from './job-states.js';
 import { Offers } from './offers.js';
@@ -26,8 +27,6 @@ const POLL_MS = 500;
 
 /** A claim that lost all its candidates this often goes home with nothing. */
 const MAX_LOSSES = 100;
-/** How long a job whose history cannot be read is passed over before it is tried again, ms. */
-const DAMAGE_RETRY_MS = 30_000;
 /**
  * From so many filters on, one look for all of them says which are worth a search of their own: 1,000 claims of 1,000 filters that
  * waited cost Node and the database 0.35 s a second.
@@ -59,7 +58,7 @@ const keyOf = ({ filter }: ClaimRequest): string =>
 
 export class Claims {
   private readonly waiting = new Set<Waiting>();
-  private readonly damagedUntil = new Map<string, number>();
+  private readonly damaged = new DamagedJobs();
   private searching = false;
   /** Rises with every sign that there may be something to claim. */
   private wakes = 0;
@@ -199,9 +198,9 @@ export class Claims {
     try {
       const max = group.reduce((sum, { request }) => sum + request.max, 0);
       // So many more that those which are passed over take nobody's place.
-      const wanted = Math.min(MAX_FOUND, max + this.damagedUntil.size);
+      const wanted = Math.min(MAX_FOUND, max + this.damaged.size);
       const reserved = await this.reservations.reserve(first.request.filter, wanted);
-      const passedOver = new Set(reserved.flatMap(({ jobId }) => (this.isDamaged(jobId) ? [jobId] : [])));
+      const passedOver = new Set(reserved.flatMap(({ jobId }) => (this.damaged.has(jobId) ? [jobId] : [])));
       const found = reserved.filter(({ jobId }) => !passedOver.has(jobId));
       // Another process, a newer one, may read them.
       await this.release([...passedOver]);
@@ -275,18 +274,10 @@ export class Claims {
 
   /** The claim goes on to the next. What cannot be read here is free for a process that can. */
   private async passOver(waiting: Waiting, ids: readonly string[], damaged: string): Promise<void> {
-    this.damagedUntil.set(damaged, performance.now() + DAMAGE_RETRY_MS);
+    this.damaged.add(damaged);
     await this.release(ids);
     waiting.searched = false;
     this.retake(waiting);
-  }
-
-  private isDamaged(jobId: string): boolean {
-    const until = this.damagedUntil.get(jobId);
-    if (until === undefined) return false;
-    if (until > performance.now()) return true;
-    this.damagedUntil.delete(jobId);
-    return false;
   }
 
   /**

@@ -10,7 +10,7 @@ const { scenario } = useCluster({ environment: { JOBLEDGER_REAPER_INTERVAL_MS: '
 const CHUNKS = 10;
 const PER_CHUNK = 100;
 /** Completions of a chunk are spread over this time around the end of its leases, ms. */
-const SPREAD = { before: 500, after: 200 };
+const SPREAD = { before: 500, after: 600 };
 
 scenario(
   '1,000 leases lapse as their completions arrive: each run ends once [ACC-2] [R-07] [D-01]',
