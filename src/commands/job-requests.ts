@@ -41,8 +41,18 @@ const metadata = (
     keyId === null
       ? { actor, attempt, causationId: null, command, commandId, correlationId, from, reason, run, to, traceparent }
       : {
-          ...{ actor, attempt, causationId: null, command, commandId, correlationId, from, keyId },
-          ...{ reason, run, to, traceparent },
+          actor,
+          attempt,
+          causationId: null,
+          command,
+          commandId,
+          correlationId,
+          from,
+          keyId,
+          reason,
+          run,
+          to,
+          traceparent,
         };
   return full as unknown as JsonObject;
 };
