@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import { beside, type BesideTable } from '../../src/event-store/beside-table.js';
+import { beside, ROW_WAIT_MS, type BesideTable } from '../../src/event-store/beside-table.js';
 import { GroupAborted, RowLocked, START, type AppendResult } from '../../src/event-store/event-store.js';
 import type { PostgresEventStore } from '../../src/event-store/postgres/postgres-event-store.js';
 import { PostgresLog, request } from '../support/postgres-log.js';
@@ -107,8 +107,10 @@ describe('an append that would change a locked row', () => {
   });
 
   it('keeps its connection, and what was sent on it', async () => {
+    // Not in a transaction, in which the server says the same each time.
+    const watcher = await log.session();
     const pids = async (): Promise<number[]> => {
-      const { rows } = await stranger.query<{ pid: number }>(
+      const { rows } = await watcher.query<{ pid: number }>(
         `select pid from pg_stat_activity where datname = current_database() and application_name = 'jobledger' order by 1`,
       );
       return rows.map((row) => row.pid);
@@ -124,14 +126,18 @@ describe('an append that would change a locked row', () => {
     await stranger.query('lock table jobledger.test_rows in share mode');
     const appended = store.append([changing('a', a)]);
     const watcher = await log.session();
-    const waits = new Set<string>();
-    // It waits, looks for the row, and waits again.
-    while (waits.size < 2) {
-      const { rows } = await watcher.query<{ began: string }>(
-        `select query_start::text as began from pg_stat_activity where datname = current_database()
-         and wait_event_type = 'Lock' and query like '%jobledger.append(%' and pid <> pg_backend_pid()`,
+    const append = { isSettled: false };
+    const settle = () => (append.isSettled = true);
+    appended.then(settle, settle);
+    // Longer than it waits for a row.
+    for (let isWaiting = false; !isWaiting && !append.isSettled;) {
+      const { rowCount } = await watcher.query(
+        `select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+         and wait_event_type = 'Lock' and query like '%jobledger.append(%'
+         and clock_timestamp() - query_start > $1 * interval '1 ms'`,
+        [2 * ROW_WAIT_MS],
       );
-      for (const { began } of rows) waits.add(began);
+      isWaiting = rowCount === 1;
     }
     await stranger.query('rollback');
     expect(said(await appended)).toEqual(['ok']);
