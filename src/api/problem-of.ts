@@ -10,7 +10,14 @@ import {
 } from '../commands/errors.js';
 import { Refused } from '../commands/envelope.js';
 import { Refusal } from '../domain/errors.js';
-import { ForeignPosition, StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store/event-store.js';
+import {
+  ForeignPosition,
+  RowLocked,
+  StreamDeleted,
+  TooLarge,
+  Unavailable,
+  Unsupported,
+} from '../event-store/event-store.js';
 import { isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
 import { StatementFailed } from '../projections/transaction.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
@@ -97,6 +104,7 @@ const ofStorage = (error: Error, isQuestion: boolean): Problem | undefined => {
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
   if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))
     return unavailable(`${isQuestion ? AWAY : `${AWAY}${UNKNOWN}`}; ${WHEN_BACK}`);
+  if (error instanceof RowLocked) return unavailable(error.message);
   if (error instanceof ForeignPosition) return validationFailed([{ path: '', message: error.message }]);
   if (error instanceof Unsupported) return new Problem('not_implemented', error.message);
   if (error instanceof TooLarge) return payloadTooLarge(`one call may write ${error.limit} bytes`);

@@ -11,6 +11,7 @@ import {
   BesideRefused,
   Conflict,
   GroupAborted,
+  RowLocked,
   type Appended,
   type AppendRequest,
   type AppendResult,
@@ -106,7 +107,9 @@ export class BatchSteps {
     if (requests.length > 0) this.on.onBatch?.(commandsOf(planned), performance.now() - began);
     for (const plan of planned) {
       const own = results.slice(plan.first, plan.first + plan.requests);
-      const isPart = plan.entry.group.dropRefused && own.some((result) => result.ok);
+      // A claim goes on without those that are locked, and knows which they are.
+      const isPart =
+        plan.entry.group.dropRefused && own.some((result) => result.ok || result.error instanceof RowLocked);
       if (isPart || own.every((result) => result.ok)) this.succeed(plan, own);
       else again.push(this.fail(plan, own).catch((error: unknown) => rejected(plan.entry, error)));
     }

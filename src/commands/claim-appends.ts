@@ -1,7 +1,7 @@
 /** What a claim writes and reads in the log once it has candidates: which of them it got, each as it is then. */
 import { performance } from 'node:perf_hooks';
 import { isTerminal } from '../domain/job-chart.js';
-import type { EventStore, Position } from '../event-store/event-store.js';
+import { RowLocked, type EventStore, type Position } from '../event-store/event-store.js';
 import type { Reserved } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import { applyTransitions, type StoredJob } from '../projections/jobs/stored-job.js';
@@ -12,6 +12,11 @@ import type { Pipeline } from './pipeline.js';
 /** How long an append of a claim may take once candidates are held: as long as they are held. */
 const APPEND_MS = 2_000;
 
+interface Appended {
+  readonly claimed: readonly ClaimedJob[];
+  readonly locked: readonly string[];
+}
+
 export class ClaimAppends {
   constructor(
     private readonly store: EventStore,
@@ -20,16 +25,19 @@ export class ClaimAppends {
 
   /**
    * Claims the candidates that nobody else has moved.
-   * @returns those that were claimed
+   * @returns those that were claimed, and those whose row somebody holds locked
    * @throws DamagedHistory, DeadlineExceeded, Unavailable, IdempotencyKeyReused
    */
-  async append(request: ClaimRequest, candidates: readonly Reserved<StoredJob>[]): Promise<readonly ClaimedJob[]> {
+  async append(request: ClaimRequest, candidates: readonly Reserved<StoredJob>[]): Promise<Appended> {
     const { workerId, leaseMs, start, origin, idempotency, signal } = request;
     const command = { name: 'claim', workerId, leaseMs, start } as const;
     const members = candidates.map(({ jobId }) => ({ jobId, command, origin, ...UNCONDITIONAL }));
     const deadline = performance.now() + APPEND_MS;
     const outcomes = await this.pipeline.submit({ members, idempotency, dropRefused: true, deadline, signal }, 0);
-    return this.claimedOf(outcomes, candidates);
+    const locked = outcomes.flatMap((outcome) =>
+      'refusal' in outcome && outcome.refusal instanceof RowLocked ? [outcome.jobId] : [],
+    );
+    return { claimed: await this.claimedOf(outcomes, candidates), locked };
   }
 
   /** The claimer hung up while its jobs were appended: nobody would work on them. */

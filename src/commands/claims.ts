@@ -250,12 +250,14 @@ export class Claims {
     const { origin, idempotency, signal } = request;
     waiting.taking = true;
     try {
-      const claimed = await this.appends.append(request, candidates);
-      const won = new Set(claimed.map(({ outcome }) => outcome.jobId));
-      const lost = ids.filter((id) => !won.has(id));
+      const { claimed, locked } = await this.appends.append(request, candidates);
+      // What somebody has locked stays held for a moment: nobody finds it again at once.
+      const kept = new Set([...claimed.map(({ outcome }) => outcome.jobId), ...locked]);
+      const lost = ids.filter((id) => !kept.has(id));
       await this.release(lost);
       if (waiting.settled && idempotency === null) await this.appends.giveBack(claimed, origin);
       else if (claimed.length > 0) this.settle(waiting, claimed);
+      else if (locked.length > 0) this.retake(waiting);
       else await this.lose(waiting, lost);
     } catch (error) {
       if (error instanceof DamagedHistory) return this.passOver(waiting, ids, error.jobId);

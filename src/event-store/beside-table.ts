@@ -19,6 +19,12 @@ export interface BesideTable<Row = unknown> {
   /** Schema-qualified composite type of a row: `request int, event int`, then the columns in order. */
   readonly type: string;
   readonly columns: readonly BesideColumn<Row>[];
+  /** The rows that `fn` changes, where it does not only make new ones: how those that others hold locked are found. */
+  readonly changes?: {
+    /** Schema-qualified function `(uuid[]) returns uuid[]`: ids of the rows that another session holds locked now. */
+    readonly lockedFn: string;
+    readonly id: (row: Row) => string;
+  };
   /** How it is written around an append to a log that is not in its database. Absent: such a log refuses its rows. */
   readonly around?: AroundAppend<Row>;
 }
@@ -60,6 +66,12 @@ export interface AroundAppend<Row = unknown> {
   /** The row belongs to all of its group: it is written when any of it was appended. */
   readonly ofGroup?: boolean;
 }
+
+/**
+ * Longest wait for a row beside the log by whoever holds the lock of the log, ms: longer than the ledger's own statements
+ * hold one, and shorter than the time after which the server looks for a deadlock, whose victim could be somebody else.
+ */
+export const ROW_WAIT_MS = 500;
 
 export interface BesideColumn<Row> {
   readonly type: 'uuid' | 'text' | 'int4' | 'int8' | 'bool' | 'timestamptz' | 'bytea';

@@ -76,7 +76,7 @@ export interface Appended {
 
 export interface NotAppended {
   readonly ok: false;
-  readonly error: Conflict | StreamDeleted | TooLarge | InvalidAppend | BesideRefused | GroupAborted;
+  readonly error: Conflict | StreamDeleted | TooLarge | InvalidAppend | BesideRefused | RowLocked | GroupAborted;
 }
 
 export type AppendResult = Appended | NotAppended;
@@ -123,6 +123,13 @@ export class InvalidAppend extends Error {
 export class BesideRefused extends Error {
   constructor(readonly table: string) {
     super(`refused by ${table}`);
+  }
+}
+
+/** A row that the request would change is locked by a session that is not the ledger's: nothing was written. */
+export class RowLocked extends Error {
+  constructor() {
+    super('a row of the job in the database is locked by another session: nothing was done; repeat the call later');
   }
 }
 

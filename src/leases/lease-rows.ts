@@ -2,6 +2,9 @@
 import type { Directive } from '../domain/directive.js';
 import type { BesideTable } from '../event-store/beside-table.js';
 
+/** Of every table here: the rows that an append changes. */
+const changes = { lockedFn: 'jobledger.locked_leases', id: ({ jobId }: { readonly jobId: string }) => jobId };
+
 /** A new lease, or the deadline of a job that nobody holds (`workerId` null). */
 export interface LeasePut {
   readonly jobId: string;
@@ -16,6 +19,7 @@ export interface LeasePut {
 export const LEASES_PUT: BesideTable<LeasePut> = {
   name: 'leases_put',
   fn: 'jobledger.leases_put',
+  changes,
   around: { after: 'jobledger.leases_put_after' },
   type: 'jobledger.lease_put',
   columns: [
@@ -41,6 +45,7 @@ export interface LeaseRenewal {
 export const LEASES_RENEW: BesideTable<LeaseRenewal> = {
   name: 'leases_renew',
   fn: 'jobledger.leases_renew',
+  changes,
   around: { before: 'jobledger.leases_renew_before', after: 'jobledger.leases_renew_after' },
   type: 'jobledger.lease_renewal',
   columns: [
@@ -60,6 +65,7 @@ export interface LeaseEnd {
 export const LEASES_END: BesideTable<LeaseEnd> = {
   name: 'leases_end',
   fn: 'jobledger.leases_end',
+  changes,
   around: {
     before: 'jobledger.leases_end_before',
     after: 'jobledger.leases_end_after',
@@ -81,6 +87,7 @@ export interface LeaseDirective {
 export const LEASES_DIRECT: BesideTable<LeaseDirective> = {
   name: 'leases_direct',
   fn: 'jobledger.leases_direct',
+  changes,
   around: { after: 'jobledger.leases_direct_after' },
   type: 'jobledger.lease_directive',
   columns: [

@@ -51,8 +51,8 @@ export interface DueCursor {
 }
 
 export interface Leases {
-  /** Renews what still is the caller's; null for a beat whose lease is not. */
-  renew(beats: readonly Beat[]): Promise<readonly (Renewed | null)[]>;
+  /** Renews what still is the caller's; null for a beat whose lease is not. A row that somebody has locked is not waited for. */
+  renew(beats: readonly Beat[]): Promise<readonly (Renewed | 'locked' | null)[]>;
   find(jobIds: readonly string[]): Promise<ReadonlyMap<string, Lease>>;
   /** Up to `limit` rows whose deadline was before `upTo` (epoch ms), oldest first, after the cursor. */
   due(upTo: number, after: DueCursor | null, limit: number): Promise<readonly DueLease[]>;
@@ -64,7 +64,10 @@ export interface Leases {
   held(): Promise<number>;
   /** Deadlines that passed although the lease lives: only the job says whether a rule is due. */
   silent(now: number, limit: number): Promise<readonly DueLease[]>;
-  /** Makes every deadline due, so that each is judged by the policy in force and armed anew. */
+  /**
+   * Makes every deadline due, so that each is judged by the policy in force and armed anew. One that somebody has locked just
+   * now is judged by it when it fires.
+   */
   rejudge(): Promise<void>;
   /**
    * Moves deadlines that fired without a verdict. A row that was renewed or ended since (another `beats`) is left

@@ -54,21 +54,12 @@ with asked as (
     and not l.fenced
   returning l.job_id, l.run, l.attempt, (extract(epoch from l.expires_at) * 1000)::bigint as expires_ms, l.directive
 )
-select a.nth, r.expires_ms, r.directive, j.status, j.revision, j.position, h.job_id is null as locked
+select a.nth, r.expires_ms, r.directive, j.status, j.revision, j.position,
+  h.job_id is null and exists (select from jobledger.leases l where l.job_id = a.job_id and l.run = a.run
+    and l.attempt = a.attempt) as locked
 from asked a left join held h using (job_id)
   left join renewed r on r.job_id = a.job_id and r.run = a.run and r.attempt = a.attempt
   left join jobledger.jobs j on j.id = r.job_id`;
-
-/** One row: waits for its lock, and holds no other. */
-const RENEW_ONE = `
-update jobledger.leases l set beats = l.beats + 1, last_beat_at = jobledger.now_ms(),
-  expires_at = jobledger.now_ms() + coalesce($4::bigint, l.lease_ms) * interval '1 ms',
-  deadline_at = least(l.deadline_at, jobledger.now_ms() + coalesce($4::bigint, l.lease_ms) * interval '1 ms')
-from jobledger.jobs j
-where l.job_id = $1 and l.run = $2 and l.attempt = $3 and l.worker_id is not null and not l.fenced
-  and j.id = l.job_id
-returning (extract(epoch from l.expires_at) * 1000)::bigint as expires_ms, l.directive, j.status, j.revision,
-  j.position`;
 
 interface RenewedRecord {
   expires_ms: string;
@@ -95,7 +86,7 @@ const isRenewed = (row: RenewRecord): row is RenewRecord & RenewedRecord =>
 export class PostgresLeases implements Leases {
   constructor(private readonly pool: Pool) {}
 
-  async renew(beats: readonly Beat[]): Promise<readonly (Renewed | null)[]> {
+  async renew(beats: readonly Beat[]): Promise<readonly (Renewed | 'locked' | null)[]> {
     const { rows } = await this.pool.query<RenewRecord>({
       name: 'leases-renew',
       text: RENEW,
@@ -106,25 +97,10 @@ export class PostgresLeases implements Leases {
         beats.map((beat) => beat.leaseMs),
       ],
     });
-    const results = new Array<Renewed | null>(beats.length).fill(null);
-    const locked: number[] = [];
-    for (const row of rows) {
-      const index = Number(row.nth) - 1;
-      if (isRenewed(row)) results[index] = toRenewed(row);
-      else if (row.locked) locked.push(index);
-    }
-    for (const index of locked) results[index] = await this.renewOne(beats[index]!);
+    const results = new Array<Renewed | 'locked' | null>(beats.length).fill(null);
+    for (const row of rows)
+      results[Number(row.nth) - 1] = isRenewed(row) ? toRenewed(row) : row.locked ? 'locked' : null;
     return results;
-  }
-
-  private async renewOne(beat: Beat): Promise<Renewed | null> {
-    const { rows } = await this.pool.query<RenewedRecord>({
-      name: 'leases-renew-one',
-      text: RENEW_ONE,
-      values: [beat.jobId, beat.run, beat.attempt, beat.leaseMs],
-    });
-    const row = rows[0];
-    return row === undefined ? null : toRenewed(row);
   }
 
   async find(jobIds: readonly string[]): Promise<ReadonlyMap<string, Lease>> {
@@ -191,7 +167,12 @@ export class PostgresLeases implements Leases {
   }
 
   async rejudge(): Promise<void> {
-    await this.pool.query('update jobledger.leases set deadline_at = least(deadline_at, jobledger.now_ms())');
+    await this.pool.query(`
+      with held as (
+        select job_id from jobledger.leases order by job_id for update skip locked
+      )
+      update jobledger.leases l set deadline_at = least(l.deadline_at, jobledger.now_ms())
+      from held h where h.job_id = l.job_id`);
   }
 
   async rearm(

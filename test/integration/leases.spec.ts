@@ -57,6 +57,27 @@ describe('lease rows in PostgreSQL', () => {
     expect(await leaseOf(jobId)).toBeUndefined();
   });
 
+  it('are judged anew but for one that somebody has locked, which is not waited for', async () => {
+    const [held, other] = [await running('judged'), await running('judged')];
+    const isDue = async ({ jobId }: { readonly jobId: string }) =>
+      (
+        await service.pool.query<{ due: boolean }>(
+          'select deadline_at <= clock_timestamp() as due from jobledger.leases where job_id = $1',
+          [jobId],
+        )
+      ).rows[0]?.due;
+    const stranger = await service.pool.connect();
+    try {
+      await stranger.query('begin');
+      await stranger.query('select from jobledger.leases where job_id = $1 for update', [held.jobId]);
+      await service.leases.rejudge();
+    } finally {
+      await stranger.query('rollback');
+      stranger.release();
+    }
+    expect([await isDue(held), await isDue(other)]).toEqual([false, true]);
+  });
+
   it('refuses an edit that would hide a held job from the reaper', async () => {
     const { jobId } = await running('edited');
     for (const edit of ["deadline_at = expires_at + interval '1 ms'", 'deadline_at = null', 'expires_at = null']) {

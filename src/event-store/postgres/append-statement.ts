@@ -102,14 +102,18 @@ interface Table {
 /** Whether a key may be taken: then the functions that say whose are called. */
 export type Keys = 'new' | 'taken';
 
-/** The functions of the tables run in this order, so that their locks are always taken in the same one. */
+/**
+ * The functions of the tables run in this order, so that their locks are always taken in the same one. How long they wait for
+ * a lock is set when that of the log is held: other writers are waited for as long as a statement may take.
+ */
 const statementText = (tables: readonly Table[], keys: Keys): string => {
   const calls = tables.map(({ table: { fn, fnOfTaken = fn, type } }, index) => {
     const called = keys === 'new' ? fn : fnOfTaken;
-    return `, case when r.accepted then ${called}(r.base, r.at, $${index + 5}::${type}[]) end`;
+    return `, case when r.accepted then ${called}(r.base, r.at, $${index + 6}::${type}[]) end`;
   });
   const log = `$1::text[], $2::int4[], $3::${EVENT_TYPE}[], $4`;
-  return `select r.accepted, r.base, r.at, r.revisions${calls.join('')} from jobledger.append(${log}) r`;
+  const wait = `case when r.accepted then set_config('lock_timeout', $5, true) end`;
+  return `select r.accepted, r.base, r.at, r.revisions, ${wait}${calls.join('')} from jobledger.append(${log}) r`;
 };
 
 /** Composes statements: one prepared text per combination of beside tables that have rows in a call. */
@@ -134,6 +138,7 @@ export class AppendStatements {
    * @param oids of `types`, which differ from database to database
    * @param notify whether listeners are woken
    * @param keys whether a call before this one met a key that is taken
+   * @param rowWaitMs longest wait for a row beside the log; 0: as long as a statement may take
    * @throws Error when a row belongs to a table that was not given to the constructor
    */
   compose(
@@ -142,6 +147,7 @@ export class AppendStatements {
     oids: ReadonlyMap<string, number>,
     notify: boolean,
     keys: Keys,
+    rowWaitMs: number,
   ): pg.QueryArrayConfig {
     const rows = besideRows(requests);
     const present = this.#tables.filter(({ table }) => rows.has(table.name));
@@ -160,6 +166,7 @@ export class AppendStatements {
       ),
       compositeArray(oids.get(EVENT_TYPE)!, EVENT_COLUMNS, eventRows(requests, offsets)),
       notify,
+      String(rowWaitMs),
       ...present.map(({ table, columns }) => compositeArray(oids.get(table.type)!, columns, rows.get(table.name)!)),
     ];
     return { name, text, values, rowMode: 'array', types: asText };

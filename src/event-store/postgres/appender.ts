@@ -6,15 +6,16 @@
  * each one settles at least one request or puts one off behind those that are written, so the calls come to an end.
  */
 import pg from 'pg';
-import type { BesideTable } from '../beside-table.js';
+import { ROW_WAIT_MS, type BesideTable } from '../beside-table.js';
 import type { AppendRequest, AppendResult, Appended } from '../event-store.js';
 import type { Unit } from '../append-plan.js';
 import { expectedBase, Outcomes, plan, settleMissed, unitsOf, withoutRefused } from '../append-plan.js';
 import type { EncodedRequest } from '../encoded-request.js';
 import { AppendStatements, streamOffsets, type Keys } from './append-statement.js';
-import { asText, execute } from './connection.js';
+import { asText, execute, isLockTimeout } from './connection.js';
 import { binaryArray } from './binary-array.js';
 import { PipelinedConnection } from './pipelined-connection.js';
+import { RowLocks, withoutLocked } from './row-locks.js';
 import { rfc3339 } from './timestamps.js';
 import { WakeUps } from './wake-ups.js';
 
@@ -28,13 +29,15 @@ const KEY_TAKEN = '23505';
 type Answer =
   | { readonly kind: 'written'; readonly base: bigint; readonly at: string; readonly revisions: readonly number[] }
   | { readonly kind: 'missed'; readonly revisions: readonly number[] }
-  | { readonly kind: 'refused'; readonly table: string; readonly requests: readonly number[] };
+  | { readonly kind: 'refused'; readonly table: string; readonly requests: readonly number[] }
+  | { readonly kind: 'locked'; readonly requests: ReadonlySet<EncodedRequest> };
 
 export class Appender {
   readonly #pool: pg.Pool;
   readonly #statements: AppendStatements;
   readonly #connection: PipelinedConnection;
   readonly #wakeUps: WakeUps;
+  readonly #rowLocks: RowLocks;
   #oids: Promise<ReadonlyMap<string, number>> | undefined;
 
   /** @param hasListeners whether another process listens for appends now */
@@ -42,6 +45,7 @@ export class Appender {
     this.#pool = pool;
     this.#statements = new AppendStatements(besideTables);
     this.#connection = new PipelinedConnection(pool.options);
+    this.#rowLocks = new RowLocks(this.#connection, besideTables);
     this.#wakeUps = new WakeUps(this.#connection, hasListeners);
   }
 
@@ -61,7 +65,7 @@ export class Appender {
     let later: readonly Unit[] = [];
     while (waiting.length > 0) {
       const flat = waiting.flat();
-      const answer = await this.#call(flat);
+      const answer = await this.#callPastLocks(flat);
       if (answer.kind === 'written') {
         settleWritten(flat, answer, outcomes);
         waiting = later;
@@ -69,6 +73,8 @@ export class Appender {
       } else if (answer.kind === 'refused') {
         const refused = new Set(answer.requests.map((index) => flat[index]!.ordinal));
         waiting = withoutRefused(waiting, refused, answer.table, outcomes);
+      } else if (answer.kind === 'locked') {
+        waiting = withoutLocked(waiting, answer.requests, outcomes);
       } else {
         const revisions = new Map(flat.map(({ stream }, index) => [stream, answer.revisions[index]!]));
         const { ready, missed, deferred } = plan(waiting, (stream) => revisions.get(stream)!);
@@ -82,10 +88,31 @@ export class Appender {
     return outcomes.all();
   }
 
-  async #call(requests: readonly EncodedRequest[], keys: Keys = 'new', isAgain = false): Promise<Answer> {
+  /** Finds out which rows are locked rather than wait for them: whoever waits keeps all others waiting. */
+  async #callPastLocks(requests: readonly EncodedRequest[]): Promise<Answer> {
+    if (this.#rowLocks.areKnown(requests)) {
+      const locked = await this.#rowLocks.among(requests);
+      if (locked.size > 0) return { kind: 'locked', requests: locked };
+    }
+    try {
+      return await this.#call(requests, ROW_WAIT_MS);
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      const locked = await this.#rowLocks.among(requests);
+      // None: they are free again, or somebody holds a whole table, which concerns everybody.
+      return locked.size > 0 ? { kind: 'locked', requests: locked } : this.#call(requests, 0);
+    }
+  }
+
+  async #call(
+    requests: readonly EncodedRequest[],
+    rowWaitMs: number,
+    keys: Keys = 'new',
+    isAgain = false,
+  ): Promise<Answer> {
     const oids = await (this.#oids ??= this.#readOids());
     const notify = this.#wakeUps.take();
-    const statement = this.#statements.compose(requests, streamOffsets(requests), oids, notify, keys);
+    const statement = this.#statements.compose(requests, streamOffsets(requests), oids, notify, keys, rowWaitMs);
     try {
       const [row] = await this.#connection.execute('appending', statement);
       const [accepted, base, at, list] = row!;
@@ -100,9 +127,9 @@ export class Appender {
       if (!(error instanceof pg.DatabaseError)) throw error;
       if (error.code === OTHER_OIDS && !isAgain) {
         this.#oids = undefined;
-        return this.#call(requests, keys, true);
+        return this.#call(requests, rowWaitMs, keys, true);
       }
-      if (error.code === KEY_TAKEN && keys === 'new') return this.#call(requests, 'taken', isAgain);
+      if (error.code === KEY_TAKEN && keys === 'new') return this.#call(requests, rowWaitMs, 'taken', isAgain);
       if (error.code !== BESIDE_REFUSED) throw error;
       return { kind: 'refused', table: error.message, requests: refusedRequests(error, requests.length) };
     }

@@ -68,6 +68,10 @@ export const asPortError = (doing: string, error: unknown): Error => {
   return new Unavailable(`${doing}: ${reason}`, { cause: error });
 };
 
+/** SQLSTATE `lock_not_available`: a statement waited for a lock as long as it may. The connection is as good as before. */
+export const isLockTimeout = (error: unknown): boolean =>
+  error instanceof Unavailable && error.cause instanceof pg.DatabaseError && error.cause.code === '55P03';
+
 /** Runs one statement on a connection of the pool. A connection that may be out of step is closed. */
 export const execute = async (pool: pg.Pool, doing: string, query: pg.QueryArrayConfig): Promise<string[][]> => {
   let client: pg.PoolClient | undefined;

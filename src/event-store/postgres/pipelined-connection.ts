@@ -7,7 +7,7 @@
  */
 import pg from 'pg';
 import { Unavailable } from '../event-store.js';
-import { asPortError } from './connection.js';
+import { asPortError, isLockTimeout } from './connection.js';
 
 export class PipelinedConnection {
   readonly #options: pg.PoolOptions;
@@ -30,7 +30,7 @@ export class PipelinedConnection {
       return rows;
     } catch (error) {
       const mapped = asPortError(doing, error);
-      if (mapped instanceof Unavailable) this.#drop(connecting);
+      if (mapped instanceof Unavailable && !isLockTimeout(mapped)) this.#drop(connecting);
       throw mapped;
     }
   }

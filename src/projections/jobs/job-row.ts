@@ -43,6 +43,8 @@ export const jobRow = (job: Job, events: readonly JobEvent[]): JobRow => {
   return { job, events, set };
 };
 
+const LOCKED_JOBS = 'jobledger.locked_jobs';
+
 export const JOBS_INSERT: BesideTable<JobRow> = {
   name: 'jobs_insert',
   fn: 'jobledger.jobs_insert',
@@ -81,6 +83,7 @@ const hadAttempt = ({ job, events }: JobRow): boolean =>
 export const JOBS_UPDATE: BesideTable<JobRow> = {
   name: 'jobs_update',
   fn: 'jobledger.jobs_update',
+  changes: { lockedFn: LOCKED_JOBS, id: ({ job }) => job.id },
   around: {
     after: 'jobledger.jobs_update_after',
     watches: (row) => (hadAttempt(row) ? workStream(row.job.id) : undefined),
@@ -124,6 +127,7 @@ export interface FactRow {
 export const JOBS_FACTS: BesideTable<FactRow> = {
   name: 'jobs_facts',
   fn: 'jobledger.jobs_facts',
+  changes: { lockedFn: LOCKED_JOBS, id: ({ jobId }) => jobId },
   around: {
     before: 'jobledger.jobs_facts_before',
     after: 'jobledger.jobs_facts_after',

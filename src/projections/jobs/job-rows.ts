@@ -4,8 +4,10 @@ import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
 import type { EventMetadata } from '../../domain/streams.js';
+import { ROW_WAIT_MS } from '../../event-store/beside-table.js';
+import { RowLocked } from '../../event-store/event-store.js';
 import { isNewer, NEWEST_FORMAT } from '../formats.js';
-import { inTransaction, type Statement, type Tx } from '../transaction.js';
+import { inTransaction, StatementFailed, type Statement, type Tx } from '../transaction.js';
 import type { KnownWork } from './job-history.js';
 import { keepWork, putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
@@ -121,8 +123,8 @@ const repairStatement = ({ schema }: Tx, stored: StoredJob): Omit<Statement, 'na
 
 /** False when the job has moved on since it was replayed: nothing is written. */
 const writeLocked = async (tx: Tx, stored: StoredJob): Promise<boolean> => {
-  // No append may move the job between the replay and this write.
-  await tx.query({ text: 'select jobledger.lock_log()' });
+  // No append may move the job between the replay and this write, and none waits long while somebody has the row locked.
+  await tx.query({ text: `select jobledger.lock_log(), set_config('lock_timeout', '${ROW_WAIT_MS}', true)` });
   const [row] = await tx.query<{ head: string | null }>({
     text: 'select max(position)::text as head from jobledger.events where stream = any ($1)',
     values: [[`job-${stored.job.id}`, `work-${stored.job.id}`]],
@@ -183,6 +185,8 @@ export class PostgresJobRows implements JobRows {
         text: `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
         values: [stored.job.id, stored.job.run, stored.job.attempt, facts],
       });
+    }).catch((error: unknown) => {
+      throw error instanceof StatementFailed && error.code === '55P03' ? new RowLocked() : error;
     });
   }
 }
