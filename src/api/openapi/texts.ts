@@ -32,7 +32,12 @@ const TEXTS: Readonly<Record<string, string>> = {
   throttles: 'Throttles of the run.',
   lostLeases: 'Leases of the run that lapsed or stalled.',
   lease: 'Who holds the job; null when nobody does.',
-  workerId: 'Who holds or held the job: a name of 1–120 characters.',
+  workerId: 'Who holds the job: a name of 1–120 characters.',
+  'listJobs.workerId':
+    'Jobs that this worker holds now; repeat it for several. Who held a job before, its events tell.',
+  'listDeadLetters.workerId': 'Who holds the job; nobody holds a dead letter.',
+  'LogRow.workerId': 'Who wrote the line.',
+  'Claimer.workerId': 'Who asked.',
   'ClaimRequest.workerId': 'Your name, shown on leases and events; unique among live workers. 1–120 characters.',
   expiresAt: 'When the lease lapses unless the worker calls.',
   lastBeatAt: 'Last accepted call of the worker.',
