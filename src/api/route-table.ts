@@ -28,7 +28,11 @@ export class RouteTable {
   private readonly built = new Map<string, Pattern & { readonly methods: Set<string> }>();
   private readonly notBuilt: readonly (Pattern & { readonly part: string })[];
 
-  constructor(notBuilt: readonly NotBuiltRoute[]) {
+  constructor(
+    notBuilt: readonly NotBuiltRoute[],
+    /** What is told of a path that nothing is at. */
+    private readonly nothingThere: string,
+  ) {
     this.notBuilt = notBuilt.map(({ path, methods, part }) => ({
       path,
       part,
@@ -64,6 +68,6 @@ export class RouteTable {
       return notImplemented(`${method} ${entry.path.replaceAll('::', ':')}: ${entry.part} is not built yet`);
     return allowed.size > 0
       ? methodNotAllowed(method, [...allowed].sort())
-      : notFound('there is nothing at this path: /docs describes the calls');
+      : notFound(this.nothingThere);
   }
 }

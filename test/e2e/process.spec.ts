@@ -1,6 +1,7 @@
 /** The process as an operator sees it: its one line, its refusals to start, its stop. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -89,6 +90,15 @@ describe('a process', () => {
     await stream.end();
     expect(await running.ended).toBe(0);
     expect(running.stdout).toMatch(/^Jobledger is ready at http:\/\/127\.0\.0\.1:\d+ .*\n$/);
+  });
+
+  it('that does not serve the API says so instead of an address to call', async () => {
+    const running = start({ JOBLEDGER_RUN: 'projections,reaper' });
+    const url = await running.url();
+    expect(running.stdout).toBe(
+      `Jobledger is ready: it runs projections, reaper (JOBLEDGER_RUN) and not the API; only /health and /metrics are at ${url} (no API keys: loopback only, every role granted)\n`,
+    );
+    expect((await new Caller(url).get('/health/ready')).status).toBe(200);
   });
 
   it('tells who has a connection that it stops, however late they ask, and closes that', async () => {
@@ -199,11 +209,13 @@ describe('a process', () => {
     await other.end();
   });
 
-  it('does not start on a port that is taken', async () => {
+  it('does not start on a port that is taken, and has made no database by then', async () => {
     const running = start();
     const { port } = new URL(await running.url());
-    const refused = start({ JOBLEDGER_PORT: port });
+    const folder = join(tmpdir(), `jobledger-never-${port}`);
+    const refused = start({ JOBLEDGER_PORT: port, JOBLEDGER_DATABASE_URL: '', JOBLEDGER_DATA_DIR: folder });
     expect(await refused.ended).toBe(1);
+    expect(existsSync(folder)).toBe(false);
     expect(refused.stderr).toMatch(/^jobledger did not start: .*EADDRINUSE.*\n$/);
     expect(refused.stderr).toContain(`port ${port} of 127.0.0.1`);
     expect(refused.stderr).toContain('JOBLEDGER_PORT');

@@ -218,7 +218,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   maxRunning: 'Jobs at once.',
   maxRunningPerKey: 'Jobs at once of one concurrency key.',
   rate: 'Claims a second.',
-  alive: 'A reaper of some process sweeps in time.',
+  alive: 'A reaper of some process leads and sweeps in time.',
   leader: 'Id of the instance that sweeps, or null.',
   instanceId: 'Id of the instance that answers.',
   sweeps: 'How many there were.',
