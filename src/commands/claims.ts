@@ -204,19 +204,16 @@ export class Claims {
       const found = reserved.filter(({ jobId }) => !passedOver.has(jobId));
       // Another process, a newer one, may read them.
       await this.release([...passedOver]);
-      if (found.length === 0) {
-        await this.findNothing(group);
-        return;
-      }
       for (const { row } of found) if (row !== undefined) this.states.learn(row);
+      const without: Waiting[] = [];
       for (const waiting of group) {
         if (waiting.settled || waiting.taking) continue;
-        waiting.searched = found.length === 0;
-        if (waiting.searched) continue;
+        waiting.searched = false;
         // Not awaited: who asks next searches while this is appended.
-        void this.take(waiting, found.splice(0, waiting.request.max));
+        if (found.length > 0) void this.take(waiting, found.splice(0, waiting.request.max));
+        else without.push(waiting);
       }
-      await this.release(found.map(({ jobId }) => jobId));
+      await Promise.all([this.release(found.map(({ jobId }) => jobId)), this.findNothing(without)]);
     } catch (error) {
       for (const waiting of group) this.fail(waiting, error);
     }

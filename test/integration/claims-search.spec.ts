@@ -78,6 +78,7 @@ describe('of several types', () => {
   it.each<[string, string[] | null, number, number[]]>([
     ['any', null, 9, [1, 2, 0, 4, 3]],
     ['any, up to a limit', null, 3, [1, 2, 0]],
+    ['any, up to a limit that the highest fill', null, 2, [1, 2]],
     ['some', ['c', 'a', 'a'], 9, [2, 0, 3]],
     ['one', ['b'], 1, [1]],
   ])('%s come by priority, then by age', async (_what, types, limit, order) => {

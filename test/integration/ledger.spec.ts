@@ -99,6 +99,20 @@ describe('the write path on PostgreSQL', () => {
     expect(b?.stored).toEqual(a?.stored);
   });
 
+  it('gives a repeated key of a claim the first answer, when all that is found goes to others who ask', async () => {
+    const { service } = ledger;
+    const filter = { queues: ['one-left'] };
+    const idempotency = { key: randomBytes(32), fingerprint: randomBytes(32) };
+    await create(service, { queue: 'one-left' });
+    const [first] = await claim(service, { filter, idempotency });
+    const { jobId } = await create(service, { queue: 'one-left' });
+    // Searched for together: there is one for the first of them.
+    const other = claim(service, { filter });
+    const repeat = claim(service, { filter, idempotency });
+    expect((await other).map(({ outcome }) => outcome.jobId)).toEqual([jobId]);
+    expect((await repeat).map(({ outcome }) => outcome.jobId)).toEqual([first!.outcome.jobId]);
+  });
+
   it('hands 200 jobs to 64 claimers of two services, each once', async () => {
     const { service } = ledger;
     const other = await ledger.another();

@@ -32,16 +32,16 @@ beforeEach(() => {
 });
 afterEach(() => claims.drain());
 
-const claim = (filter: ClaimFilter): Promise<readonly ClaimedJob[]> => {
+const claim = (filter: ClaimFilter, waitMs = 60_000): Promise<readonly ClaimedJob[]> => {
   const request: ClaimRequest = {
-    ...{ workerId: 'w', filter, max: 1, waitMs: 60_000, leaseMs: null, start: true, idempotency: null },
+    ...{ workerId: 'w', filter, max: 1, waitMs, leaseMs: null, start: true, idempotency: null },
     origin: { actor: { type: 'worker', id: 'w' }, commandId: 'c', correlationId: null, traceparent: null },
     signal: new AbortController().signal,
   };
   return claims.claim(request);
 };
-const claimAll = (count: number): Promise<readonly ClaimedJob[]>[] =>
-  Array.from({ length: count }, (_, n) => claim({ queues: [`q${n}`], types: ['t'] }));
+const claimAll = (count: number, waitMs?: number): Promise<readonly ClaimedJob[]>[] =>
+  Array.from({ length: count }, (_, n) => claim({ queues: [`q${n}`], types: ['t'] }, waitMs));
 const turns = async (): Promise<void> => {
   for (let n = 0; n < 10; n += 1) await new Promise(setImmediate);
 };
@@ -69,10 +69,9 @@ describe('a thousand claims of as many filters', () => {
   });
 
   it('go home when their time is up, searched for or not', async () => {
-    const waiting = claimAll(COUNT);
-    await turns();
-    claims.drain();
-    expect((await Promise.all(waiting)).flat()).toEqual([]);
+    offers = [{ queue: 'q7', type: 't' }];
+    expect((await Promise.all(claimAll(COUNT, 0))).flat()).toEqual([]);
+    expect([looks, searched.length]).toEqual([1, 1]);
   });
 });
 
@@ -93,6 +92,7 @@ describe('what is offered', () => {
     [{}, true],
     [{ queues: ['a'] }, true],
     [{ queues: ['c'] }, false],
+    [{ queues: ['a'], types: ['y'] }, true],
     [{ types: ['z'] }, true],
     [{ types: ['w'] }, false],
     [{ queues: ['a'], types: ['z'] }, false],
