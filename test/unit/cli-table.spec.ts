@@ -43,7 +43,7 @@ describe('a table', () => {
   });
 
   it('has lines, whatever is in a cell: a megabyte, lines of its own, what moves the cursor', () => {
-    const notes = ['long '.repeat(400_000), '👍'.repeat(500_000), 'at a\r\nat b\u001b[2J', 'x'];
+    const notes = ['long '.repeat(400_000), '👍'.repeat(2_000), 'at a\r\nat b\u001b[2J', 'x'];
     const some = notes.map((note) => ({ id: 'a1', name: 'n', note }));
     for (const width of [null, 80]) {
       const lines = renderTable(COLUMNS, some, { width, style: plain });
