@@ -66,8 +66,6 @@ export class RouteTable {
     const entry = planned ?? (allowed.size === 0 ? missing[0] : undefined);
     if (entry !== undefined)
       return notImplemented(`${method} ${entry.path.replaceAll('::', ':')}: ${entry.part} is not built yet`);
-    return allowed.size > 0
-      ? methodNotAllowed(method, [...allowed].sort())
-      : notFound(this.nothingThere);
+    return allowed.size > 0 ? methodNotAllowed(method, [...allowed].sort()) : notFound(this.nothingThere);
   }
 }
