@@ -160,6 +160,16 @@ export const NO_LOG = {
 
 const NO_OUTAGE_LOG: OutageLog = { began: () => undefined, ended: () => undefined };
 
+/** Of the database, and of the log where it is elsewhere; they are looked for from now on. */
+const watchOutages = (options: ServiceOptions, clock: DatabaseClock, store: EventStore): readonly Outage[] => {
+  const { outageLog = NO_OUTAGE_LOG } = options;
+  const database = new Outage('the database', () => clock.sample(), outageLog);
+  const outages =
+    placeOfLog(options) === 'here' ? [database] : [database, new Outage('the log', () => store.head(), outageLog)];
+  for (const outage of outages) outage.start();
+  return outages;
+};
+
 const projectionsOf = (
   options: ServiceOptions,
   pool: pg.Pool,
@@ -245,10 +255,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
   const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, sweeps.instanceId, store, projections);
   for (const duty of duties) duty.start();
-  const { outageLog = NO_OUTAGE_LOG } = options;
-  outages.push(new Outage('the database', () => clock.sample(), outageLog));
-  if (isElsewhere) outages.push(new Outage('the log', () => store.head(), outageLog));
-  for (const outage of outages) outage.start();
+  outages.push(...watchOutages(options, clock, store));
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();

@@ -249,10 +249,10 @@ export class Transport {
     const dueAt = this.clock.now() + timeoutMs;
     let cancelTimeout = this.clock.after(timeoutMs, () => {
       const lateMs = this.clock.now() - dueAt;
-      if (lateMs < STOOD_STILL_MS) return giveUp();
-      // This process stood still, not the ledger: what came meanwhile is read first.
       until.endsAt += lateMs;
-      cancelTimeout = this.clock.after(Math.min(timeoutMs, CATCH_UP_MS), giveUp);
+      // When this process stood still, and not the ledger, what came meanwhile is read first.
+      if (lateMs < STOOD_STILL_MS) giveUp();
+      else cancelTimeout = this.clock.after(Math.min(timeoutMs, CATCH_UP_MS), giveUp);
     });
     try {
       const alone = async (only: AbortSignal): Promise<Answer> =>

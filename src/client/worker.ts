@@ -164,7 +164,6 @@ export class Worker {
     this.#watchingReturn = true;
     while (this.#announcer.isAway && !signal.aborted) {
       await sleep(client.clock, ASK_MS, signal).catch(() => undefined);
-      if (!this.#announcer.isAway) break;
       const ready = await client.ready({ signal, deadlineMs: 0 }).catch(() => null);
       if (ready !== null && ready.status !== 'unavailable') this.#announcer.heard(true);
     }

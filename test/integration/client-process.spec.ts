@@ -13,12 +13,12 @@ it('lives while it is started, though all of its slots hang, and ends when it ha
   const child = spawn(process.execPath, program, { stdio: ['ignore', 'pipe', 'pipe'] });
   try {
     const said = { out: '', err: '' };
-    let hasEnded = false;
-    const ended = once(child, 'close').finally(() => (hasEnded = true));
+    const ended = once(child, 'close');
     child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text));
     // The last that it does, unless something holds it.
-    while (!said.err.includes('slots are held') && !hasEnded) await Promise.race([once(child.stderr, 'data'), ended]);
+    while (!said.err.includes('slots are held') && child.exitCode === null)
+      await Promise.race([once(child.stderr, 'data'), ended]);
     child.kill('SIGTERM');
     expect([await ended, said.out]).toEqual([[0, null], 'stopped\nnothing is left to do\n']);
   } finally {
