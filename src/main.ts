@@ -16,7 +16,7 @@ import { type Config, ConfigError, describeConfig, loadConfig } from './config.j
 import { Unsupported } from './event-store/event-store.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
 import { namingTheAddress, requireFree } from './listen-address.js';
-import { createLogger, keyLog, type Logger, nestLogger, projectionLog, reaperLog } from './process-log.js';
+import { createLogger, keyLog, type Logger, nestLogger, outageLog, projectionLog, reaperLog } from './process-log.js';
 import { readVersion } from './version.js';
 
 /** The server of those who run none; null when a database is configured. */
@@ -55,6 +55,7 @@ const openApplication = (
       idempotencyMs: config.idempotencyMs,
       secret: config.secret,
       reaper: { intervalMs: config.reaperIntervalMs, log: reaperLog(log) },
+      outageLog: outageLog(log),
       projectionLog: projectionLog(log),
     },
     run: config.run,

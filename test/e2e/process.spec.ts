@@ -12,6 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { MIGRATION_LOCK } from '../../src/event-store/postgres/migrate.js';
 import { buildService, mainFile } from '../support/e2e/build.js';
 import { waitFor } from '../support/e2e/wait.js';
+import { openDatabaseProxy } from '../support/database-proxy.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 import { Caller } from '../support/app.js';
 import { SseReader } from '../support/sse-reader.js';
@@ -167,6 +168,43 @@ describe('a process', () => {
     await running.ended;
     expect(running.stderr).toContain('"msg":"Reaped 1 stale job(s)."');
     expect(running.stderr).not.toContain('leaseToken');
+  });
+
+  it.each([
+    ['serves the API alone', { JOBLEDGER_RUN: 'api' }],
+    ['does everything', { JOBLEDGER_REAPER_INTERVAL_MS: '100' }],
+  ])('that %s says once that the database is away, and once that it is back', async (_what, settings) => {
+    const proxy = await openDatabaseProxy(database.url);
+    try {
+      const running = start({ JOBLEDGER_DATABASE_URL: proxy.url, ...settings });
+      const call = new Caller(await running.url());
+      const isReady = async () => (await call.get('/health/ready')).status === 200;
+      await waitFor('it to be ready', isReady);
+      proxy.cut();
+      await waitFor('the outage to be told', () => running.stderr.includes('no answer'));
+      // Its loops have tried again and again by then.
+      for (let calls = 0; calls < 10; calls += 1) expect((await call.post('/v1/jobs', { type: 'x' })).status).toBe(503);
+      proxy.mend();
+      await waitFor('its end to be told', () => running.stderr.includes('again'));
+      await waitFor('it to be ready again', isReady);
+      running.signal('SIGTERM');
+      await running.ended;
+      const told = running.stderr
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object);
+      expect(told).toEqual([
+        expect.objectContaining({
+          level: 40,
+          reason: expect.any(String),
+          msg: 'There is no answer from the database: trying until there is.',
+        }),
+        expect.objectContaining({ level: 40, msg: 'There are answers from the database again.' }),
+        expect.objectContaining({ level: 30, msg: 'stopping' }),
+      ]);
+    } finally {
+      await proxy.close();
+    }
   });
 
   it.each([
