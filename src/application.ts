@@ -14,6 +14,9 @@ export interface ApplicationOptions extends Omit<AppOptions, 'telemetry'> {
   readonly logger: LoggerService;
 }
 
+/** What a process is that has no API, for those who expect one. */
+export const runsNoApi = (run: AppOptions['run']): string => `runs ${run.join(', ')} (JOBLEDGER_RUN) and not the API`;
+
 /**
  * Opens everything and prepares to serve; nothing is served before it listens.
  * @throws whatever keeps the process from starting: the database, its schema.
@@ -26,7 +29,9 @@ export const createApplication = async (options: ApplicationOptions): Promise<Ne
     telemetry,
     isDraining: () => shutdown.begun,
     // Another process of the installation has the paths, so nothing is planned here.
-    notBuilt: servesApi ? NOT_BUILT : [],
+    ...(servesApi
+      ? { notBuilt: NOT_BUILT }
+      : { notBuilt: [], nothingThere: `this process ${runsNoApi(run)}: ask one that does` }),
   });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.for({ ...options, telemetry }), adapter, {
     abortOnError: false,

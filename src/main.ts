@@ -10,12 +10,13 @@ import type * as wire from './api/contract.js';
 import { ApiKeys } from './api/keys/api-keys.js';
 import { KeyFileError } from './api/keys/key-file.js';
 import { Shutdown } from './api/shutdown.js';
-import { createApplication } from './application.js';
+import { createApplication, runsNoApi } from './application.js';
 import { EXIT } from './cli/exit-codes.js';
 import { type Config, ConfigError, describeConfig, loadConfig } from './config.js';
 import { Unsupported } from './event-store/event-store.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
-import { createLogger, keyLog, type Logger, nestLogger, projectionLog, reaperLog } from './process-log.js';
+import { namingTheAddress, requireFree } from './listen-address.js';
+import { createLogger, keyLog, type Logger, nestLogger, outageLog, projectionLog, reaperLog } from './process-log.js';
 import { readVersion } from './version.js';
 
 /** The server of those who run none; null when a database is configured. */
@@ -54,6 +55,7 @@ const openApplication = (
       idempotencyMs: config.idempotencyMs,
       secret: config.secret,
       reaper: { intervalMs: config.reaperIntervalMs, log: reaperLog(log) },
+      outageLog: outageLog(log),
       projectionLog: projectionLog(log),
     },
     run: config.run,
@@ -74,27 +76,6 @@ const namingTheSetting = ({ databaseUrl }: Config, error: unknown): unknown => {
   if (databaseUrl === null || typeof code !== 'string' || !UNREACHABLE.test(code)) return error;
   const reason = typeof message === 'string' && message !== '' ? message : code;
   return new Error(`JOBLEDGER_DATABASE_URL names a database that cannot be reached: ${reason}`, { cause: error });
-};
-
-/** Why it cannot listen there, with the setting that says where. */
-const namingTheAddress = ({ host, port }: Config, error: unknown): unknown => {
-  switch ((error as { code?: unknown }).code) {
-    case 'EADDRINUSE':
-      return new Error(
-        `port ${port} of ${host} is taken by another program (EADDRINUSE): stop that, or set JOBLEDGER_PORT to another port, or to 0 for a free one`,
-        { cause: error },
-      );
-    case 'EACCES':
-      return new Error(`port ${port} is not open to this user (EACCES): set JOBLEDGER_PORT to one from 1024 up`, {
-        cause: error,
-      });
-    case 'EADDRNOTAVAIL':
-      return new Error(`${host} is no address of this machine (EADDRNOTAVAIL): set JOBLEDGER_HOST to one that is`, {
-        cause: error,
-      });
-    default:
-      return error;
-  }
 };
 
 /** Resolves at the first signal to stop; further ones change nothing. */
@@ -131,7 +112,10 @@ const serve = async (
   const url = `http://${name}:${address.port}`;
   state.ready = true;
   const access = config.apiKeys === null ? 'no API keys: loopback only, every role granted' : 'API keys are needed';
-  process.stdout.write(`Jobledger is ready at ${url} (${access})\n`);
+  const what = config.run.includes('api')
+    ? `ready at ${url}`
+    : `ready: it ${runsNoApi(config.run)}; only /health and /metrics are at ${url}`;
+  process.stdout.write(`Jobledger is ${what} (${access})\n`);
   log.info({ signal: await signalled }, 'stopping');
 };
 
@@ -140,6 +124,7 @@ const run = async (state: { ready: boolean }): Promise<void> => {
   const config = loadConfig(process.env, process.cwd());
   const log = createLogger(config.logLevel);
   const keys = openKeys(config, log);
+  await requireFree(config);
   const embedded = await openDatabase(config, log);
   try {
     const shutdown = new Shutdown();

@@ -46,6 +46,7 @@ import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
 import { Sweeps } from './reaper/sweeps.js';
 import { openLog } from './open-log.js';
+import { Outage, type OutageLog, toldOfOutagesOnce } from './outage.js';
 import { type Reads, readsOf } from './reads.js';
 
 export interface ServiceOptions {
@@ -69,6 +70,8 @@ export interface ServiceOptions {
   };
   /** Told of each append: how many commands it wrote, and how long it took; default nobody. */
   readonly onBatch?: BatchDependencies['onBatch'];
+  /** Told of the database, or the log, that goes away and comes back; default nobody. */
+  readonly outageLog?: OutageLog;
   /** Told of projections that fail, and of readers of the log's end; default nobody. */
   readonly projectionLog?: ProjectionLog & {
     readonly tailFailed: (error: unknown) => void;
@@ -155,6 +158,18 @@ export const NO_LOG = {
   upkeep: { head: () => undefined, ended: () => undefined, failed: () => undefined },
 };
 
+const NO_OUTAGE_LOG: OutageLog = { began: () => undefined, ended: () => undefined };
+
+/** Of the database, and of the log where it is elsewhere; they are looked for from now on. */
+const watchOutages = (options: ServiceOptions, clock: DatabaseClock, store: EventStore): readonly Outage[] => {
+  const { outageLog = NO_OUTAGE_LOG } = options;
+  const database = new Outage('the database', () => clock.sample(), outageLog);
+  const outages =
+    placeOfLog(options) === 'here' ? [database] : [database, new Outage('the log', () => store.head(), outageLog)];
+  for (const outage of outages) outage.start();
+  return outages;
+};
+
 const projectionsOf = (
   options: ServiceOptions,
   pool: pg.Pool,
@@ -196,8 +211,10 @@ const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, 
   return { upkeep, close, pool };
 };
 
-/** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock. */
-export const openService = async (options: ServiceOptions): Promise<Service> => {
+/** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock, and what looks for outages. */
+export const openService = async (given: ServiceOptions): Promise<Service> => {
+  const outages: Outage[] = [];
+  const options = toldOfOutagesOnce(given, outages);
   const { databaseUrl: connectionString, poolSize, statementTimeoutMs } = options;
   await migrate(connectionString);
   const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
@@ -207,7 +224,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const formats = new Formats(pool);
   await formats.declare();
   const clock = new DatabaseClock(pool);
-  await clock.start();
+  await clock.sample();
   const { store, reading, duties } = await openLog({
     ...{ eventStoreDbUrl: options.eventStoreDbUrl, pool, readPool, now: () => clock.now() },
     onDutyFailed: (error) => options.reaper.log.failed(error, 1),
@@ -238,6 +255,7 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
   const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
   const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, sweeps.instanceId, store, projections);
   for (const duty of duties) duty.start();
+  outages.push(...watchOutages(options, clock, store));
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -245,12 +263,12 @@ export const openService = async (options: ServiceOptions): Promise<Service> => 
     await pipeline.drain();
   };
   const close = async (): Promise<void> => {
+    for (const outage of outages) outage.stop();
     await drain();
     await following.projections.stop();
     await closeUpkeep();
     await Promise.all(duties.map((duty) => duty.stop()));
     unsubscribe();
-    clock.stop();
     reads.claimers.stop();
     await Promise.all([...new Set([store, reading])].map((one) => one.close()));
     await Promise.all([pool.end(), readPool.end()]);

@@ -7,12 +7,14 @@ import type * as wire from './contract.js';
 
 const VERDICT: JobEventType = 'JobCompleted';
 
+export const isVerdict = ({ type }: RecordedEvent): boolean => type === VERDICT;
+
 /**
  * A verdict counts every fact before it in the log, whichever process took it, and none after it. So what it counted
  * to is its own place: shown here, since nobody knows it before the append.
  */
-const dataOf = ({ type, data, position }: RecordedEvent): wire.LedgerEvent['data'] =>
-  type === VERDICT ? { ...data, countedTo: position } : data;
+const dataOf = (event: RecordedEvent): wire.LedgerEvent['data'] =>
+  isVerdict(event) ? { ...event.data, countedTo: event.position } : event.data;
 
 export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
   const {

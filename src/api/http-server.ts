@@ -32,6 +32,8 @@ export interface HttpServerOptions {
   readonly isDraining?: () => boolean;
   /** Default `NOT_BUILT`. */
   readonly notBuilt?: readonly NotBuiltRoute[];
+  /** Told with the 404 of a path that nothing is at. Default: where the calls are described. */
+  readonly nothingThere?: string;
   /** Told of every answer. Default nobody. */
   readonly telemetry?: Telemetry;
   /** Closing cuts what is not answered after this long, ms. Default 20,000: commands are answered or given up by then. */
@@ -185,7 +187,10 @@ const readBodies = (instance: FastifyInstance, maxBodyBytes: number): void => {
  */
 export const createHttpAdapter = (options: HttpServerOptions = {}): FastifyAdapter => {
   const { maxBodyBytes = MAX_BODY_BYTES, isDraining = () => false, notBuilt = NOT_BUILT } = options;
-  const routes = new RouteTable(notBuilt);
+  const routes = new RouteTable(
+    notBuilt,
+    options.nothingThere ?? 'there is nothing at this path: /docs describes the calls',
+  );
   const adapter = new HttpAdapter({
     bodyLimit: maxBodyBytes,
     clientErrorHandler: answerBrokenRequest,

@@ -28,7 +28,11 @@ export class RouteTable {
   private readonly built = new Map<string, Pattern & { readonly methods: Set<string> }>();
   private readonly notBuilt: readonly (Pattern & { readonly part: string })[];
 
-  constructor(notBuilt: readonly NotBuiltRoute[]) {
+  constructor(
+    notBuilt: readonly NotBuiltRoute[],
+    /** What is told of a path that nothing is at. */
+    private readonly nothingThere: string,
+  ) {
     this.notBuilt = notBuilt.map(({ path, methods, part }) => ({
       path,
       part,
@@ -62,8 +66,6 @@ export class RouteTable {
     const entry = planned ?? (allowed.size === 0 ? missing[0] : undefined);
     if (entry !== undefined)
       return notImplemented(`${method} ${entry.path.replaceAll('::', ':')}: ${entry.part} is not built yet`);
-    return allowed.size > 0
-      ? methodNotAllowed(method, [...allowed].sort())
-      : notFound('there is nothing at this path: /docs describes the calls');
+    return allowed.size > 0 ? methodNotAllowed(method, [...allowed].sort()) : notFound(this.nothingThere);
   }
 }

@@ -1,9 +1,9 @@
 /**
  * Rows for people. On a terminal no line is wider than it: columns that can be cut give way first, then those that tell
- * least are left out. Where no terminal reads, nothing is cut.
+ * least are left out. Where no terminal reads, all columns are there, and a cell has at most 400 characters.
  */
 import type { Style, Terminal } from './terminal.js';
-import { cut, printable, widthOf } from './text.js';
+import { cell, clip, cut, printable, widthOf, wrap } from './text.js';
 
 export interface Column<Row> {
   readonly title: string;
@@ -60,7 +60,7 @@ export const renderTable = <Row>(
   { width, style }: Pick<Terminal, 'width' | 'style'>,
 ): string[] => {
   const laid = columns.map((column): Laid<Row> => {
-    const cells = rows.map((row) => printable(column.value(row)));
+    const cells = rows.map((row) => cell(column.value(row)));
     const natural = Math.max(widthOf(column.title), ...cells.map(widthOf));
     return { column, cells, natural, width: natural };
   });
@@ -88,15 +88,29 @@ export const renderTable = <Row>(
 /** Cuts what has colours in it: without them. */
 const cutStyled = (text: string, width: number): string => cut(text.replaceAll(/\u001b\[[0-9;]*m/g, ''), width);
 
-/** Lines of `name  value`. */
+/** Of a field on a terminal; its value is whole where none reads. */
+const FIELD_LINES = 4;
+/** No more is looked at than these lines may hold: graphemes are counted one by one. */
+const FIELD_LENGTH = 10_000;
+
+/** Left out when it has no value. */
+export type Field = readonly [name: string, value: string | null, style?: Style | null];
+
+/** `name  value`, in as many lines as it takes, up to four. */
 export const renderFields = (
-  fields: readonly (readonly [string, string | null])[],
+  fields: readonly Field[],
   { width, style }: Pick<Terminal, 'width' | 'style'>,
 ): string[] => {
-  const shown = fields.filter((field): field is readonly [string, string] => field[1] !== null && field[1] !== '');
+  const shown = fields.filter(([, value]) => value !== null && value !== '');
   const left = Math.max(0, ...shown.map(([name]) => name.length)) + GAP;
-  return shown.map(([name, value]) => {
-    const text = printable(value);
-    return style('dim', name.padEnd(left)) + (width === null ? text : cut(text, Math.max(1, width - left)));
+  return shown.flatMap(([name, value, styled]) => {
+    const text = value ?? '';
+    const lines =
+      width === null
+        ? [printable(text)]
+        : wrap(printable(clip(text, FIELD_LENGTH)), Math.max(1, width - left), FIELD_LINES);
+    return lines.map(
+      (line, at) => style('dim', (at === 0 ? name : '').padEnd(left)) + (styled == null ? line : style(styled, line)),
+    );
   });
 };

@@ -60,26 +60,57 @@ export const widthOf = (text: string): number => {
   return width;
 };
 
-/** At most `width` columns, the beginning kept. */
-export const cut = (text: string, width: number): string => {
-  if (widthOf(text) <= width) return text;
+const beginning = (text: string, width: number): string => {
   let kept = '';
   let used = 0;
   for (const { segment } of graphemes.segment(text)) {
     used += widthOfGrapheme(segment);
-    if (used > width - 1) break;
+    if (used > width) break;
     kept += segment;
   }
-  return width <= 0 ? '' : `${kept}…`;
+  return kept;
+};
+
+/** At most `width` columns, the beginning kept. */
+export const cut = (text: string, width: number): string => {
+  if (widthOf(text) <= width) return text;
+  return width <= 0 ? '' : `${beginning(text, width - 1)}…`;
+};
+
+/** In lines of at most `width` columns, between words where there are any; the last of `most` lines is cut. */
+export const wrap = (text: string, width: number, most: number): readonly string[] => {
+  const lines: string[] = [];
+  let rest = text;
+  while (lines.length < most - 1 && widthOf(rest) > width) {
+    const whole = beginning(rest, width);
+    const space = rest[whole.length] === ' ' ? whole.length : whole.lastIndexOf(' ');
+    const line = space > 0 ? rest.slice(0, space) : whole;
+    lines.push(line);
+    rest = rest.slice(line.length).trimStart();
+  }
+  return [...lines, cut(rest, width)];
 };
 
 /** At most `width` characters, the end kept: of a path that is the part that tells. */
 export const fit = (text: string, width: number): string =>
   text.length <= width ? text : `…${text.slice(text.length - width + 1)}`;
 
-/** Names and messages are anybody's: none may move the cursor, or turn the text around. */
+/** Names and messages are anybody's: none may move the cursor, or turn the text around. Lines stand one behind the other. */
 export const printable = (text: string): string =>
-  text.replaceAll(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '�');
+  text
+    .replaceAll(/\r\n|[\n\r\u2028\u2029]/g, '↵')
+    .replaceAll('\t', ' ')
+    .replaceAll(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '�');
+
+/** At most `most` UTF-16 units and no half of a character, the beginning kept; for what may be very long. */
+export const clip = (text: string, most: number): string =>
+  text.length <= most ? text : `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+
+/** A row is looked through, not read. */
+const CELL_LENGTH = 400;
+
+/** What stands in a row of a table, whatever it was. */
+export const cell = (text: string): string => printable(clip(text, CELL_LENGTH));
 
 /** Rows as columns; the first to the left, the others to the right. */
 export const columns = (rows: readonly (readonly string[])[]): string[] => {

@@ -22,7 +22,9 @@ const textOf = (error: unknown): string => (error instanceof Error ? error.messa
 export class Announcer {
   readonly #options: AnnouncerOptions;
   readonly #listeners: WorkerListeners;
-  /** On the client's clock; null while the ledger answers. */
+  /** When the first call failed since the ledger last answered, on the client's clock. */
+  #failingSince: number | null = null;
+  /** As it was told; null while the ledger answers. */
   #awaySince: number | null = null;
   /** Why claims are refused, as the console last said it; null while they are taken. */
   #refusedFor: string | null = null;
@@ -39,6 +41,7 @@ export class Announcer {
         this.#warn(
           `${held} of ${slots} slots are held by handlers that ignore their signal: they take no job until they return`,
         ),
+      stoodStill: (stillMs, wasBusy) => this.#warn(stoodStill(stillMs, wasBusy)),
       unreachable: (error) => (listeners.error ?? this.#sayAway)(error, null),
       ...(listeners.unreachable === undefined && listeners.error === undefined && { reachable: this.#sayReachable }),
       ...given(listeners),
@@ -82,7 +85,6 @@ export class Announcer {
 
   /** A claim was taken. */
   taken(): void {
-    this.back();
     if (this.#refusedFor === null) return;
     this.#refusedFor = null;
     this.#warn(`the ledger at ${this.#options.url} takes claims again`);
@@ -91,7 +93,7 @@ export class Announcer {
   /** Calls fail one after another. The first time since the ledger last answered, it is told. */
   away(cause: unknown): void {
     if (this.#awaySince !== null) return;
-    this.#awaySince = this.#options.clock.now();
+    this.#awaySince = this.#failingSince ?? this.#options.clock.now();
     const error = new UnreachableError(
       `the ledger at ${this.#options.url} does not answer (${reasonOf(cause)}): is it running there? Trying again until it does`,
       { cause },
@@ -99,8 +101,19 @@ export class Announcer {
     this.tell(null, (listeners) => listeners.unreachable?.(error));
   }
 
-  /** The ledger answered. */
-  back(): void {
+  /** Whether an outage was told that is not over. */
+  get isAway(): boolean {
+    return this.#awaySince !== null;
+  }
+
+  /** Any call was answered, by a refusal too; or it was not. */
+  heard(wasAnswered: boolean): void {
+    if (!wasAnswered) this.#failingSince ??= this.#options.clock.now();
+    else this.#back();
+  }
+
+  #back(): void {
+    this.#failingSince = null;
     if (this.#awaySince === null) return;
     const outageMs = Math.round(this.#options.clock.now() - this.#awaySince);
     this.#awaySince = null;
@@ -128,6 +141,14 @@ export class Announcer {
     calling().catch(onError);
   }
 }
+
+const stoodStill = (stillMs: number, wasBusy: boolean): string => {
+  const seconds = `${(stillMs / 1_000).toFixed(1)} s`;
+  const what = wasBusy
+    ? `your event loop was blocked for ${seconds}`
+    : `this process stood still for ${seconds}, suspended or in a synchronous call`;
+  return `${what}, longer than a lease that it holds allows: heartbeats could not be sent`;
+};
 
 /** An option that is there and undefined is as good as absent. */
 const given = (listeners: WorkerListeners): WorkerListeners =>

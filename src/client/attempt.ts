@@ -72,7 +72,7 @@ export class Attempt {
     });
     this.#lease = new LeaseKeeper({
       clock: client.clock,
-      leaseMs: options.leaseMs ?? claimed.job.policy.leaseMs,
+      leaseMs: this.leaseMs,
       send: (changes, timeoutMs) => this.#beat(changes, timeoutMs),
       onDirective: (directive) => {
         if (directive !== 'continue') this.#abort(directive);
@@ -113,6 +113,10 @@ export class Attempt {
     );
   }
 
+  get leaseMs(): number {
+    return this.#options.leaseMs ?? this.#claimed.job.policy.leaseMs;
+  }
+
   get #id(): string {
     return this.#claimed.job.id;
   }
@@ -149,12 +153,9 @@ export class Attempt {
     };
   }
 
-  async #beat(changes: Changes, timeoutMs: number): Promise<HeartbeatAnswer> {
-    const { client, announcer } = this.#options;
+  #beat(changes: Changes, timeoutMs: number): Promise<HeartbeatAnswer> {
     const call = { ...this.#work, deadlineMs: 0, timeoutMs };
-    const answer = await client.heartbeat(this.#id, { ...changes, ...this.#token }, call);
-    announcer.back();
-    return answer;
+    return this.#options.client.heartbeat(this.#id, { ...changes, ...this.#token }, call);
   }
 
   /** Waited for before the end; a failure that nobody awaits is no unhandled rejection. */

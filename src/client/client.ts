@@ -11,7 +11,7 @@ import type { Clock } from './clock.js';
 import type { EventQuery, JobEventQuery, JobQuery, PageQuery, ReadOptions, StreamQuery } from './call-options.js';
 import { CommandCalls, jobPath } from './command-calls.js';
 import { streamFrames, type StreamFrame, type StreamOptions } from './event-stream.js';
-import { Transport, type CallOptions, type ClientOptions, type QueryValues } from './transport.js';
+import { Transport, type CallObserver, type CallOptions, type ClientOptions, type QueryValues } from './transport.js';
 
 export type * from '../api/contract.js';
 export type { AttemptContext, ProgressUpdate } from './attempt-context.js';
@@ -69,6 +69,11 @@ export class JobledgerClient extends CommandCalls {
   /** Shared with workers. */
   get clock(): Clock {
     return this.transport.clock;
+  }
+
+  /** Shared with workers: tells of every try of any call whether it was answered. @returns how to stop */
+  observe(observer: CallObserver): () => void {
+    return this.transport.observe(observer);
   }
 
   // ------------------------------------------------------------------------------------------- questions

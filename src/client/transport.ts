@@ -122,6 +122,19 @@ export interface Call {
   readonly command?: { readonly name: string; readonly jobId: string };
 }
 
+/** Told whether a try was answered, by a refusal too; else the ledger was not reached, or turned the call away. */
+export type CallObserver = (wasAnswered: boolean) => void;
+
+/** Of a call with all its repeats, on the client's clock; put off for as long as the process stood still. */
+interface Deadline {
+  endsAt: number;
+}
+
+/** A timer that is so late was held up by this process: its event loop was blocked, or it was suspended. */
+export const STOOD_STILL_MS = 1_000;
+/** For an answer that came while the process stood still to be read. */
+const CATCH_UP_MS = 5_000;
+
 export class Transport {
   readonly clock: Clock;
   /** Without a slash at its end. */
@@ -131,6 +144,7 @@ export class Transport {
   readonly #fetch: typeof globalThis.fetch;
   readonly #retry: Required<RetryOptions>;
   readonly #batches: CommandBatches | undefined;
+  readonly #observers = new Set<CallObserver>();
 
   constructor(options: ClientOptions) {
     this.clock = options.clock ?? systemClock;
@@ -146,6 +160,12 @@ export class Transport {
     this.#batches = batch && new CommandBatches((body, signal) => this.#sendTogether(body, signal), batch);
   }
 
+  /** Tells of every try from now on. @returns how to stop */
+  observe(observer: CallObserver): () => void {
+    this.#observers.add(observer);
+    return () => void this.#observers.delete(observer);
+  }
+
   /**
    * Sends until answered.
    * @throws ProblemError when refused; OutcomeUnknownError or UnreachableError when the deadline passed.
@@ -155,17 +175,18 @@ export class Transport {
     const waitMs = call.waitMs ?? 0;
     const deadlineMs = options.deadlineMs ?? this.#retry.deadlineMs;
     const timeoutMs = (options.timeoutMs ?? this.#retry.timeoutMs) + waitMs;
-    const endsAt = this.clock.now() + deadlineMs + waitMs;
+    const until: Deadline = { endsAt: this.clock.now() + deadlineMs + waitMs };
     const [url, init] = this.#request(call);
     let lost: { cause: unknown } | undefined;
     for (let failures = 1; ; failures += 1) {
-      const remainingMs = deadlineMs === 0 ? timeoutMs : endsAt - this.clock.now();
-      const answer = await this.#try(call, url, init, Math.min(timeoutMs, remainingMs), options.signal);
+      const remainingMs = deadlineMs === 0 ? timeoutMs : until.endsAt - this.clock.now();
+      const answer = await this.#try(call, url, init, Math.min(timeoutMs, remainingMs), until, options.signal);
+      this.#tell(call, answer);
       if (answer.kind === 'answered') return answer.body as T;
       if (answer.kind === 'refused' && !(answer.error instanceof UnavailableError)) throw answer.error;
       if (answer.kind === 'lost' && !wasNeverSent(answer.cause)) lost = { cause: answer.cause };
       const delayMs = answer.retryAfterMs + backoffMs(this.clock, failures, initialMs, maxMs);
-      if (deadlineMs === 0 || this.clock.now() + delayMs >= endsAt) throw givenUp(call, url, lost, answer);
+      if (deadlineMs === 0 || this.clock.now() + delayMs >= until.endsAt) throw givenUp(call, url, lost, answer);
       options.onRetry?.(answer.kind === 'lost' ? answer.cause : answer.error, failures);
       await sleep(this.clock, delayMs, options.signal);
     }
@@ -204,15 +225,35 @@ export class Transport {
     return readAnswer(await this.#fetch(url, { ...init, signal }), []);
   }
 
-  async #try(call: Call, url: string, init: RequestInit, timeoutMs: number, signal?: AbortSignal): Promise<Answer> {
+  #tell({ alsoAnswers }: Call, answer: Answer): void {
+    // What is asked whether it is well says nothing by answering that it is not.
+    if (alsoAnswers !== undefined) return;
+    const isAway = answer.kind === 'lost' || (answer.kind === 'refused' && answer.error instanceof UnavailableError);
+    for (const observer of this.#observers) observer(!isAway);
+  }
+
+  async #try(
+    call: Call,
+    url: string,
+    init: RequestInit,
+    timeoutMs: number,
+    until: Deadline,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
     signal?.throwIfAborted();
     const abort = new AbortController();
     const onAbort = (): void => abort.abort(signal?.reason);
     // Not AbortSignal.any: on a signal that outlives many calls its followers pile up.
     signal?.addEventListener('abort', onAbort, { once: true });
-    const cancelTimeout = this.clock.after(timeoutMs, () =>
-      abort.abort(new Error(`no answer in ${Math.round(timeoutMs)} ms`)),
-    );
+    const giveUp = (): void => abort.abort(new Error(`no answer in ${Math.round(timeoutMs)} ms`));
+    const dueAt = this.clock.now() + timeoutMs;
+    let cancelTimeout = this.clock.after(timeoutMs, () => {
+      const lateMs = this.clock.now() - dueAt;
+      until.endsAt += lateMs;
+      // When this process stood still, and not the ledger, what came meanwhile is read first.
+      if (lateMs < STOOD_STILL_MS) giveUp();
+      else cancelTimeout = this.clock.after(Math.min(timeoutMs, CATCH_UP_MS), giveUp);
+    });
     try {
       const alone = async (only: AbortSignal): Promise<Answer> =>
         readAnswer(await this.#fetch(url, { ...init, signal: only }), call.alsoAnswers ?? []);

@@ -27,9 +27,15 @@ export interface WorkerListeners {
    * Default: a warning.
    */
   readonly slotsHeld?: (held: number, slots: number) => unknown;
+  /**
+   * The process stood still for so many whole milliseconds, longer than two thirds of a lease that it holds: no heartbeat
+   * went out. `wasBusy`: it computed, as a handler does that blocks the event loop; else it was suspended, or waited in a
+   * synchronous call. Default: a warning.
+   */
+  readonly stoodStill?: (stillMs: number, wasBusy: boolean) => unknown;
   /** The ledger cannot be reached, or turns calls away: once an outage, soon after it began. Default: as `error`. */
   readonly unreachable?: (error: Error) => unknown;
-  /** It answers again, after so many whole milliseconds. Default: a line on the console, when that told of the outage. */
+  /** It answers again, so many whole milliseconds after the first call that failed. Default: a line on the console, when that told of the outage. */
   readonly reachable?: (outageMs: number) => unknown;
   /**
    * A call failed: a claim, a heartbeat, an answer that could not be delivered. The worker goes on. Default: a warning,
@@ -39,6 +45,6 @@ export interface WorkerListeners {
 }
 
 export const LISTENERS: readonly (keyof WorkerListeners)[] = [
-  ...(['claimed', 'completed', 'failed', 'handedBack', 'cancelled', 'leaseLost', 'slotsHeld'] as const),
+  ...(['claimed', 'completed', 'failed', 'handedBack', 'cancelled', 'leaseLost', 'slotsHeld', 'stoodStill'] as const),
   ...(['unreachable', 'reachable', 'error'] as const),
 ];

@@ -33,6 +33,7 @@ import { Attempt, HAND_BACK_MS } from './attempt.js';
 import { backoffMs, sleep } from './clock.js';
 import { ProblemError, UnavailableError } from './errors.js';
 import { ReleaseBackoff } from './release-backoff.js';
+import { Standstill } from './standstill.js';
 import { checkWorkerOptions, type WorkerOptions } from './worker-options.js';
 
 /** A claim of which the outcome is not known yet: repeated as it was, it gives the leases that it got. */
@@ -45,6 +46,8 @@ const CLAIM_DEADLINE_MS = 15_000;
 const MIN_CLAIM_PERIOD_MS = 1_000;
 const INITIAL_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 15_000;
+/** Between two questions whether a ledger that was away is back. */
+const ASK_MS = 2_000;
 
 export class Worker {
   readonly #options: WorkerOptions;
@@ -55,6 +58,9 @@ export class Worker {
   readonly #running = new Map<Attempt, Promise<void>>();
   readonly #handingBack = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
+  readonly #standstill: Standstill;
+  #unobserve: () => void = () => undefined;
+  #watchingReturn = false;
   #claiming: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
   #wake: () => void = () => undefined;
@@ -68,11 +74,14 @@ export class Worker {
     this.#graceMs = graceMs;
     this.#backoff = new ReleaseBackoff(client.clock);
     this.#announcer = new Announcer({ workerId, url: client.baseUrl, clock: client.clock, listeners });
+    this.#standstill = new Standstill(client.clock, (stillMs, wasBusy) => this.#stoodStill(stillMs, wasBusy));
   }
 
   /** Begins to claim. @throws Error when it was started or stopped before. */
   start(): void {
     if (this.#claiming !== null || this.#stopped !== null) throw new Error('a worker is started once');
+    this.#unobserve = this.#options.client.observe((wasAnswered) => this.#announcer.heard(wasAnswered));
+    this.#standstill.start();
     this.#claiming = this.#claimUntilStopped();
   }
 
@@ -95,6 +104,8 @@ export class Worker {
     });
     await Promise.all([...this.#running.values(), ...this.#handingBack]);
     cancelGrace();
+    this.#standstill.stop();
+    this.#unobserve();
   }
 
   async #claimUntilStopped(): Promise<void> {
@@ -120,7 +131,7 @@ export class Worker {
         const { jobs } = await client.claim(request, {
           ...{ idempotencyKey, signal, deadlineMs: CLAIM_DEADLINE_MS },
           onRetry: (cause, tries) => {
-            if (tries > 1) this.#announcer.away(cause);
+            if (tries > 1) this.#away(cause);
           },
         });
         this.#announcer.taken();
@@ -139,6 +150,31 @@ export class Worker {
       }
       if (pauseMs > 0) await sleep(client.clock, pauseMs, signal).catch(() => undefined);
     }
+  }
+
+  #away(cause: unknown): void {
+    this.#announcer.away(cause);
+    if (!this.#watchingReturn) void this.#watchReturn();
+  }
+
+  /** Asks until the ledger is there: a claim that waits for a job would tell only when it ends. */
+  async #watchReturn(): Promise<void> {
+    const { client } = this.#options;
+    const { signal } = this.#stopping;
+    this.#watchingReturn = true;
+    while (this.#announcer.isAway && !signal.aborted) {
+      await sleep(client.clock, ASK_MS, signal).catch(() => undefined);
+      const ready = await client.ready({ signal, deadlineMs: 0 }).catch(() => null);
+      if (ready !== null && ready.status !== 'unavailable') this.#announcer.heard(true);
+    }
+    this.#watchingReturn = false;
+  }
+
+  /** Beats go at a third of a lease: a pause of the other two may end it. */
+  #stoodStill(stillMs: number, wasBusy: boolean): void {
+    const shortestMs = Math.min(...[...this.#running.keys()].map(({ leaseMs }) => leaseMs));
+    if (stillMs <= (2 * shortestMs) / 3) return;
+    this.#announcer.tell(null, (listeners) => listeners.stoodStill?.(stillMs, wasBusy));
   }
 
   /** Apart, because the compiler takes `signal.aborted` for constant within the loop. */

@@ -70,7 +70,7 @@ const throttle = (job: Job, command: CommandOf<'throttle'>, context: Context): r
 
 const release = (job: Job, command: CommandOf<'release'>): readonly JobEvent[] => [
   { type: 'JobReleased', data: { reason: command.reason } },
-  job.held ? paused(null) : { type: 'JobQueued', data: { reason: 'released' } },
+  job.held ? paused(job.holdReason ?? null) : { type: 'JobQueued', data: { reason: 'released' } },
 ];
 
 const underLease = (job: Job, command: WorkerCommand, context: Context): readonly (JobEvent | JobFact)[] => {

@@ -43,6 +43,8 @@ export interface Job {
   readonly workerState: { readonly state: string; readonly since: Instant } | null;
   /** A hold that the next release or wait will honour. */
   readonly held: boolean;
+  /** Why the last hold was asked for; absent before the first. */
+  readonly holdReason?: string | null;
   readonly waiting: {
     readonly reason: string;
     readonly detail: Value;
@@ -170,7 +172,7 @@ const changes = (job: Job, event: RecordedJobEvent): Partial<Job> => {
     case 'JobResumed':
       return { held: false };
     case 'JobHeld':
-      return { held: true };
+      return { held: true, holdReason: event.data.reason };
     case 'JobRescheduled':
       return { availableAt: event.data.availableAt };
     case 'PriorityChanged':

@@ -38,6 +38,10 @@ export interface RecordedEvent extends NewEvent {
   readonly revision: number;
   /** Recorded time, RFC 3339 UTC with milliseconds; never falls along positions (along revisions, on EventStoreDB). */
   readonly at: string;
+  /** `data` as the log has it, where it has text: canonical JSON. */
+  readonly dataText?: string;
+  /** `metadata` in the same way. */
+  readonly metadataText?: string;
 }
 
 /**

@@ -5,6 +5,7 @@
 import type { JobStatus } from '../domain/job-chart.js';
 import type { Position } from '../event-store/event-store.js';
 import type { Directive } from '../domain/directive.js';
+import type { Absence } from './grace.js';
 
 export interface Lease {
   readonly jobId: string;
@@ -58,12 +59,12 @@ export interface Leases {
   due(upTo: number, after: DueCursor | null, limit: number): Promise<readonly DueLease[]>;
   /** The nearest deadline after an instant, epoch ms; null when there is none. */
   nextDeadline(after: number): Promise<number | null>;
-  /** What passed its deadline for certain: nobody holds it, or its lease lapsed. */
-  overdue(now: number): Promise<{ readonly count: number; readonly oldest: number | null }>;
+  /** What passed its deadline for certain: nobody holds it, or its lease lapsed and has no grace (any more). */
+  overdue(now: number, absence: Absence | null): Promise<{ readonly count: number; readonly oldest: number | null }>;
   /** Leases that a worker has, lapsed ones that nobody ended included. */
   held(): Promise<number>;
-  /** Deadlines that passed although the lease lives: only the job says whether a rule is due. */
-  silent(now: number, limit: number): Promise<readonly DueLease[]>;
+  /** Deadlines that passed although the lease lives or has its grace: only the job says whether a rule is due. */
+  silent(now: number, absence: Absence | null, limit: number): Promise<readonly DueLease[]>;
   /**
    * Makes every deadline due, so that each is judged by the policy in force and armed anew. One that somebody has locked just
    * now is judged by it when it fires.

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import type { JobStatus } from '../domain/job-chart.js';
 import type { Directive } from '../domain/directive.js';
+import { type Absence, MAX_GRACE_MS } from './grace.js';
 import type { Beat, DueCursor, DueLease, Lease, Leases, Renewed } from './leases.js';
 
 interface LeaseRecord {
@@ -19,6 +20,14 @@ const COLUMNS = `job_id, run, attempt, worker_id, beats, directive,
   (extract(epoch from expires_at) * 1000)::bigint as expires_ms,
   (extract(epoch from last_beat_at) * 1000)::bigint as beat_ms,
   (extract(epoch from deadline_at) * 1000)::bigint as deadline_ms`;
+
+/** A parameter in epoch ms. */
+const instant = (nth: number): string => `to_timestamp($${nth}::bigint / 1000.0)`;
+
+/** Until when a lease stands, as `graceOf` says it of one: the absence is in $2 and $3, both null when there was none. */
+const STANDS_UNTIL = `greatest(expires_at, case
+  when expires_at >= ${instant(2)} and last_beat_at <= ${instant(3)}
+  then ${instant(3)} + least(expires_at - last_beat_at, interval '${MAX_GRACE_MS} ms') end)`;
 
 const ms = (value: string | null): number | null => (value === null ? null : Number(value));
 
@@ -134,15 +143,17 @@ export class PostgresLeases implements Leases {
     return ms(rows[0]?.at ?? null);
   }
 
-  async overdue(now: number): Promise<{ readonly count: number; readonly oldest: number | null }> {
+  async overdue(
+    now: number,
+    absence: Absence | null,
+  ): Promise<{ readonly count: number; readonly oldest: number | null }> {
     const { rows } = await this.pool.query<{ count: string; oldest: string | null }>({
       name: 'leases-overdue',
       text: `select count(*) as count,
-          (extract(epoch from min(greatest(deadline_at, expires_at))) * 1000)::bigint as oldest
+          (extract(epoch from min(greatest(deadline_at, ${STANDS_UNTIL}))) * 1000)::bigint as oldest
         from jobledger.leases
-        where deadline_at < to_timestamp($1::bigint / 1000.0)
-          and (worker_id is null or expires_at < to_timestamp($1::bigint / 1000.0))`,
-      values: [now],
+        where deadline_at < ${instant(1)} and (worker_id is null or ${STANDS_UNTIL} < ${instant(1)})`,
+      values: [now, absence?.from, absence?.until],
     });
     return { count: Number(rows[0]?.count ?? 0), oldest: ms(rows[0]?.oldest ?? null) };
   }
@@ -155,13 +166,13 @@ export class PostgresLeases implements Leases {
     return Number(rows[0]?.count ?? 0);
   }
 
-  async silent(now: number, limit: number): Promise<readonly DueLease[]> {
+  async silent(now: number, absence: Absence | null, limit: number): Promise<readonly DueLease[]> {
     const { rows } = await this.pool.query<LeaseRecord>({
       name: 'leases-silent',
       text: `select ${COLUMNS} from jobledger.leases
-        where deadline_at < to_timestamp($1::bigint / 1000.0) and expires_at >= to_timestamp($1::bigint / 1000.0)
-        order by deadline_at limit $2`,
-      values: [now, limit],
+        where deadline_at < ${instant(1)} and ${STANDS_UNTIL} >= ${instant(1)}
+        order by deadline_at limit $4`,
+      values: [now, absence?.from, absence?.until, limit],
     });
     return rows.map(toDueLease);
   }

@@ -4,6 +4,7 @@ import { hasTag } from '../domain/job-chart.js';
 import type { Rule } from '../domain/job-events.js';
 import type { Policy } from '../domain/policy.js';
 import { dueRule, nextDeadline, type Clocks } from '../domain/stall-rules.js';
+import { type Absence, graceOf } from '../leases/grace.js';
 import type { DueLease, Lease } from '../leases/leases.js';
 import { lastActivityMs } from '../projections/jobs/job-rows.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
@@ -23,30 +24,10 @@ export interface DueWork {
   readonly askedBy?: AskedBy;
 }
 
-/** The last time that no reaper could say that the ledger is there. Epoch ms. */
-export interface Absence {
-  readonly from: number;
-  readonly until: number;
-}
-
-/** Longest time that a worker has after an absence to be heard, ms. */
-export const MAX_GRACE_MS = 15_000;
-
 export type Judgement =
   /** Nothing is due: look again at `rearmAt`, epoch ms; null: the lease row bounds nothing. */
   | { readonly kind: 'live'; readonly rearmAt: number | null }
   | { readonly kind: 'due'; readonly rule: Rule; readonly clocks: Clocks };
-
-/**
- * Until when a worker has to be heard after the ledger was away: a lease, at most 15 s. Null where the ledger was there:
- * the lease had lapsed before, was renewed since, or lives longer.
- */
-const graceOf = ({ expiresAt, lastBeatAt }: Lease, absence: Absence | null): number | null => {
-  if (absence === null || expiresAt === null || lastBeatAt === null) return null;
-  if (expiresAt < absence.from || lastBeatAt > absence.until) return null;
-  const until = absence.until + Math.min(expiresAt - lastBeatAt, MAX_GRACE_MS);
-  return until > expiresAt ? until : null;
-};
 
 const clocksOf = (lease: Lease, stored: StoredJob, absence: Absence | null): Clocks => ({
   leaseExpiresAt: lease.expiresAt,

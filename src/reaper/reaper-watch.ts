@@ -1,13 +1,14 @@
 /** How the reaper does, as anybody can tell: computed from the leases when asked, in any process. */
 import type { Contexts } from '../commands/contexts.js';
 import type { Clock } from '../leases/clock.js';
+import type { Absence } from '../leases/grace.js';
 import type { Leases } from '../leases/leases.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { judge } from './judge.js';
-import type { Sweeps } from './sweeps.js';
+import { leadMsOf, type ReaperRecord, type Sweeps } from './sweeps.js';
 
 export interface ReaperStatus {
-  /** It swept within two intervals (at least 2 s). */
+  /** One leads, or did within the length of a lead (2 to 10 s), and swept within two intervals (at least 2 s). */
   readonly alive: boolean;
   readonly leader: string | null;
   readonly instanceId: string;
@@ -39,19 +40,19 @@ export class ReaperWatch {
 
   async status(): Promise<ReaperStatus> {
     const now = this.on.clock.now();
-    const [record, certain, silent] = await Promise.all([
-      this.on.sweeps.read(),
-      this.on.leases.overdue(now),
-      this.stalled(now),
+    const record = await this.on.sweeps.read();
+    const { leases } = this.on;
+    const [certain, silent] = await Promise.all([
+      leases.overdue(now, record.absence),
+      this.stalled(now, record.absence),
     ]);
     const oldest = Math.min(certain.oldest ?? now, ...silent);
-    const { lastSweepAt } = record;
     return {
-      alive: lastSweepAt !== null && now - lastSweepAt <= this.lateMs(record.intervalMs),
+      alive: this.missed(record, now) === null,
       leader: record.leader,
       instanceId: this.on.sweeps.instanceId,
       sweeps: record.sweeps,
-      lastSweepAt: lastSweepAt === null ? null : new Date(lastSweepAt).toISOString(),
+      lastSweepAt: instantOf(record.lastSweepAt),
       lastError: record.lastError,
       consecutiveErrors: record.consecutiveErrors,
       mostOverdueMs: Math.max(0, now - oldest),
@@ -61,28 +62,47 @@ export class ReaperWatch {
 
   /** Why the reaper is not well; null when it is. */
   async complaint(): Promise<string | null> {
-    const status = await this.status();
-    const late = this.lateMs((await this.on.sweeps.read()).intervalMs);
-    if (!status.alive) return status.lastSweepAt === null ? 'no sweep yet' : `no sweep since ${status.lastSweepAt}`;
-    if (status.consecutiveErrors >= 3) return `${status.consecutiveErrors} sweeps failed in a row: ${status.lastError}`;
-    if (status.mostOverdueMs > late) return `a job is overdue for ${status.mostOverdueMs} ms`;
-    return null;
+    const [status, record] = await Promise.all([this.status(), this.on.sweeps.read()]);
+    const { consecutiveErrors, overdue, mostOverdueMs } = status;
+    const missed = this.missed(record, this.on.clock.now());
+    const late =
+      overdue === 1 ? `1 job overdue, for ${mostOverdueMs} ms` : `${overdue} jobs overdue, up to ${mostOverdueMs} ms`;
+    if (missed !== null) return overdue === 0 ? missed : `${missed}; ${late}`;
+    if (consecutiveErrors >= 3) return `${consecutiveErrors} sweeps failed in a row: ${status.lastError}`;
+    return mostOverdueMs > this.lateMs(record) ? late : null;
   }
 
-  private lateMs(intervalMs: number | null): number {
-    return Math.max(MIN_LATE_MS, 2 * (intervalMs ?? this.intervalMs));
+  /** Why nobody can be said to sweep; null while somebody does. */
+  private missed(record: ReaperRecord, now: number): string | null {
+    const { leader, ledAt, lastSweepAt } = record;
+    if (lastSweepAt === null) return 'no sweep yet';
+    // Between two leaders, and two sweeps of an outdated one, nobody leads for a moment.
+    if (leader === null && now - (ledAt ?? 0) > leadMsOf(this.intervalOf(record))) {
+      return `no reaper leads since ${instantOf(ledAt)}`;
+    }
+    return now - lastSweepAt > this.lateMs(record) ? `no sweep since ${instantOf(lastSweepAt)}` : null;
   }
 
-  /** Since when jobs with a living lease are overdue: their work is silent. */
-  private async stalled(now: number): Promise<readonly number[]> {
-    const leases = await this.on.leases.silent(now, MAX_JUDGED);
+  private lateMs(record: ReaperRecord): number {
+    return Math.max(MIN_LATE_MS, 2 * this.intervalOf(record));
+  }
+
+  private intervalOf({ intervalMs }: ReaperRecord): number {
+    return intervalMs ?? this.intervalMs;
+  }
+
+  /** Since when jobs with a lease that stands are overdue: their work is silent. */
+  private async stalled(now: number, absence: Absence | null): Promise<readonly number[]> {
+    const leases = await this.on.leases.silent(now, absence, MAX_JUDGED);
     if (leases.length === 0) return [];
     const rows = await this.on.rows.load(leases.map(({ jobId }) => jobId));
     return leases.flatMap((lease) => {
       const stored = rows.get(lease.jobId);
       if (stored === undefined) return [];
       const policy = this.on.contexts.policyOf(stored.job.spec);
-      return judge({ lease, stored, policy, now, absence: null }).kind === 'due' ? [lease.deadlineAt] : [];
+      return judge({ lease, stored, policy, now, absence }).kind === 'due' ? [lease.deadlineAt] : [];
     });
   }
 }
+
+const instantOf = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());

@@ -14,11 +14,12 @@ import type { Answers } from '../commands/answers.js';
 import { statusesTagged } from '../domain/job-chart.js';
 import type { EventStore } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
+import type { Absence } from '../leases/grace.js';
 import type { Leases } from '../leases/leases.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
-import type { Absence, AskedBy } from './judge.js';
+import type { AskedBy } from './judge.js';
 import { Sweep, type SweepDependencies, type SweepReport } from './sweep.js';
-import type { Sweeps } from './sweeps.js';
+import { leadMsOf, type Sweeps } from './sweeps.js';
 
 export interface ReaperOptions {
   /** Longest time between two sweeps, ms, from 100. */
@@ -111,9 +112,8 @@ export class Reaper {
 
   private news = false;
 
-  /** A few seconds of lead, renewed well before they end. */
   private get leadMs(): number {
-    return Math.min(Math.max(2 * this.options.intervalMs, 2_000), 10_000);
+    return leadMsOf(this.options.intervalMs);
   }
 
   private async turn(): Promise<boolean> {

@@ -13,12 +13,13 @@ import { PreconditionFailed } from '../commands/errors.js';
 import { Raced } from '../commands/verification.js';
 import type { EventStore } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
+import type { Absence } from '../leases/grace.js';
 import type { DueCursor, DueLease, Lease, Leases } from '../leases/leases.js';
 import { replayJob } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
 import type { StoredJob } from '../projections/jobs/stored-job.js';
-import { bounds, judge, type Absence, type AskedBy, type DueWork } from './judge.js';
+import { bounds, judge, type AskedBy, type DueWork } from './judge.js';
 import { reapSaga, type ReapJob } from './reap.saga.js';
 
 export type SweepVerdict = 'failed' | 'requeued' | 'cancelled' | 'moved' | 'finalised' | 'live' | 'raced' | 'error';

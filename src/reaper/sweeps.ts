@@ -1,6 +1,6 @@
 /** What is known of the reaper, of all processes: who leads, its last sweeps, its errors. */
 import type { Pool } from 'pg';
-import { MAX_GRACE_MS, type Absence } from './judge.js';
+import { MAX_GRACE_MS, type Absence } from '../leases/grace.js';
 import type { SweepReport } from './sweep.js';
 
 export interface ReaperRecord {
@@ -9,6 +9,10 @@ export interface ReaperRecord {
   /** Epoch ms. */
   readonly lastSweepAt: number | null;
   readonly intervalMs: number | null;
+  /** When anybody last led, epoch ms. */
+  readonly ledAt: number | null;
+  /** The last time that nobody led; null when somebody always did. */
+  readonly absence: Absence | null;
   readonly lastError: string | null;
   readonly consecutiveErrors: number;
 }
@@ -18,9 +22,15 @@ interface Row {
   sweeps: string;
   last_ms: string | null;
   interval_ms: string | null;
+  led_ms: string | null;
+  away_ms: string | null;
+  back_ms: string | null;
   last_error: string | null;
   consecutive_errors: number;
 }
+
+/** A few seconds of lead, renewed well before they end, ms. */
+export const leadMsOf = (intervalMs: number): number => Math.min(Math.max(2 * intervalMs, 2_000), 10_000);
 
 /** Sweeps that are kept. */
 const KEPT = 100;
@@ -69,15 +79,8 @@ export class Sweeps {
     });
   }
 
-  /** The last time that nobody led; null when somebody always did. */
   async absence(): Promise<Absence | null> {
-    const { rows } = await this.pool.query<{ from_ms: string | null; until_ms: string | null }>({
-      name: 'reaper-absence',
-      text: `select (extract(epoch from away_from) * 1000)::bigint as from_ms,
-          (extract(epoch from back_at) * 1000)::bigint as until_ms from jobledger.reaper`,
-    });
-    const [from, until] = [number(rows[0]?.from_ms ?? null), number(rows[0]?.until_ms ?? null)];
-    return from === null || until === null ? null : { from, until };
+    return (await this.read()).absence;
   }
 
   async record(report: SweepReport, intervalMs: number): Promise<void> {
@@ -109,16 +112,22 @@ export class Sweeps {
     const { rows } = await this.pool.query<Row>({
       name: 'reaper-read',
       text: `select case when leads_until > clock_timestamp() then leader end as leader, sweeps,
-          (extract(epoch from last_sweep_at) * 1000)::bigint as last_ms, interval_ms, last_error, consecutive_errors
+          (extract(epoch from last_sweep_at) * 1000)::bigint as last_ms, interval_ms, last_error, consecutive_errors,
+          (extract(epoch from greatest(led_at, last_sweep_at)) * 1000)::bigint as led_ms,
+          (extract(epoch from away_from) * 1000)::bigint as away_ms,
+          (extract(epoch from back_at) * 1000)::bigint as back_ms
         from jobledger.reaper`,
     });
     const row = rows[0];
     if (row === undefined) throw new Error('the reaper has no record: was the database migrated?');
+    const [from, until] = [number(row.away_ms), number(row.back_ms)];
     return {
       leader: row.leader,
       sweeps: Number(row.sweeps),
       lastSweepAt: number(row.last_ms),
       intervalMs: number(row.interval_ms),
+      ledAt: number(row.led_ms),
+      absence: from === null || until === null ? null : { from, until },
       lastError: row.last_error,
       consecutiveErrors: row.consecutive_errors,
     };

@@ -70,6 +70,12 @@ const errorOf = (result: AppendResult | undefined): Error | undefined =>
 
 const idsOf = (events: readonly NewEvent[]): string[] => events.map(({ id }) => id);
 
+/** What they say: a log may put off making some of it until somebody looks. */
+const said = (events: readonly RecordedEvent[]): RecordedEvent[] =>
+  events.map(({ position, stream, revision, id, type, version, at, data, metadata }) => ({
+    ...{ position, stream, revision, id, type, version, at, data, metadata },
+  }));
+
 const isPage = (item: readonly RecordedEvent[] | CaughtUp): item is readonly RecordedEvent[] => Array.isArray(item);
 
 export const eventStoreConformance = (name: string, makeHarness: () => Promise<EventStoreHarness>): void => {
@@ -503,7 +509,7 @@ export const eventStoreConformance = (name: string, makeHarness: () => Promise<E
         '%s of the filtered streams alone agrees',
         async (way) => {
           const all = await readWhole({ streamPrefixes: [prefix] }, 3, way);
-          expect(await readWhole({ streams }, 3, way)).toEqual(all);
+          expect(said(await readWhole({ streams }, 3, way))).toEqual(said(all));
         },
       );
 
@@ -523,9 +529,9 @@ export const eventStoreConformance = (name: string, makeHarness: () => Promise<E
         const all = await readWhole({ streamPrefixes: [prefix] }, 100, 'forwards');
         const middle = all[5]!.position;
         const later = await store.readAll({ after: middle, limit: 100, filter: { streams } });
-        expect(later.events).toEqual(all.slice(6));
+        expect(said(later.events)).toEqual(said(all.slice(6)));
         const earlier = await store.readAll({ after: middle, limit: 2, filter: { streams }, direction: 'backwards' });
-        expect(earlier.events).toEqual([all[4], all[3]]);
+        expect(said(earlier.events)).toEqual(said([all[4]!, all[3]!]));
       });
     });
 

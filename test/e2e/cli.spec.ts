@@ -128,6 +128,43 @@ describe('jobs', () => {
     expect(types.map(({ type }) => type)).toEqual(['JobScheduled', 'JobCreated']);
   });
 
+  it('are created once by an idempotency key, with a policy and a preset of their own', async () => {
+    const policy = '{"leaseMs":90000,"retry":{"initialMs":700}}';
+    const args = ['--type', 'report', '--preset', 'beacon', '--policy', policy, '--idempotency-key', 'nightly'];
+    const made = await run('jobs', 'create', ...args);
+    const jobId = made.stdout.trim();
+    const { policy: inForce } = await client.getJob(jobId);
+    expect(inForce).toMatchObject({ leaseMs: 90_000, timeoutMs: 900_000, retry: { initialMs: 700, maxMs: 600_000 } });
+    expect(await run('jobs', 'create', ...args)).toEqual(made);
+    const other = await run('jobs', 'create', ...args, '--tag', 'other');
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('(idempotency_key_reused)') });
+  });
+
+  it('that wait for a worker say so, those of a queue and each for itself', async () => {
+    const { jobId, position } = await client.createJob({ type: 'Odd', queue: 'waited' });
+    await client.counters({ minPosition: position });
+    await client.claim({ workerId: 'w', queues: ['waited'], types: ['odd'] });
+    expect((await run('queues')).stdout).toMatch(/^waited +1 .* Odd! +odd \(w, (now|\ds ago)\) /m);
+    expect((await run('jobs', 'show', jobId)).stdout).toMatch(
+      /^waits for +a worker that asks for `Odd` in `waited`: none has within a day; there they ask for odd$/m,
+    );
+  });
+
+  it('that are held say why, however they came to wait', async () => {
+    const { jobId } = await client.createJob({ type: 'report', queue: 'held' });
+    const { jobs } = await client.claim({ workerId: 'w', queues: ['held'] });
+    expect((await run('jobs', 'hold', jobId, '--reason', 'audit')).code).toBe(0);
+    expect((await run('jobs', 'show', jobId)).stdout).toMatch(/^directive +pause: its worker has yet to heed it$/m);
+    await client.release(jobId, { leaseToken: jobs[0]!.leaseToken, reason: 'held' });
+    expect((await run('jobs', 'list', '--queue', 'held')).stdout).toMatch(/ paused: audit$/m);
+    expect((await run('jobs', 'show', jobId)).stdout).toMatch(
+      /^waits for +paused: audit, since .*resume` moves it on$/m,
+    );
+    const { position } = await client.resume(jobId);
+    const was = await run('jobs', 'show', jobId, '--as-of', String(BigInt(position) - 2n));
+    expect(was.stdout).toMatch(/^waits for +paused: audit, since \S+ \S+$/m);
+  });
+
   it('have more lines than are shown, which is said', async () => {
     const { jobId } = await client.createJob({ type: 'report', queue: 'wordy' });
     const { jobs } = await client.claim({ workerId: 'w', queues: ['wordy'] });
@@ -266,6 +303,8 @@ describe('the exit code', () => {
     [2, ['jobs', 'list', '--statsu', 'x'], /no such option: --statsu, did you mean --status\?/],
     [2, ['jobs', 'show', '123'], /expected the id of a job/],
     [2, ['jobs', 'create', '--type', 'x', '--payload', '{'], /--payload: expected JSON/],
+    [2, ['jobs', 'create', '--type', 'x', '--policy', '{'], /--policy: expected JSON/],
+    [2, ['jobs', 'create', '--type', 'x', '--preset', 'proton'], /^jobledger jobs create: preset must be one of/],
     [2, ['jobs', 'create', '--queue', 'x'], /Give --type/],
     [2, ['jobs', 'priority', '0198c0de-0000-7000-8000-000000000000'], /Give --priority/],
     [3, ['demo', '--url', 'http://127.0.0.1:9'], /127\.0\.0\.1:9/],
@@ -293,6 +332,26 @@ describe('a service that turns away or loses a call', () => {
     try {
       scripted.script(call, reply);
       expect((await runCli([...args, '--url', scripted.url])).code).toBe(3);
+    } finally {
+      await scripted.close();
+    }
+  });
+});
+
+describe('an interrupt', () => {
+  it('of what waits for an answer: exit code 130', async () => {
+    const scripted = await ScriptedLedger.start();
+    try {
+      const upkeep = { id: 'u', kind: 'rebuild', projection: 'jobs', percent: 0, step: 'reading', finishedAt: null };
+      scripted.script(
+        'POST /v1/admin/projections/jobs/rebuild',
+        answer({ ...upkeep, etaMs: null, eventsPerSecond: null }),
+      );
+      scripted.script('GET /v1/admin/upkeep/u', neverAnswer);
+      const rebuild = (following = new CliProcess(['rebuild', 'jobs', '--url', scripted.url]));
+      await scripted.received('GET /v1/admin/upkeep/u');
+      rebuild.signal('SIGINT');
+      expect(await rebuild.code()).toBe(130);
     } finally {
       await scripted.close();
     }

@@ -1,6 +1,7 @@
 /** The process as an operator sees it: its one line, its refusals to start, its stop. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -11,6 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { MIGRATION_LOCK } from '../../src/event-store/postgres/migrate.js';
 import { buildService, mainFile } from '../support/e2e/build.js';
 import { waitFor } from '../support/e2e/wait.js';
+import { openDatabaseProxy } from '../support/database-proxy.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 import { Caller } from '../support/app.js';
 import { SseReader } from '../support/sse-reader.js';
@@ -91,6 +93,15 @@ describe('a process', () => {
     expect(running.stdout).toMatch(/^Jobledger is ready at http:\/\/127\.0\.0\.1:\d+ .*\n$/);
   });
 
+  it('that does not serve the API says so instead of an address to call', async () => {
+    const running = start({ JOBLEDGER_RUN: 'projections,reaper' });
+    const url = await running.url();
+    expect(running.stdout).toBe(
+      `Jobledger is ready: it runs projections, reaper (JOBLEDGER_RUN) and not the API; only /health and /metrics are at ${url} (no API keys: loopback only, every role granted)\n`,
+    );
+    expect((await new Caller(url).get('/health/ready')).status).toBe(200);
+  });
+
   it('tells who has a connection that it stops, however late they ask, and closes that', async () => {
     const running = start();
     const { hostname, port } = new URL(await running.url());
@@ -160,6 +171,43 @@ describe('a process', () => {
   });
 
   it.each([
+    ['serves the API alone', { JOBLEDGER_RUN: 'api' }],
+    ['does everything', { JOBLEDGER_REAPER_INTERVAL_MS: '100' }],
+  ])('that %s says once that the database is away, and once that it is back', async (_what, settings) => {
+    const proxy = await openDatabaseProxy(database.url);
+    try {
+      const running = start({ JOBLEDGER_DATABASE_URL: proxy.url, ...settings });
+      const call = new Caller(await running.url());
+      const isReady = async () => (await call.get('/health/ready')).status === 200;
+      await waitFor('it to be ready', isReady);
+      proxy.cut();
+      await waitFor('the outage to be told', () => running.stderr.includes('no answer'));
+      // Its loops have tried again and again by then.
+      for (let calls = 0; calls < 10; calls += 1) expect((await call.post('/v1/jobs', { type: 'x' })).status).toBe(503);
+      proxy.mend();
+      await waitFor('its end to be told', () => running.stderr.includes('again'));
+      await waitFor('it to be ready again', isReady);
+      running.signal('SIGTERM');
+      await running.ended;
+      const told = running.stderr
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object);
+      expect(told).toEqual([
+        expect.objectContaining({
+          level: 40,
+          reason: expect.any(String),
+          msg: 'There is no answer from the database: trying until there is.',
+        }),
+        expect.objectContaining({ level: 40, msg: 'There are answers from the database again.' }),
+        expect.objectContaining({ level: 30, msg: 'stopping' }),
+      ]);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it.each([
     ['an unknown setting', 2, { JOBLEDGER_COLOUR: 'red' }, 'JOBLEDGER_COLOUR'],
     ['a value out of range', 2, { JOBLEDGER_PORT: '99999' }, 'JOBLEDGER_PORT'],
     ['a file of keys that is not there', 2, { JOBLEDGER_API_KEYS: '/none.yaml' }, 'JOBLEDGER_API_KEYS'],
@@ -199,11 +247,13 @@ describe('a process', () => {
     await other.end();
   });
 
-  it('does not start on a port that is taken', async () => {
+  it('does not start on a port that is taken, and has made no database by then', async () => {
     const running = start();
     const { port } = new URL(await running.url());
-    const refused = start({ JOBLEDGER_PORT: port });
+    const folder = join(tmpdir(), `jobledger-never-${port}`);
+    const refused = start({ JOBLEDGER_PORT: port, JOBLEDGER_DATABASE_URL: '', JOBLEDGER_DATA_DIR: folder });
     expect(await refused.ended).toBe(1);
+    expect(existsSync(folder)).toBe(false);
     expect(refused.stderr).toMatch(/^jobledger did not start: .*EADDRINUSE.*\n$/);
     expect(refused.stderr).toContain(`port ${port} of 127.0.0.1`);
     expect(refused.stderr).toContain('JOBLEDGER_PORT');

@@ -257,7 +257,9 @@ describe('a process without the API', () => {
       expect((await caller.get('/health/live')).status).toBe(200);
       expect((await fetch(`${other.url}/metrics`)).status).toBe(200);
       for (const path of ['/v1/jobs', '/v1/stuck', '/openapi.json']) {
-        expect([path, (await caller.get(path)).status]).toEqual([path, 404]);
+        const { status, body } = await caller.get(path);
+        expect([path, status, body.code]).toEqual([path, 404, 'not_found']);
+        expect(body.detail).toBe('this process runs projections (JOBLEDGER_RUN) and not the API: ask one that does');
       }
     } finally {
       await other.close();

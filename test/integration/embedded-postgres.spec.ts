@@ -339,6 +339,16 @@ describe('a start is refused with one line', () => {
     await (await started()).owner.stop();
   });
 
+  it("when the folder is somebody else's and not empty, and leaves it as it was", async () => {
+    fs.mkdirSync(dataDir);
+    fs.writeFileSync(join(dataDir, 'thesis.tex'), 'mine');
+    fs.mkdirSync(join(dataDir, 'lost+found'));
+    expect(await refusalOf(start())).toBe(
+      `The data folder ${dataDir} has files that are not Jobledger's (thesis.tex): set JOBLEDGER_DATA_DIR to an empty folder, or to one that Jobledger made.`,
+    );
+    expect(fs.readdirSync(dataDir).sort()).toEqual(['lost+found', 'thesis.tex']);
+  });
+
   it('when the folder is that of another server', async () => {
     fs.mkdirSync(dataDir);
     fs.writeFileSync(join(dataDir, 'PG_VERSION'), '18\n');

@@ -169,6 +169,24 @@ describe('the reaper', () => {
     });
   });
 
+  it('that swept lately is missed all the same once nobody leads for the length of a lead [P-14]', async () => {
+    const ledger = await serving();
+    await ledger.hold({}, { leaseMs: 100 });
+    await waitFor('it to be overdue', async () => (await ledger.reaper()).overdue === 1);
+    // A minute is the interval: as of one that was killed half a minute ago.
+    await damage(
+      `update jobledger.reaper set leader = 'killed', sweeps = 1, interval_ms = 60000,
+         last_sweep_at = jobledger.now_ms() - interval '30 s', led_at = jobledger.now_ms() - interval '30 s',
+         leads_until = jobledger.now_ms() - interval '20 s'`,
+    );
+    expect(await ledger.reaper()).toMatchObject({ alive: false, leader: null, overdue: 1 });
+    const { status, checks } = await ledger.ready();
+    expect([status, checks['reaper']]).toEqual([
+      'degraded',
+      { status: 'degraded', detail: expect.stringMatching(/^no reaper leads since .*; 1 job overdue, for \d+ ms$/) },
+    ]);
+  });
+
   it('of two processes and by hand, all at the same 50 jobs: each is ended once [P-16]', async () => {
     const ledger = await serving();
     const held = await staleJobs(ledger, 50);

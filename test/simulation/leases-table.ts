@@ -12,6 +12,7 @@ import {
   type LeasePut,
   type LeaseRenewal,
 } from '../../src/leases/lease-rows.js';
+import { type Absence, graceOf } from '../../src/leases/grace.js';
 import type { Beat, DueCursor, DueLease, Lease, Leases, Renewed } from '../../src/leases/leases.js';
 import type { JobRecord } from './jobs-table.js';
 
@@ -30,6 +31,9 @@ const isOf = (row: LeaseRecord | undefined, { run, attempt }: Pick<Beat, 'run' |
   row !== undefined && row.run === run && row.attempt === attempt && row.workerId !== null;
 
 const toLease = ({ leaseMs: _leaseMs, deadlineAt: _deadlineAt, ...lease }: LeaseRecord): Lease => lease;
+
+const standsUntil = (row: LeaseRecord, absence: Absence | null): number | null =>
+  graceOf(row, absence) ?? row.expiresAt;
 
 const byDeadline = (a: DueCursor, b: DueCursor): number =>
   a.deadlineAt - b.deadlineAt || (a.jobId < b.jobId ? -1 : a.jobId > b.jobId ? 1 : 0);
@@ -189,11 +193,11 @@ export class LeasesTable implements Leases {
     );
   }
 
-  overdue(now: number): Promise<{ readonly count: number; readonly oldest: number | null }> {
+  overdue(now: number, absence: Absence | null): Promise<{ readonly count: number; readonly oldest: number | null }> {
     const rows = this.armed().filter(
-      ({ deadlineAt, workerId, expiresAt }) => deadlineAt < now && (workerId === null || (expiresAt ?? 0) < now),
+      (row) => row.deadlineAt < now && (row.workerId === null || (standsUntil(row, absence) ?? 0) < now),
     );
-    const oldest = least(...rows.map(({ deadlineAt, expiresAt }) => Math.max(deadlineAt, expiresAt ?? deadlineAt)));
+    const oldest = least(...rows.map((row) => Math.max(row.deadlineAt, standsUntil(row, absence) ?? row.deadlineAt)));
     return Promise.resolve({ count: rows.length, oldest });
   }
 
@@ -201,8 +205,8 @@ export class LeasesTable implements Leases {
     return Promise.resolve([...this.rows.values()].filter(({ workerId }) => workerId !== null).length);
   }
 
-  silent(now: number, limit: number): Promise<readonly DueLease[]> {
-    const rows = this.armed().filter(({ deadlineAt, expiresAt }) => deadlineAt < now && (expiresAt ?? 0) >= now);
+  silent(now: number, absence: Absence | null, limit: number): Promise<readonly DueLease[]> {
+    const rows = this.armed().filter((row) => row.deadlineAt < now && (standsUntil(row, absence) ?? 0) >= now);
     return Promise.resolve(rows.sort(byDeadline).slice(0, limit).map(toDue));
   }
 

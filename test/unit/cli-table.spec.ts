@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type StreamColumn, streamRow } from '../../src/cli/commands/stream-rows.js';
 import { type Column, renderFields, renderTable } from '../../src/cli/table.js';
-import { cut, formatDuration, printable, widthOf } from '../../src/cli/text.js';
+import { clip, cut, formatDuration, printable, widthOf, wrap } from '../../src/cli/text.js';
 
 interface Row {
   readonly id: string;
@@ -42,6 +42,19 @@ describe('a table', () => {
     ]);
   });
 
+  it('has lines, whatever is in a cell: a megabyte, lines of its own, what moves the cursor', () => {
+    const notes = ['long '.repeat(400_000), '👍'.repeat(2_000), 'at a\r\nat b\u001b[2J', 'x'];
+    const some = notes.map((note) => ({ id: 'a1', name: 'n', note }));
+    for (const width of [null, 80]) {
+      const lines = renderTable(COLUMNS, some, { width, style: plain });
+      expect(lines).toHaveLength(5);
+      expect(lines[3]).toBe('a1  n     at a↵at b�[2J');
+      for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(width ?? 420);
+    }
+    const stream = COLUMNS.map((column) => ({ ...column, width: 4 }));
+    expect(streamRow(stream, some[0]!, { width: null, style: plain }).length).toBeLessThan(420);
+  });
+
   it('leaves out what tells least when there is no room', () => {
     expect(renderTable(COLUMNS, rows, { width: 12, style: plain })).toEqual(['ID  NOTE', 'a1  a note …', 'b2']);
   });
@@ -70,14 +83,27 @@ describe('a table', () => {
 });
 
 describe('fields', () => {
-  it('leave out what is not there, and are cut at the end of the terminal', () => {
-    const fields = [
-      ['id', 'x'],
-      ['long name', 'abcdefghij'],
-      ['none', null],
-      ['empty', ''],
-    ] as const;
-    expect(renderFields(fields, { width: 16, style: plain })).toEqual(['id         x', 'long name  abcd…']);
+  const fields = [
+    ['id', 'x'],
+    ['long name', 'abcdefghij', 'red'],
+    ['none', null],
+    ['empty', ''],
+  ] as const;
+
+  it('leave out what is not there, and go on in the next line at the end of the terminal', () => {
+    const lines = ['id         x', 'long name  abcde', '           fghij'];
+    expect(renderFields(fields, { width: 16, style: plain })).toEqual(lines);
+    expect(renderFields(fields, { width: null, style: plain })).toEqual(['id         x', 'long name  abcdefghij']);
+    expect(renderFields(fields.slice(1), { width: 16, style: coloured })[0]).toBe(
+      `${coloured('', 'long name  ')}${coloured('', 'abcde')}`,
+    );
+  });
+
+  it('are cut after four lines, and whole where no terminal reads', () => {
+    const long = [['error', `${'word '.repeat(20)}\nend`]] as const;
+    const lines = renderFields(long, { width: 18, style: plain });
+    expect(lines).toEqual(['error  word word', '       word word', '       word word', '       word word …']);
+    expect(renderFields(long, { width: null, style: plain })[0]).toMatch(/ ↵end$/);
   });
 });
 
@@ -99,7 +125,19 @@ describe('text', () => {
   });
 
   it('has nothing in it that moves the cursor or turns the line around', () => {
-    expect(printable('a\u001b[2Jb\nc\u202e')).toBe('a�[2Jb�c�');
+    expect(printable('a\u001b[2Jb\nc\u202e')).toBe('a�[2Jb↵c�');
+    expect(printable('one\r\ntwo\u2028three\n\tfour')).toBe('one↵two↵three↵ four');
+  });
+
+  it('is wrapped between words, a long one within itself, the last line cut', () => {
+    expect(wrap('a bc def', 4, 9)).toEqual(['a bc', 'def']);
+    expect(wrap('abcdefg hi', 3, 9)).toEqual(['abc', 'def', 'g', 'hi']);
+    expect(wrap('漢字漢', 4, 9)).toEqual(['漢字', '漢']);
+    expect([wrap('a b c d', 1, 3), wrap('', 5, 3)]).toEqual([['a', 'b', '…'], ['']]);
+  });
+
+  it('is clipped, a character whole or not at all', () => {
+    expect([clip('abc', 3), clip('abcd', 3), clip('a👍b', 3)]).toEqual(['abc', 'ab…', 'a…']);
   });
 
   it.each([

@@ -1,5 +1,5 @@
 /** Where a command writes: colours for people only, and streams that outlive outages. */
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { PassThrough } from 'node:stream';
 import { type Followed, followStream } from '../../src/cli/commands/follow.js';
 import { openTerminal, type Terminal } from '../../src/cli/terminal.js';
@@ -105,6 +105,28 @@ describe('following a stream', () => {
     const one = following([frames], { limit: 1 });
     await Promise.all([all.code, one.code]);
     expect([all.shown, one.shown]).toEqual([['e1', 'e2'], ['e1']]);
+  });
+
+  it('goes on for as long as it takes, once it is connected in time', async () => {
+    jest.useFakeTimers();
+    try {
+      const shown: string[] = [];
+      const followed: Followed<string> = {
+        open: async function* (_after, { signal }) {
+          yield data('1');
+          await jest.advanceTimersByTimeAsync(60_000);
+          // As a connection whose signal is aborted: nothing more comes.
+          if (signal?.aborted !== true) yield data('2');
+        },
+        show: (one) => Promise.resolve(void shown.push(one)),
+        ...{ after: undefined, limit: Infinity, endsWhenCaughtUp: false },
+      };
+      const terminal = { note: () => undefined } as unknown as Terminal;
+      const code = await followStream(followed, terminal, new AbortController().signal, 1_000);
+      expect([code, shown]).toEqual([0, ['e1', 'e2']]);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('fails when there never was a connection', async () => {

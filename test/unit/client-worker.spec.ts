@@ -407,7 +407,7 @@ describe('an outage', () => {
     await lineTold(/answers again/);
     expect(lines).toEqual([
       `jobledger the ledger at ${ledger.url} does not answer (other side closed): is it running there? Trying again until it does`,
-      `jobledger the ledger at ${ledger.url} answers again, after 0.6 s`,
+      `jobledger the ledger at ${ledger.url} answers again, after 0.7 s`,
     ]);
     await clock.elapse(300);
     for (const ms of [100, 200]) await clock.elapse(ms);
@@ -425,6 +425,33 @@ describe('an outage', () => {
     expect(lines).toEqual([]);
   });
 
+  it('is over when the ledger says that it is ready, though a claim still waits for a job', async () => {
+    ledger.script(CLAIM, loseAnswer, loseAnswer, neverAnswer);
+    ledger.script(
+      'GET /health/ready',
+      answer({ status: 'unavailable', checks: {} }, 503),
+      answer({ status: 'ok', checks: {} }),
+    );
+    workWith(undefined);
+    for (const ms of [100, 200]) await clock.elapse(ms);
+    await ledger.received(CLAIM, 3);
+    await clock.elapse(2_000);
+    await ledger.received('GET /health/ready');
+    await clock.elapse(2_000);
+    await lineTold(/answers again, after 4\.\d s/);
+    expect(lines).toHaveLength(2);
+  });
+
+  it('is over at a refusal too', async () => {
+    ledger.script(CLAIM, loseAnswer, loseAnswer, problem(401, 'unauthenticated'), neverAnswer);
+    workWith(undefined);
+    for (const ms of [100, 200]) await clock.elapse(ms);
+    await lineTold(/a claim is refused/);
+    expect(lines.slice(1)).toMatchObject(
+      [/answers again, after 0\.3 s/, /a claim is refused/].map((line) => expect.stringMatching(line)),
+    );
+  });
+
   it('is told to its listener instead', async () => {
     ledger.script(CLAIM, loseAnswer, loseAnswer, loseAnswer, claims(), neverAnswer);
     const outage: unknown[] = [];
@@ -433,7 +460,7 @@ describe('an outage', () => {
     clock.advance(0.25);
     await clock.elapse(400);
     await clock.waiting(299.75);
-    expect(outage).toMatchObject([{ name: 'UnreachableError' }, 600]);
+    expect(outage).toMatchObject([{ name: 'UnreachableError' }, 700]);
     expect(lines).toEqual([]);
   });
 
@@ -487,6 +514,53 @@ describe('an outage', () => {
   });
 });
 
+describe('a process that stood still', () => {
+  const told: unknown[][] = [];
+  let lines: string[];
+  let warn: typeof console.warn;
+  beforeEach(() => {
+    lines = [];
+    warn = console.warn;
+    console.warn = (line: string): unknown => lines.push(line);
+  });
+  afterEach(() => {
+    console.warn = warn;
+    told.splice(0);
+  });
+
+  it('does not blame the ledger for what it did not read', async () => {
+    let reply: () => void = () => undefined;
+    ledger.script(CLAIM, (response, request) => (reply = () => claims()(response, request)), neverAnswer);
+    const client = new JobledgerClient({ baseUrl: ledger.url, clock });
+    worker = new Worker({ client, workerId: 'w1', handler: () => 'done' });
+    worker.start();
+    await ledger.received(CLAIM);
+    clock.jump(60_000);
+    reply();
+    const [first, second] = [await ledger.received(CLAIM), await ledger.received(CLAIM, 2)];
+    expect(second.headers['idempotency-key']).not.toBe(first.headers['idempotency-key']);
+    expect(lines).toEqual([]);
+  });
+
+  it('says so when it holds a job whose lease that may have cost, and only then', async () => {
+    acceptAll(ledger, 'a');
+    ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    work((_, { signal }) => new Promise((_done, fail) => signal.addEventListener('abort', fail)), {
+      leaseMs: 36_000,
+      graceMs: 0,
+      listeners: { stoodStill: (...all) => told.push(all) },
+    });
+    await clock.waiting(12_000);
+    clock.jump(20_000);
+    clock.jump(30_000);
+    expect(told).toEqual([[expect.any(Number), false]]);
+    expect(told[0]?.[0]).toBeGreaterThan(24_000);
+    const stopped = worker.stop();
+    await clock.elapse(0);
+    await stopped;
+  });
+});
+
 describe('options', () => {
   it.each([
     [{ workerId: 'not a name' }, 'workerId: 1–120 characters of [A-Za-z0-9._:/-], not "not a name"'],
@@ -504,7 +578,7 @@ describe('options', () => {
     [{ listeners: { error: 'log' } }, 'listeners.error: a function, not "log"'],
     [
       { listeners: { eror: () => 1 } },
-      'listeners has no option eror: it has claimed, completed, failed, handedBack, cancelled, leaseLost, slotsHeld, unreachable, reachable, error',
+      'listeners has no option eror: it has claimed, completed, failed, handedBack, cancelled, leaseLost, slotsHeld, stoodStill, unreachable, reachable, error',
     ],
     [
       { type: ['resize'] },

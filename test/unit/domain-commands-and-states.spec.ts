@@ -341,6 +341,23 @@ describe('a hold', () => {
     given([ask.create, ask.claimWithoutStart, ask.hold]).when(ask.release).then(['JobReleased', paused], 'waiting');
   });
 
+  it('says why, whoever has the job: at once, or when its worker or the next one gives it back', () => {
+    const hold = { ...ask.hold, reason: 'audit' };
+    const audit: Expected = { type: 'JobWaiting', data: { reason: 'paused', detail: 'audit' } };
+    given('queued').when(hold).then(['JobHeld', audit]);
+    given([ask.create, ask.claim, hold]).when(ask.release).then(['JobReleased', audit]);
+    const lost = given([ask.create, ask.claim, hold, reap({ leaseExpiresAt: 0 }), ask.claim]);
+    lost.when({ ...ask.release, token: { run: 1, attempt: 2 } }).then(['JobReleased', audit]);
+  });
+
+  it('that says nothing has nothing of the one before', () => {
+    const none: Expected = { type: 'JobWaiting', data: { reason: 'paused', detail: null } };
+    const audited = [ask.create, ask.claim, { ...ask.hold, reason: 'audit' }, ask.resume];
+    given([...audited, ask.hold])
+      .when(ask.release)
+      .then(['JobReleased', none]);
+  });
+
   it('leaves a wait its own reason', () => {
     given(held)
       .when(ask.wait)

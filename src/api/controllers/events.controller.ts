@@ -1,8 +1,7 @@
 import { Controller, Get, Inject, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../../event-store/event-store.js';
-import type * as wire from '../contract.js';
-import { viewEvent } from '../event-view.js';
+import { eventsPage } from '../event-text.js';
 import { Freshness } from '../freshness.js';
 import { decodeCursor, encodeCursor } from '../list-cursor.js';
 import { isPositionKey } from '../position-cursor.js';
@@ -28,7 +27,7 @@ export class EventsController {
     @Query({ schema: listEvents }) { after, types, limit, cursor }: ListEventsQuery,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<wire.Page<wire.LedgerEvent>> {
+  ): Promise<string> {
     const seen = await this.freshness.ofLog(request, reply);
     const list = ['log', after, types ?? []];
     const from = cursor === undefined ? after : decodeCursor(list, cursor, isPositionKey)[0];
@@ -38,7 +37,7 @@ export class EventsController {
         : seen;
     const { events, next } = await this.read(from, limit, types, head);
     const hasMore = comparePositions(next, head) < 0;
-    return { items: events.map(viewEvent), nextCursor: hasMore ? encodeCursor(list, [next]) : null };
+    return eventsPage(reply, events, hasMore ? encodeCursor(list, [next]) : null);
   }
 
   /** Pages of a filter look at so many events at most: goes on until there are enough, or all were looked at. */

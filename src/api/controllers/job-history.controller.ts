@@ -5,7 +5,7 @@ import { JobLogs } from '../../commands/job-logs.js';
 import { jobStream, refusalsStream, workStream } from '../../domain/streams.js';
 import type { EventStore } from '../../event-store/event-store.js';
 import type * as wire from '../contract.js';
-import { viewEvent } from '../event-view.js';
+import { eventsPage } from '../event-text.js';
 import { Freshness } from '../freshness.js';
 import { decodeCursor, encodeCursor } from '../list-cursor.js';
 import { isPositionKey } from '../position-cursor.js';
@@ -29,7 +29,7 @@ export class JobHistoryController {
     @Query({ schema: jobEvents }) { order, limit, cursor }: JobEventsQuery,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<wire.Page<wire.LedgerEvent>> {
+  ): Promise<string> {
     await this.freshness.ofLog(request, reply);
     const list = ['events', id, order];
     const after = cursor === undefined ? undefined : decodeCursor(list, cursor, isPositionKey)[0];
@@ -44,7 +44,7 @@ export class JobHistoryController {
     const items = events.slice(0, limit);
     const last = items.at(-1);
     const hasMore = events.length > limit && last !== undefined;
-    return { items: items.map(viewEvent), nextCursor: hasMore ? encodeCursor(list, [last.position]) : null };
+    return eventsPage(reply, items, hasMore ? encodeCursor(list, [last.position]) : null);
   }
 
   @Get('logs')

@@ -4,6 +4,7 @@ import { hasTag, isTerminal } from '../../domain/job-chart.js';
 import type { Column } from '../table.js';
 import type { Style } from '../terminal.js';
 import { formatAttempt, formatDuration, formatInstant } from '../text.js';
+import { waitingFor } from './waits-for.js';
 
 export const statusStyle = ({ status, error }: Pick<Job, 'status' | 'error'>): Style | null => {
   if (isTerminal(status)) return error === null ? 'green' : 'red';
@@ -22,8 +23,10 @@ export const formatError = (error: Job['error']): string => (error === null ? ''
 /** Who holds it, what it waits for, or what it failed with. */
 const noteOf = ({ lease, waiting, error }: Job): string => {
   if (lease !== null) return lease.workerId;
-  if (waiting !== null)
-    return waiting.until === null ? waiting.reason : `${waiting.reason} until ${formatInstant(waiting.until)}`;
+  if (waiting !== null) {
+    const { until } = waiting;
+    return `${waitingFor(waiting)}${until === null ? '' : ` until ${formatInstant(until)}`}`;
+  }
   return formatError(error);
 };
 

@@ -1,17 +1,17 @@
 /** `jobledger jobs create`: one job, by hand. */
-import type { CreateJob } from '../../client/client.js';
+import type { CommandOptions, CreateJob, PolicyOverrides, PresetName } from '../../client/client.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { UsageError } from '../usage-error.js';
 import { PRIORITY_OPTION, readPriority, readWhen, WHEN_OPTIONS } from './job-moves.js';
 import { printJson } from './pages.js';
 
-const jsonOf = (text: string | undefined): unknown => {
+const jsonOf = (option: string, text: string | undefined, example: string): unknown => {
   if (text === undefined) return undefined;
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`--payload: expected JSON, as '{"pages":["a"]}': ${(error as Error).message}`);
+    throw new UsageError(`--${option}: expected JSON, as '${example}': ${(error as Error).message}`);
   }
 };
 
@@ -27,6 +27,12 @@ export const jobsCreate = command({
     tag: { value: 'TAG', repeatable: true, help: 'to find it by' },
     ...WHEN_OPTIONS,
     'max-attempts': { value: 'N', help: 'failed attempts that end a run' },
+    policy: {
+      value: 'JSON',
+      help: 'what bounds it, beside the default: {"leaseMs":60000}; README, Policy, has the fields',
+    },
+    preset: { value: 'PRESET', help: 'protea, antenna or beacon: what its policy goes out from' },
+    'idempotency-key': { value: 'KEY', help: 'the same key again makes no second job, and prints the id of the first' },
     draft: { help: 'nobody gets it until `jobs start`' },
     reason: { value: 'TEXT', help: 'why: it is kept in the event' },
     json: { help: 'the answer as the service gave it' },
@@ -35,18 +41,23 @@ export const jobsCreate = command({
   examples: [
     `jobledger jobs create --type report --payload '{"pages":["a","b"]}'`,
     'jobledger jobs create --type report --payload "$(cat payload.json)" --delay-ms 60000',
+    `jobledger jobs create --type report --policy '{"timeoutMs":600000}' --idempotency-key nightly-2026-01-31`,
   ],
   run: async ({ values, terminal, ledger }) => {
     const type = values.text('type');
     if (type === undefined) throw new UsageError('Give --type');
     const job: CreateJob = {
-      ...{ type, queue: values.text('queue'), payload: jsonOf(values.text('payload')) },
+      ...{ type, queue: values.text('queue'), payload: jsonOf('payload', values.text('payload'), '{"pages":["a"]}') },
       ...{ priority: readPriority(values), tags: values.texts('tag'), ...readWhen(values) },
+      policy: jsonOf('policy', values.text('policy'), '{"leaseMs":60000}') as PolicyOverrides | undefined,
+      preset: values.text('preset') as PresetName | undefined,
       maxAttempts: values.whole('max-attempts', 1, 100),
       ...(values.flag('draft') && { autostart: false }),
       reason: values.text('reason'),
     };
-    const answer = await ledger.createJob(job);
+    const key = values.text('idempotency-key');
+    const options: CommandOptions = key === undefined ? {} : { idempotencyKey: key };
+    const answer = await ledger.createJob(job, options);
     if (values.flag('json')) await printJson(terminal, answer);
     else await terminal.line(answer.jobId);
     return EXIT.OK;

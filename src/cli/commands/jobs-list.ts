@@ -26,7 +26,11 @@ export const jobsList = command({
   about: ATTEMPT_HELP,
   options: {
     ...JOB_FILTER_OPTIONS,
-    worker: { value: 'WORKER', repeatable: true, help: 'held by this worker, or held by it last' },
+    worker: {
+      value: 'WORKER',
+      repeatable: true,
+      help: 'that this worker has now; who had a job before, its history tells',
+    },
     'error-code': { value: 'CODE', repeatable: true, help: 'that failed with this' },
     sort: { value: 'SORT', help: '-createdAt (default), createdAt, -statusSince, statusSince, -priority' },
     ...LIST_OPTIONS,

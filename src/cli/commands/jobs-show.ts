@@ -2,13 +2,14 @@
 import { type Job, type JobledgerClient, ProblemError } from '../../client/client.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
-import { renderFields, renderTable } from '../table.js';
+import { type Field, renderFields, renderTable } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { formatInstant } from '../text.js';
 import { actorOf } from './event-columns.js';
 import { formatError, formatProgress, statusStyle } from './job-columns.js';
 import { jobIdsOf } from './job-ids.js';
 import { printJson, printLines } from './pages.js';
+import { whatItWaitedFor, whatItWaitsFor } from './waits-for.js';
 
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
@@ -16,11 +17,6 @@ const leaseOf = ({ lease }: Job): string | null => {
   if (lease === null) return null;
   const state = lease.workerState === null ? '' : `, ${lease.workerState}`;
   return `${lease.workerId}${state}, until ${formatInstant(lease.expiresAt)}, last call ${formatInstant(lease.lastBeatAt)}`;
-};
-
-const waitOf = ({ waiting }: Job): string | null => {
-  if (waiting === null) return null;
-  return `${waiting.reason}, since ${formatInstant(waiting.since)}${waiting.until === null ? '' : `, until ${formatInstant(waiting.until)}`}`;
 };
 
 const deadlineOf = ({ deadline }: Job): string | null =>
@@ -45,9 +41,19 @@ const lastByHand = async (ledger: JobledgerClient, jobId: string): Promise<strin
   return `${found.type} at ${formatInstant(found.at)} by ${actorOf(found)}${why}`;
 };
 
-const fieldsOf = (job: Job, byHand: string | null): (readonly [string, string | null])[] => [
+/** What is known of a job beside itself. */
+interface Beside {
+  readonly waitsFor: string | null;
+  readonly byHand: string | null;
+}
+
+const fieldsOf = (job: Job, { waitsFor, byHand }: Beside): Field[] => [
   ['id', job.id],
-  ['status', `${job.status}, since ${formatInstant(job.statusSince)}${job.deadLettered ? ', a dead letter' : ''}`],
+  [
+    'status',
+    `${job.status}, since ${formatInstant(job.statusSince)}${job.deadLettered ? ', a dead letter' : ''}`,
+    statusStyle(job),
+  ],
   ['type', job.type],
   ['queue', job.queue],
   ['priority', `${job.priority}`],
@@ -57,7 +63,8 @@ const fieldsOf = (job: Job, byHand: string | null): (readonly [string, string | 
   ['lost leases', job.lostLeases === 0 ? null : `${job.lostLeases}`],
   ['throttles', job.throttles === 0 ? null : `${job.throttles}`],
   ['lease', leaseOf(job)],
-  ['waits for', waitOf(job)],
+  ['waits for', waitsFor],
+  ['directive', job.directive === null ? null : `${job.directive}: its worker has yet to heed it`],
   ['deadline', deadlineOf(job)],
   ['progress', formatProgress(job.progress)],
   ['message', job.progress.message],
@@ -75,10 +82,8 @@ const fieldsOf = (job: Job, byHand: string | null): (readonly [string, string | 
   ['result', json(job.result)],
 ];
 
-const linesOf = (job: Job, byHand: string | null, terminal: Terminal): string[] => {
-  const fields = renderFields(fieldsOf(job, byHand), terminal);
-  const style = statusStyle(job);
-  const lines = fields.map((line, at) => (at === 1 && style !== null ? terminal.style(style, line) : line));
+const linesOf = (job: Job, beside: Beside, terminal: Terminal): string[] => {
+  const lines = renderFields(fieldsOf(job, beside), terminal);
   if (job.failures.length === 0) return lines;
   const failures = renderTable(
     [
@@ -95,7 +100,7 @@ const linesOf = (job: Job, byHand: string | null, terminal: Terminal): string[] 
 
 export const jobsShow = command({
   words: ['jobs', 'show'],
-  summary: 'one job, as it is or as it was',
+  summary: 'one job, as it is or as it was, and why it does not move',
   positionals: { usage: 'JOB', min: 1, max: 1 },
   options: {
     'as-of': { value: 'WHEN', help: 'as it was at a position of the log, or at a time' },
@@ -109,8 +114,11 @@ export const jobsShow = command({
     const job = await ledger.getJob(jobId, asOf === undefined ? {} : { asOf });
     if (values.flag('json')) await printJson(terminal, job);
     else {
-      const byHand = asOf === undefined ? await lastByHand(ledger, jobId) : null;
-      await printLines(terminal, linesOf(job, byHand, terminal));
+      const beside: Beside =
+        asOf === undefined
+          ? { waitsFor: await whatItWaitsFor(ledger, job, Date.now()), byHand: await lastByHand(ledger, jobId) }
+          : { waitsFor: whatItWaitedFor(job), byHand: null };
+      await printLines(terminal, linesOf(job, beside, terminal));
     }
     return EXIT.OK;
   },

@@ -1,19 +1,20 @@
-/** `jobledger counters` and `jobledger queues`: how many jobs stand where. */
-import type { Counters, Queue, StatusCounts } from '../../client/client.js';
+/** `jobledger counters`: how many jobs stand where. */
+import type { Counters, StatusCounts } from '../../client/client.js';
 import { JOB_STATUSES } from '../../domain/job-chart.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { type Column, renderTable } from '../table.js';
-import { formatCount, formatDuration } from '../text.js';
+import { formatCount } from '../text.js';
 import { UsageError } from '../usage-error.js';
-import { LIST_OPTIONS, limitOf, noteMore, printJson, printLines, readList } from './pages.js';
+import { noteLag } from './lag.js';
+import { printJson, printLines } from './pages.js';
 
 interface Named {
   readonly name: string;
   readonly counts: StatusCounts;
 }
 
-const totalOf = (counts: StatusCounts): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
+export const totalOf = (counts: StatusCounts): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
 /** A column for each status that any row has. */
 const statusColumns = (rows: readonly Named[]): Column<Named>[] =>
@@ -47,6 +48,7 @@ export const counters = command({
     const found = await ledger.counters();
     if (values.flag('json')) {
       await printJson(terminal, found);
+      await noteLag(ledger, terminal);
       return EXIT.OK;
     }
     const rows = rowsOf(found, by);
@@ -57,49 +59,7 @@ export const counters = command({
     ];
     await printLines(terminal, renderTable(columns, rows, terminal));
     terminal.note(`as of position ${found.position}, ${formatCount(found.events)} events`);
-    return EXIT.OK;
-  },
-});
-
-/** The first of them: a cell is no list. */
-const namesOf = (names: readonly string[]): string =>
-  names.length > MAX_NAMES ? `${names.slice(0, MAX_NAMES).join(', ')} …` : names.join(', ');
-
-const MAX_NAMES = 3;
-
-const asksOf = (claimers: Queue['claimers']): string => {
-  if (claimers.length === 0) return 'nobody asks';
-  if (claimers.some(({ types }) => types === null)) return 'any type';
-  return namesOf([...new Set(claimers.flatMap(({ types }) => types ?? []))]);
-};
-
-const QUEUE_COLUMNS: readonly Column<Queue>[] = [
-  { title: 'QUEUE', value: ({ name }) => name, least: 8 },
-  { title: 'CLAIMABLE', value: ({ depth }) => formatCount(depth), align: 'right' },
-  {
-    title: 'OLDEST',
-    value: ({ oldestAgeMs }) => (oldestAgeMs === null ? '' : formatDuration(oldestAgeMs)),
-    align: 'right',
-    dispensable: 1,
-  },
-  { title: 'WAITING TYPES', value: ({ depthByType }) => namesOf(Object.keys(depthByType)), dispensable: 2 },
-  { title: 'WORKERS ASK FOR', value: ({ claimers }) => asksOf(claimers), dispensable: 2 },
-  { title: 'OLDEST JOB', value: ({ oldestJobId }) => oldestJobId ?? '', dispensable: 3 },
-  { title: 'JOBS', value: ({ byStatus }) => formatCount(totalOf(byStatus)), align: 'right', dispensable: 2 },
-];
-
-export const queues = command({
-  words: ['queues'],
-  summary: 'the queues: how long the oldest job has waited, which types wait, and which are asked for',
-  options: LIST_OPTIONS,
-  asksService: true,
-  examples: ['jobledger queues'],
-  run: async ({ values, terminal, ledger }) => {
-    const listed = await readList(ledger, limitOf(values), (page) => ledger.queues(page));
-    if (values.flag('json')) await printJson(terminal, listed.items);
-    else if (listed.items.length === 0) terminal.note('there are no queues yet');
-    else await printLines(terminal, renderTable(QUEUE_COLUMNS, listed.items, terminal));
-    noteMore(terminal, listed);
+    await noteLag(ledger, terminal);
     return EXIT.OK;
   },
 });

@@ -4,7 +4,7 @@
  */
 import type { Column } from '../table.js';
 import type { Terminal } from '../terminal.js';
-import { cut, printable, widthOf } from '../text.js';
+import { cell, cut, widthOf } from '../text.js';
 
 export interface StreamColumn<Row> extends Pick<Column<Row>, 'value' | 'style'> {
   readonly width: number;
@@ -19,7 +19,7 @@ export const streamRow = <Row>(
   const cells: string[] = [];
   for (const [at, column] of columns.entries()) {
     if (left <= 0) break;
-    const text = cut(printable(column.value(row)), left);
+    const text = cut(cell(column.value(row)), left);
     const padded = at === columns.length - 1 ? '' : ' '.repeat(Math.max(0, column.width - widthOf(text)));
     const styled = column.style?.(row) ?? null;
     cells.push((styled === null ? text : style(styled, text)) + (left > widthOf(text) ? padded : ''));

@@ -10,8 +10,10 @@ import type { EventStoreDriver, StoredEvent } from './driver.js';
 
 /** Fewer are read stream by stream: each is a short read, and they go together. */
 const LEAST = 4;
-/** Events of one read of the log. */
+/** Events of one read of the log, at most. */
 const PAGE = 500;
+/** Events of others that stand in between, usually. */
+const BETWEEN = 50;
 /** Events that a look at the log passes, at most, for each that is looked for: the others are other processes'. */
 const PASSED = 4;
 
@@ -82,10 +84,10 @@ export class ReadBack {
     const there = new Map<string, StoredEvent>();
     const wanted = waiting.reduce((sum, { request }) => sum + request.events.length, 0);
     const last = waiting.reduce((most, { position }) => (position > most ? position : most), 0n);
+    const limit = Math.min(wanted + BETWEEN, PAGE);
     let from = waiting.reduce((least, { after }) => (after < least ? after : least), last);
     try {
       for (let passed = 0; passed <= PASSED * wanted && from < last;) {
-        const limit = Math.min(wanted - there.size + 50, PAGE);
         const page = await this.#driver.readAll({ from, direction: 'forwards', limit });
         for (const event of page) there.set(keyOf(event.stream, event.revision), event);
         passed += page.length;

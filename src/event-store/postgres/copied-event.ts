@@ -1,7 +1,7 @@
 /** Events of a page as the bytes of a copy: for whoever walks the log, and looks at a part of each event. */
-import type { JsonObject, RecordedEvent } from '../event-store.js';
 import { readUuid } from '../uuid-bytes.js';
 import type { CopiedRow } from './copy-rows.js';
+import { StoredEvent } from './stored-event.js';
 
 export const COPIED_COLUMNS = 'e.position, e.stream, e.revision, e.id, e.type, e.version, e.at, e.data, e.metadata';
 
@@ -13,47 +13,24 @@ const toInstant = (ms: number): string => {
   return known.instant;
 };
 
-/** What is rarely looked at is made when it is: of most events a fold needs no metadata, of many no data. */
-class CopiedEvent implements RecordedEvent {
-  readonly position: string;
-  readonly stream: string;
-  readonly revision: number;
-  readonly type: string;
-  readonly version: number;
-  readonly at: string;
+/** Its id is rarely looked at, and made when it is. */
+class CopiedEvent extends StoredEvent {
   private readonly uuid: string;
-  private readonly dataText: string;
-  private readonly metadataText: string;
-  private parsedData: JsonObject | undefined = undefined;
-  private parsedMetadata: JsonObject | undefined = undefined;
 
   constructor(row: CopiedRow) {
-    this.position = row.digits();
-    this.stream = row.text();
-    this.revision = row.int4();
-    this.uuid = row.latin1();
-    this.type = row.text();
-    this.version = row.int4();
-    this.at = toInstant(row.epochUs() / 1000);
-    this.dataText = row.text();
-    this.metadataText = row.text();
+    const position = row.digits();
+    const stream = row.text();
+    const revision = row.int4();
+    const uuid = row.latin1();
+    const type = row.text();
+    const version = row.int4();
+    const at = toInstant(row.epochUs() / 1000);
+    super(position, stream, revision, type, version, at, row.text(), row.text());
+    this.uuid = uuid;
   }
 
   get id(): string {
     return readUuid(this.uuid);
-  }
-
-  get data(): JsonObject {
-    return (this.parsedData ??= JSON.parse(this.dataText) as JsonObject);
-  }
-
-  get metadata(): JsonObject {
-    return (this.parsedMetadata ??= JSON.parse(this.metadataText) as JsonObject);
-  }
-
-  /** Of the data, as text. */
-  get characters(): number {
-    return this.dataText.length;
   }
 }
 

@@ -13,6 +13,7 @@ import type { TailPage } from '../subscription.js';
 import { asText, execute } from './connection.js';
 import { COPIED_COLUMNS, copiedEvent } from './copied-event.js';
 import { copyRows } from './copy-rows.js';
+import { StoredEvent } from './stored-event.js';
 import { rfc3339 } from './timestamps.js';
 
 /**
@@ -34,6 +35,19 @@ const COLUMNS = 'e.position, e.stream, e.revision, e.id, e.type, e.version, e.at
 /** Indexes in a row of a page: the data of its event, and the head's position, after the columns. */
 const DATA = 7;
 const HEAD = 9;
+
+class ReadEvent extends StoredEvent {
+  constructor(
+    readonly id: string,
+    ...stored: ConstructorParameters<typeof StoredEvent>
+  ) {
+    super(...stored);
+  }
+}
+
+/** Of a history: its JSON is parsed when somebody looks at it, and who shows it does not. */
+const stored = ([position, stream, revision, id, type, version, at, data, metadata]: readonly string[]): ReadEvent =>
+  new ReadEvent(id!, position!, stream!, Number(revision), type!, Number(version), rfc3339(at!), data!, metadata!);
 
 const recorded = (row: readonly string[]): RecordedEvent => ({
   position: row[0]!,
@@ -160,7 +174,7 @@ export class EventReader {
     const rows = await execute(this.#pool, 'reading the log', config);
     const head = BigInt(rows[0]![HEAD]!);
     // The row that carries the head stands alone, with nulls, when the page is empty.
-    const events = (rows[0]![0] as string | null) === null ? [] : rows.map(recorded);
+    const events = (rows[0]![0] as string | null) === null ? [] : rows.map(byStream ? stored : recorded);
     const characters = events.length === 0 ? 0 : rows.reduce((sum, row) => sum + row[DATA]!.length, 0);
     if (events.length === limit) {
       const next = events.at(-1)!.position;
@@ -188,7 +202,7 @@ export class EventReader {
     await copyRows(this.#pool, 'reading the log', select, (row) => {
       const event = copiedEvent(row);
       events.push(event);
-      characters += event.characters;
+      characters += event.dataText.length;
       head = row.int8();
     });
     const last = events.at(-1);

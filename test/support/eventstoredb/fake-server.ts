@@ -270,6 +270,8 @@ export class FakeEventStoreDb {
     }
     const events = options.hasStream() ? this.#streamEvents(call, options) : this.#allEvents(call, options);
     if (events === undefined) return;
+    // 24.2 looks for no event at all without an end, on a whole core.
+    if (Number(options.getCount()) === 0) return;
     for (const event of events.slice(0, Number(options.getCount()))) call.write(messages.eventMessage(event));
     call.end();
   }

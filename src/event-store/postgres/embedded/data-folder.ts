@@ -36,6 +36,22 @@ const makeFolder = (path: string): void => {
   }
 };
 
+export const hasCluster = ({ cluster }: DataFolder): boolean => fs.existsSync(join(cluster, 'PG_VERSION'));
+
+/** What a start makes, whole or half; and what a file system has at its root. */
+const OURS = /^(cluster|password|port|server\.log|(cluster|password)\.[0-9a-f]{12}|lost\+found)$/;
+
+/** Files of somebody else's say that the setting is a mistake: nothing is put among them. */
+const requireOurs = (folder: DataFolder): void => {
+  if (hasCluster(folder)) return;
+  const strange = fs.readdirSync(folder.path).filter((name) => !OURS.test(name));
+  if (strange.length === 0) return;
+  const named = strange.slice(0, 3).join(', ');
+  throw new EmbeddedPostgresError(
+    `The data folder ${folder.path} has files that are not Jobledger's (${named}${strange.length > 3 ? ', …' : ''}): set JOBLEDGER_DATA_DIR to an empty folder, or to one that Jobledger made.`,
+  );
+};
+
 /** Makes the folder when it is missing, and refuses one that cannot be written or that belongs to something else. */
 export const openDataFolder = (path: string): DataFolder => {
   try {
@@ -52,16 +68,16 @@ export const openDataFolder = (path: string): DataFolder => {
       `The data folder ${path} is that of another PostgreSQL server: set JOBLEDGER_DATA_DIR to an empty folder.`,
     );
   }
-  return {
+  const folder: DataFolder = {
     path,
     cluster: join(path, 'cluster'),
     passwordFile: join(path, 'password'),
     portFile: join(path, 'port'),
     logFile: join(path, 'server.log'),
   };
+  requireOurs(folder);
+  return folder;
 };
-
-export const hasCluster = ({ cluster }: DataFolder): boolean => fs.existsSync(join(cluster, 'PG_VERSION'));
 
 /** Refuses data of another major version, which this server cannot read. */
 export const checkVersion = ({ cluster }: DataFolder, { major }: Binaries): void => {

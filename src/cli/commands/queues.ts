@@ -1,0 +1,89 @@
+/** `jobledger queues`: what waits where, and who comes for it. */
+import type { Queue } from '../../client/client.js';
+import { command } from '../command.js';
+import { EXIT } from '../exit-codes.js';
+import { type Column, renderTable } from '../table.js';
+import { formatCount, formatDuration } from '../text.js';
+import { absentees, type Asker, askersFor, askersOf, findHolders, isThere, mayBeMore, stateOf } from './askers.js';
+import { noteLag } from './lag.js';
+import { totalOf } from './numbers.js';
+import { LIST_OPTIONS, limitOf, noteMore, printJson, printLines, readList } from './pages.js';
+
+interface Asked {
+  readonly queue: Queue;
+  readonly askers: readonly Asker[];
+}
+
+const MAX_NAMES = 3;
+
+/** The first of them: a cell is no list. */
+const namesOf = (names: readonly string[]): string =>
+  names.length > MAX_NAMES ? `${names.slice(0, MAX_NAMES).join(', ')} …` : names.join(', ');
+
+/** No letter of a name: what it marks waits in vain. `?`: of more askers than are told one may ask for it. */
+const markOf = (type: string, askers: readonly Asker[]): string => {
+  if (askersFor(type, askers).some(isThere)) return '';
+  return mayBeMore(askers) ? '?' : '!';
+};
+
+const waitingTypes = ({ queue, askers }: Asked): string => {
+  const types = Object.keys(queue.depthByType).map((type) => ({ type, mark: markOf(type, askers) }));
+  const marked = types.filter(({ mark }) => mark !== '');
+  const others = types.filter(({ mark }) => mark === '');
+  return namesOf([...marked, ...others].map(({ type, mark }) => type + mark));
+};
+
+const whoAsks = ({ askers }: Asked): string => {
+  if (askers.length === 0) return 'nobody asks';
+  const names = new Set(askers.flatMap(({ types }): readonly (string | null)[] => types ?? [null]));
+  const asked = [...names].map((name) => {
+    const own = askers.filter(({ types }) => (name === null ? types === null : types?.includes(name)));
+    return `${name ?? 'any type'} (${stateOf(own)})`;
+  });
+  return namesOf(asked);
+};
+
+const COLUMNS: readonly Column<Asked>[] = [
+  { title: 'QUEUE', value: ({ queue }) => queue.name, least: 8 },
+  { title: 'CLAIMABLE', value: ({ queue }) => formatCount(queue.depth), align: 'right' },
+  {
+    title: 'OLDEST',
+    value: ({ queue: { oldestAgeMs } }) => (oldestAgeMs === null ? '' : formatDuration(oldestAgeMs)),
+    align: 'right',
+    dispensable: 1,
+  },
+  {
+    title: 'WAITING TYPES',
+    value: waitingTypes,
+    least: 13,
+    dispensable: 2,
+    style: (asked) => (waitingTypes(asked).includes('!') ? 'red' : null),
+  },
+  { title: 'WORKERS ASK FOR', value: whoAsks, least: 15, dispensable: 2 },
+  { title: 'OLDEST JOB', value: ({ queue }) => queue.oldestJobId ?? '', dispensable: 3 },
+  { title: 'JOBS', value: ({ queue }) => formatCount(totalOf(queue.byStatus)), align: 'right', dispensable: 2 },
+];
+
+export const queues = command({
+  words: ['queues'],
+  summary: 'the queues: how long the oldest job has waited, which types wait, and who asks for which',
+  about:
+    'A type with ! waits in vain: nobody who asks for it is there. WORKERS ASK FOR tells of each type who asked for it last, and\nwhen, within a day: a worker that is busy asks when it has room again, one that has no jobs and has not asked for 75 s is\ngone. The service tells of the last 20 who asked: with ? somebody else may ask for the type. How far the counts are behind\nthe log is said on standard error when it is more than 2 s.',
+  options: LIST_OPTIONS,
+  asksService: true,
+  examples: ['jobledger queues', "jobledger queues --all --json | jq '.[] | {name, depth, depthByType, claimers}'"],
+  run: async ({ values, terminal, ledger }) => {
+    const listed = await readList(ledger, limitOf(values), (page) => ledger.queues(page));
+    if (values.flag('json')) await printJson(terminal, listed.items);
+    else if (listed.items.length === 0) terminal.note('there are no queues yet');
+    else {
+      const now = Date.now();
+      const holders = await findHolders(ledger, absentees(listed.items, now));
+      const rows = listed.items.map((queue) => ({ queue, askers: askersOf(queue, holders, now) }));
+      await printLines(terminal, renderTable(COLUMNS, rows, terminal));
+    }
+    noteMore(terminal, listed);
+    await noteLag(ledger, terminal);
+    return EXIT.OK;
+  },
+});

@@ -1,0 +1,55 @@
+import { describe, expect, it } from '@jest/globals';
+import { Unavailable } from '../../src/event-store/event-store.js';
+import { Outage, unlessAway } from '../../src/outage.js';
+
+/** Something that answers, or does not, and what was told of it. */
+const watched = () => {
+  const told: string[] = [];
+  let reason: string | null = null;
+  const outage = new Outage(
+    'the database',
+    () => (reason === null ? Promise.resolve() : Promise.reject(new Error(reason))),
+    {
+      began: (what, error) => told.push(`${what} is away: ${(error as Error).message}`),
+      ended: (what, outageMs) => told.push(`${what} is back${Number.isInteger(outageMs) ? '' : ' at no whole ms'}`),
+    },
+  );
+  return { outage, told, set: (next: string | null) => (reason = next) };
+};
+
+describe('an outage', () => {
+  it('is told once when it begins, and once when it is over', async () => {
+    const { outage, told, set } = watched();
+    expect(await outage.isAway()).toBe(false);
+    set('cut');
+    expect([await outage.isAway(), await outage.isAway()]).toEqual([true, true]);
+    set('refused');
+    expect(await outage.isAway()).toBe(true);
+    set(null);
+    expect([await outage.isAway(), await outage.isAway()]).toEqual([false, false]);
+    expect(told).toEqual(['the database is away: cut', 'the database is back']);
+  });
+
+  it('explains what fails by it meanwhile, and nothing else', async () => {
+    const { outage, set } = watched();
+    const told: string[] = [];
+    const tell = unlessAway([outage])((who: string, error: unknown) =>
+      told.push(`${who}: ${(error as Error).message}`),
+    );
+    const settled = () => new Promise((resolve) => setImmediate(resolve));
+    tell('before', new Unavailable('too slow'));
+    await settled();
+    set('cut');
+    tell('meanwhile', new Unavailable('connection refused'));
+    tell('meanwhile', new Error('a defect'));
+    await settled();
+    // What failed by it may be told when it is over, and nobody has looked yet.
+    set(null);
+    tell('meanwhile', new Unavailable('cut'));
+    await settled();
+    expect(await outage.isAway()).toBe(false);
+    tell('after', new Unavailable('too slow'));
+    await settled();
+    expect(told).toEqual(['before: too slow', 'meanwhile: a defect', 'after: too slow']);
+  });
+});
