@@ -2,14 +2,14 @@
  * When an event stands is known only once it stands. A state can be folded before, with a mark where the time goes, and
  * stamped afterwards: what it becomes is what a replay of the recorded events makes.
  */
+import { copyJob } from './copy-job.js';
 import type { Instant } from './job-events.js';
 import type { Failure, Job } from './job.js';
 
 /** `job` with `at` wherever it has `mark`; of the events folded with the mark. */
 export const stamp = (job: Job, mark: Instant, at: Instant): Job => {
   const time = <Time extends Instant | null>(value: Time): Time => (value === mark ? (at as Time) : value);
-  // As in `evolve`: one copy, then what changes.
-  const stamped: { -readonly [Field in keyof Job]: Job[Field] } = { ...job };
+  const stamped = copyJob(job);
   stamped.statusSince = time(job.statusSince);
   stamped.createdAt = time(job.createdAt);
   stamped.queuedAt = time(job.queuedAt);
