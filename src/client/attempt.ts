@@ -195,8 +195,10 @@ export class Attempt {
   };
 
   #lose(cause: unknown): void {
-    if (this.#lostBy !== null) return;
-    this.#lostBy = { cause };
+    const wasLost = this.#lostBy !== null;
+    // What the ledger says is more than that it said nothing.
+    if (!wasLost || isLeaseGone(cause)) this.#lostBy = { cause };
+    if (wasLost) return;
     this.#abort('lease_lost', cause);
     this.#options.announcer.tell(this.#held, (listeners) => listeners.leaseLost?.(this.#held, cause));
   }

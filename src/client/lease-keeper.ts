@@ -3,8 +3,9 @@
  * and state that were set since the last accepted one.
  *
  * A failed beat is repeated with back-off and is no reason to stop working, until a whole lease has passed since the
- * last renewal: from then on the job may be another worker's. A lapsed lease that nobody has ended renews all the same,
- * so a process that was frozen beats first and gives up after.
+ * last renewal: from then on the job may be another worker's, and the work is called off. Beats go on as long as it lasts
+ * all the same: a lapsed lease that nobody has ended renews, be it that this process was frozen, or the ledger away,
+ * which then hears its workers before it judges them.
  */
 import type { Heartbeat, HeartbeatAnswer } from '../api/contract.js';
 import { backoffMs, type Clock } from './clock.js';
@@ -19,7 +20,7 @@ export interface LeaseKeeperOptions {
   /** One try. */
   readonly send: (changes: Changes, timeoutMs: number) => Promise<HeartbeatAnswer>;
   readonly onDirective: (directive: HeartbeatAnswer['directive']) => void;
-  /** Once, when the lease is another's or surely lapsed. No beat follows. */
+  /** When it surely lapsed, and when it is another's: no beat follows then. */
   readonly onLost: (cause: unknown) => void;
   /** Each beat that failed without losing the lease. */
   readonly onError: (error: unknown) => void;
@@ -46,6 +47,8 @@ export class LeaseKeeper {
   #waiters: Waiter[] = [];
   #beating: Promise<void> | null = null;
   #cancelNext: () => void = () => undefined;
+  /** Why nothing was heard for a whole lease; null while it is this worker's, as far as is known. */
+  #lapsedBy: Error | null = null;
   #stopped = false;
   #closed = false;
 
@@ -62,6 +65,7 @@ export class LeaseKeeper {
 
   /** Another call was accepted, which renewed the lease too. */
   renewed(): void {
+    this.#lapsedBy = null;
     this.#lapsesAt = this.#options.clock.now() + this.#options.leaseMs;
   }
 
@@ -73,6 +77,10 @@ export class LeaseKeeper {
     return new Promise((resolve, reject) => {
       if (this.#closed || this.#stopped) {
         reject(new Error('the attempt has ended'));
+        return;
+      }
+      if (this.#lapsedBy !== null) {
+        reject(this.#lapsedBy);
         return;
       }
       this.#unsaved = { ...this.#unsaved, ...changes };
@@ -107,8 +115,8 @@ export class LeaseKeeper {
   #nextBeatMs(): number {
     const { clock } = this.#options;
     if (this.#failures === 0) return this.#unsaved === null ? this.#intervalMs : 0;
-    const leftMs = Math.max(0, this.#lapsesAt - clock.now());
-    return Math.min(leftMs, backoffMs(clock, this.#failures, INITIAL_BACKOFF_MS, this.#intervalMs));
+    const pauseMs = backoffMs(clock, this.#failures, INITIAL_BACKOFF_MS, this.#intervalMs);
+    return this.#lapsedBy === null ? Math.min(Math.max(0, this.#lapsesAt - clock.now()), pauseMs) : pauseMs;
   }
 
   async #send(): Promise<void> {
@@ -142,16 +150,24 @@ export class LeaseKeeper {
   #failed(error: unknown): void {
     const { clock, onLost, onError } = this.#options;
     this.#failures += 1;
-    if (!isLeaseGone(error) && clock.now() < this.#lapsesAt) {
+    if (isLeaseGone(error)) {
+      this.#stop(error);
+      onLost(error);
+    } else if (clock.now() < this.#lapsesAt) {
       onError(error);
-      return;
+    } else if (this.#lapsedBy === null) {
+      this.#lapsedBy = error as Error;
+      this.#rejectWaiters(error);
+      onLost(error);
     }
-    this.#stop(error);
-    onLost(error);
   }
 
   #stop(error: unknown): void {
     this.#stopped = true;
+    this.#rejectWaiters(error);
+  }
+
+  #rejectWaiters(error: unknown): void {
     for (const waiter of this.#waiters) waiter.reject(error);
     this.#waiters = [];
   }

@@ -191,6 +191,57 @@ describe('a lease', () => {
     expect(told).toEqual(['lost: UnreachableError', 'handed back']);
   });
 
+  /** A handler that has to finish what it began, whatever its signal says; and the ledger is away for longer than a lease. */
+  const lapseUnheard = async (): Promise<AttemptContext> => {
+    ledger.script(BEAT, loseAnswer).script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    const context = await new Promise<AttemptContext>((resolve) => {
+      worker = new Worker({
+        client: new JobledgerClient({ baseUrl: ledger.url, clock }),
+        workerId: 'w1',
+        handler: (_, given) => {
+          resolve(given);
+          return new Promise((done) => (finish = done));
+        },
+        listeners: {
+          completed: () => told.push('completed'),
+          leaseLost: (_, cause) => told.push(`lost: ${(cause as Error).name}`),
+          error: () => undefined,
+        },
+      });
+      worker.start();
+    });
+    for (const ms of [BEAT_MS, 250, 500, 1_000, 2_000, 4_000, 8_000, 8_250]) await clock.elapse(ms);
+    await clock.waiting(BEAT_MS);
+    expect(told).toEqual(['lost: UnreachableError']);
+    return context;
+  };
+
+  it('is beaten for while its handler runs, also when nothing was heard for a whole one: the ledger may have been away', async () => {
+    const { checkpoint, signal } = await lapseUnheard();
+    expect(signal.aborted).toBe(true);
+    await expect(checkpoint(1)).rejects.toThrow('no answer');
+    ledger.script(BEAT, beatAnswer());
+    const beats = ledger.calls.filter((call) => call === BEAT).length;
+    await clock.elapse(BEAT_MS);
+    await ledger.received(BEAT, beats + 1);
+    await clock.waiting(BEAT_MS);
+    await checkpoint(2);
+    await end();
+    expect(told).toEqual(['lost: UnreachableError', 'completed']);
+  });
+
+  it('that turns out to be another’s then is told once, and no call follows', async () => {
+    await lapseUnheard();
+    ledger.script(BEAT, stale);
+    const beats = ledger.calls.filter((call) => call === BEAT).length;
+    await clock.elapse(BEAT_MS);
+    await ledger.received(BEAT, beats + 1);
+    // It was read when the next claim is made, of which the end of the handler is the cause.
+    await end();
+    expect(told).toEqual(['lost: UnreachableError']);
+    expect(ledger.calls.filter((call) => call === COMPLETE)).toEqual([]);
+  });
+
   it('that lapsed unseen is beaten for before it is given up', async () => {
     const { signal } = await hold();
     await clock.waiting(BEAT_MS);
