@@ -3,12 +3,15 @@ import type { Job } from './job.js';
 
 export type ChangingJob = { -readonly [Field in keyof Job]: Job[Field] };
 
+type OptionalMember = { [Field in keyof Job]-?: object extends Pick<Job, Field> ? Field : never }[keyof Job];
+const OPTIONAL = Object.keys({ holdReason: true } satisfies Record<OptionalMember, true>) as OptionalMember[];
+
 /**
  * Written out: a spread goes member by member through the slow path of the engine once it has met jobs of many shapes,
- * and a replay copies a job an event. All copies have one shape.
+ * and a replay copies a job an event. A member that is forgotten is a type error.
  */
-export const copyJob = (job: Job): ChangingJob =>
-  ({
+export const copyJob = (job: Job): ChangingJob => {
+  const copy: ChangingJob = {
     id: job.id,
     spec: job.spec,
     status: job.status,
@@ -23,7 +26,6 @@ export const copyJob = (job: Job): ChangingJob =>
     lease: job.lease,
     workerState: job.workerState,
     held: job.held,
-    holdReason: job.holdReason,
     waiting: job.waiting,
     cancel: job.cancel,
     checkpointDigest: job.checkpointDigest,
@@ -37,5 +39,8 @@ export const copyJob = (job: Job): ChangingJob =>
     startedAt: job.startedAt,
     finishedAt: job.finishedAt,
     revision: job.revision,
-    // Whole: an optional member that is forgotten is a type error too.
-  }) satisfies Record<keyof Job, unknown> as ChangingJob;
+  };
+  // Absent, not undefined: so it is in a row that was read.
+  for (const name of OPTIONAL) if (job[name] !== undefined) copy[name] = job[name];
+  return copy;
+};
