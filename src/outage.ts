@@ -58,10 +58,11 @@ export class Outage {
   }
 
   private look(): Promise<void> {
+    const askedAt = performance.now();
     this.looking ??= this.ask()
       .then(
         () => this.answered(),
-        (error: unknown) => this.failed(error),
+        (error: unknown) => this.failed(error, askedAt),
       )
       .finally(() => (this.looking = undefined));
     return this.looking;
@@ -74,9 +75,10 @@ export class Outage {
     this.log.ended(this.what, outageMs);
   }
 
-  private failed(error: unknown): void {
+  private failed(error: unknown, askedAt: number): void {
     if (this.awaySince !== null || this.stopped) return;
-    this.awaySince = performance.now();
+    // Not since it was known: a database that is frozen is waited for first.
+    this.awaySince = askedAt;
     this.log.began(this.what, error);
   }
 }

@@ -93,7 +93,7 @@ const damageDetail = (error: Error): string => {
   return newer ?? 'the history of this job cannot be read at the moment';
 };
 
-const AWAY = 'the database cannot be reached at the moment';
+const AWAY = 'the database does not answer at the moment, or not in time';
 const UNKNOWN = ', and whether the call was done is not known: repeat it with the same Idempotency-Key';
 const WHEN_BACK = '/health/ready says when the database is back';
 

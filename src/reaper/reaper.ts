@@ -1,6 +1,7 @@
 /**
- * The reaper: ends or moves on every job whose stall rule is due. It sweeps every interval (60 s by default), and at
- * once when the next deadline is nearer. It has no SQL that changes a job: it sends commands like anybody.
+ * The reaper: ends or moves on every job whose stall rule is due. It sweeps every interval (60 s by default), at once
+ * when the next deadline is nearer, and soon again when it could not judge a job. It has no SQL that changes a job: it
+ * sends commands like anybody.
  *
  * Danger: a reaper that dies unseen leaves dead jobs running. So each sweep is recorded, and whoever is asked computes
  * the age of the most overdue job from the leases (`ReaperWatch`), not from what the reaper says of itself.
@@ -20,6 +21,7 @@ import type { JobRows } from '../projections/jobs/job-rows.js';
 import type { AskedBy } from './judge.js';
 import { Sweep, type SweepDependencies, type SweepReport } from './sweep.js';
 import { leadMsOf, type Sweeps } from './sweeps.js';
+import { Unsettled } from './unsettled.js';
 
 export interface ReaperOptions {
   /** Longest time between two sweeps, ms, from 100. */
@@ -66,6 +68,7 @@ export class Reaper {
   private housekeptAt = -Infinity;
   private sweptUpTo = 0;
   private graceEndsAt = Infinity;
+  private readonly unsettled = new Unsettled();
 
   constructor(
     private readonly on: ReaperDependencies,
@@ -122,15 +125,22 @@ export class Reaper {
       if (await this.on.sweeps.policyChanged(this.options.policy)) await this.on.leases.rejudge();
       await this.keepHouse();
       this.sweptUpTo = this.on.clock.now();
-      const report = await this.run(new Sweep({ ...this.on, absence: () => this.absence() }, false));
-      await this.on.sweeps.record(report, this.options.intervalMs);
+      let firstError: string | null = null;
+      const onError = (jobId: string, error: unknown): void => {
+        firstError ??= `job ${jobId}: ${messageOf(error)}`;
+        this.on.onError(jobId, error);
+      };
+      const report = await this.run(new Sweep({ ...this.on, onError, absence: () => this.absence() }, false));
+      this.unsettled.note(report);
+      await this.on.sweeps.record(report, firstError, this.options.intervalMs);
       this.consecutiveErrors = 0;
       return await this.keepsLead();
     } catch (error) {
       this.consecutiveErrors += 1;
       this.on.log.failed(error, this.consecutiveErrors);
-      const message = error instanceof Error ? error.message : String(error);
-      await this.on.sweeps.recordError(message, this.consecutiveErrors, this.options.intervalMs).catch(() => undefined);
+      await this.on.sweeps
+        .recordError(messageOf(error), this.consecutiveErrors, this.options.intervalMs)
+        .catch(() => undefined);
       return false;
     }
   }
@@ -150,7 +160,8 @@ export class Reaper {
 
   /** Sleeps until the interval is over or a nearer deadline passes; keeps the lead meanwhile. */
   private async rest(began: number, leads: boolean): Promise<void> {
-    const until = began + (leads ? this.options.intervalMs : Math.min(this.options.intervalMs, this.leadMs / 2));
+    const { intervalMs } = this.options;
+    const until = began + Math.min(intervalMs, leads ? this.unsettled.againMs : this.leadMs / 2);
     let nearest = leads ? await this.nearest() : Infinity;
     let ledAt = performance.now();
     while (!this.stopped) {
@@ -172,7 +183,7 @@ export class Reaper {
     if (gap > 0 && !this.stopped) await this.sleep(gap);
   }
 
-  /** What was due at the last sweep and still is waits for the interval: it raced, or it is broken. */
+  /** Of what was due at the last sweep and still is `unsettled` knows. */
   private async nearest(): Promise<number> {
     const deadline = (await this.on.leases.nextDeadline(this.sweptUpTo).catch(() => null)) ?? Infinity;
     return Math.min(deadline, this.graceEndsAt);
@@ -197,3 +208,5 @@ export class Reaper {
     await this.on.forgetHints();
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

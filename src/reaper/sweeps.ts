@@ -83,20 +83,21 @@ export class Sweeps {
     return (await this.read()).absence;
   }
 
-  async record(report: SweepReport, intervalMs: number): Promise<void> {
+  /** @param firstError of a job that could not be judged, when there was one */
+  async record(report: SweepReport, firstError: string | null, intervalMs: number): Promise<void> {
     await this.pool.query({
       name: 'reaper-record',
       text: `
         with counted as (
           update jobledger.reaper set sweeps = sweeps + 1, last_sweep_at = jobledger.now_ms(), interval_ms = $4,
-            last_error = null, consecutive_errors = 0
+            last_error = $5, consecutive_errors = 0
           returning sweeps, last_sweep_at
         )
         insert into jobledger.sweeps (slot, number, instance_id, at, report)
         select c.sweeps % $3, c.sweeps, $1, c.last_sweep_at, $2::json from counted c
         on conflict (slot) do update set number = excluded.number, instance_id = excluded.instance_id,
           at = excluded.at, report = excluded.report`,
-      values: [this.instanceId, JSON.stringify(report), KEPT, intervalMs],
+      values: [this.instanceId, JSON.stringify(report), KEPT, intervalMs, firstError],
     });
   }
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import type { Service } from '../../src/service.js';
 import { ReapJob } from '../../src/reaper/reap.saga.js';
 import type { SweepReport, SweptJob } from '../../src/reaper/sweep.js';
@@ -163,6 +164,26 @@ describe('the reaper on PostgreSQL', () => {
       const report = await service.reaper.sweep();
       expect(report).toMatchObject({ requeued: 9, errors: 1 });
       expect(report.due).toBe(report.requeued + report.errors + report.skippedLive + report.moved);
+    });
+  });
+
+  describe('with a job that cannot be judged just now', () => {
+    it('says which, and judges it again soon by itself, not at the next interval', async () => {
+      const stranger = new pg.Client({ connectionString: ledger.url });
+      await stranger.connect();
+      const { jobId } = await runningJob();
+      await stranger.query('begin');
+      await stranger.query('select from jobledger.jobs where id = $1 for update', [jobId]);
+      await lapse(service, jobId);
+      service.reaper.start();
+      const lastError = async () => (await service.watch.status()).lastError;
+      for (;;) if ((await lastError())?.includes(jobId) === true) break;
+      await stranger.query('rollback');
+      await stranger.end();
+      // The interval of this service is longer than a test may take.
+      for (;;) if ((await service.rows.load([jobId])).get(jobId)!.job.lostLeases === 1) break;
+      for (;;) if ((await lastError()) === null) break;
+      await service.reaper.stop();
     });
   });
 

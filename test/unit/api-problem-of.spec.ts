@@ -52,7 +52,7 @@ describe('an error becomes a problem', () => {
     const away = new Unavailable('lost');
     expect(problemOf(away)?.message).toMatch(/not known: repeat it with the same Idempotency-Key;/);
     expect(problemOf(away, true)?.message).toBe(
-      'the database cannot be reached at the moment; /health/ready says when the database is back',
+      'the database does not answer at the moment, or not in time; /health/ready says when the database is back',
     );
   });
 

@@ -1,4 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
+import { performance } from 'node:perf_hooks';
 import { Unavailable } from '../../src/event-store/event-store.js';
 import { Outage, unlessAway } from '../../src/outage.js';
 
@@ -28,6 +29,29 @@ describe('an outage', () => {
     set(null);
     expect([await outage.isAway(), await outage.isAway()]).toEqual([false, false]);
     expect(told).toEqual(['the database is away: cut', 'the database is back']);
+  });
+
+  it('lasts since the question that nobody answered', async () => {
+    let answer: () => void = () => undefined;
+    let refuse: (error: Error) => void = () => undefined;
+    const lasted: number[] = [];
+    const ask = () => new Promise<void>((resolve, reject) => ([answer, refuse] = [resolve, reject]));
+    const outage = new Outage('it', ask, {
+      began: () => undefined,
+      ended: (_, outageMs) => lasted.push(outageMs),
+    });
+    let now = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now);
+    const asked = outage.isAway();
+    now = 9_000;
+    refuse(new Error('too slow'));
+    expect(await asked).toBe(true);
+    const again = outage.isAway();
+    now = 10_000;
+    answer();
+    expect(await again).toBe(false);
+    clock.mockRestore();
+    expect(lasted).toEqual([10_000]);
   });
 
   it('explains what fails by it meanwhile, and nothing else', async () => {
