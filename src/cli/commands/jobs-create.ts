@@ -45,7 +45,7 @@ export const jobsCreate = command({
     'max-attempts': { value: 'N', help: 'failed attempts that end a run' },
     policy: {
       value: 'JSON',
-      help: 'what bounds it, beside the default: {"leaseMs":60000}; README, Policy, has the fields',
+      help: 'what bounds it, beside the default: {"leaseMs":60000}; the section Policy of README has the fields',
     },
     preset: { value: 'PRESET', help: 'protea, antenna or beacon: what its policy goes out from' },
     'idempotency-key': { value: 'KEY', help: 'the same key again makes no second job, and prints the id of the first' },
