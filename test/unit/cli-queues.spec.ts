@@ -98,6 +98,15 @@ describe('a queue', () => {
     expect(await shown(queue(waiting, ...others.slice(1)))).toMatch(/ odd!, a, b … /);
     expect(await shown(queue(waiting, ...others))).toMatch(/ odd\?, a, b … /);
   });
+
+  it('has those who ask for what waits first', async () => {
+    const others = claimer('w', ['a', 'b', 'c'], 0);
+    expect(await shown(queue({ t: 1 }, others, claimer('v', ['d', 't'], 2_000)))).toMatch(
+      / t \(v, 2s ago\), a \(w, now\), b \(w, now\) … /,
+    );
+    expect(await shown(queue({ t: 1 }, others, claimer('v', null, 2_000)))).toMatch(/ any type \(v, 2s ago\), a /);
+    expect(await shown(queue({}, others, claimer('v', null, 2_000)))).toMatch(/ a .*, c \(w, now\) … /);
+  });
 });
 
 describe.each([

@@ -92,24 +92,44 @@ const leaves = (value: object, prefix = ''): string[] =>
     typeof inner === 'object' && inner !== null ? leaves(inner, `${prefix}${key}.`) : [`${prefix}${key}`],
   );
 
-/** As the table of presets in README writes a duration. */
+/** As the tables in README write a value. */
 const written = (value: unknown): string => {
   if (typeof value !== 'number' || value < 1_000) return String(value);
   const [unit, size] =
-    value % 3_600_000 === 0 ? ['h', 3_600_000] : value % 60_000 === 0 ? ['min', 60_000] : ['s', 1_000];
+    value % DAY === 0
+      ? ['d', DAY]
+      : value % HOUR === 0
+        ? ['h', HOUR]
+        : value % MINUTE === 0
+          ? ['min', MINUTE]
+          : ['s', 1_000];
   return `${value / size} ${unit}`;
 };
 
-it('stands in the table of README as it is', () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const [, table = ''] = /<!-- presets: start -->(.+?)<!-- presets: end -->/s.exec(readme) ?? [];
-  const rows = [...table.matchAll(/^\| `([\w.]+)` +\| (.+?) +\| (.+?) +\| (.+?) +\|$/gm)];
-  expect(rows.length).toBeGreaterThan(5);
-  for (const [, path = '', ...cells] of rows) {
-    const valueIn = (preset: unknown) =>
-      path.split('.').reduce((value, part) => (value as Record<string, unknown>)[part], preset);
-    expect([path, ...cells]).toEqual([path, ...PRESET_NAMES.map((name) => written(valueIn(PRESETS[name])))]);
-  }
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
+describe('in README', () => {
+  it('stands the table of presets as they are', () => {
+    const [, table = ''] = /<!-- presets: start -->(.+?)<!-- presets: end -->/s.exec(readme) ?? [];
+    const rows = [...table.matchAll(/^\| `([\w.]+)` +\| (.+?) +\| (.+?) +\| (.+?) +\|$/gm)];
+    expect(rows.length).toBeGreaterThan(5);
+    for (const [, path = '', ...cells] of rows) {
+      expect([path, ...cells]).toEqual([path, ...PRESET_NAMES.map((name) => written(valueAt(PRESETS[name], path)))]);
+    }
+  });
+
+  it('stands every field of a policy with its default, or as one that nothing reads', () => {
+    const [, table = '', unread = ''] =
+      /<!-- policy: start -->(.+?)<!-- policy: end -->\s+(.+?)\n\n/s.exec(readme) ?? [];
+    const rows = [...table.matchAll(/^\| `([\w.]+)` +\| (.+?) +\| .+ \|$/gm)].map(([, path = '', value]) => [
+      path,
+      value,
+    ]);
+    const isUnread = (path: string): boolean =>
+      path.endsWith('AlertMs') ? unread.includes('`…AlertMs`') : unread.includes(`\`${path.split('.')[0]}\``);
+    const read = Object.keys(POLICY_FIELDS).filter((path) => !isUnread(path));
+    expect(rows).toEqual(read.map((path) => [path, written(valueAt(PRESETS.protea, path))]));
+  });
 });
 
 describe('a preset', () => {

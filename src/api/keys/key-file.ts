@@ -34,13 +34,14 @@ const HASH_TEXT = 'sha256: and the 64 hexadecimal digits of the key';
 const KEYS_TEXT = `a list of at most ${MAX_KEYS} keys, each { id, hash, roles }`;
 const ROLES_TEXT = `a list of roles, of ${ROLES.join(', ')}`;
 
-const id = name.refine((value) => value !== ANONYMOUS, {
+/** What a key may be called. */
+export const keyId = name.refine((value) => value !== ANONYMOUS, {
   error: `must not be ${ANONYMOUS}: that is who calls without a key`,
 });
 
 const key = z.strictObject(
   {
-    id,
+    id: keyId,
     hash: z
       .string({ error: expected(HASH_TEXT) })
       .regex(/^sha256:[0-9a-f]{64}$/i, { error: expected(HASH_TEXT) })

@@ -88,7 +88,12 @@ export const jobMoves: readonly Command[] = [
     summary: 'say anew when jobs may be claimed',
     options: WHEN_OPTIONS,
     arguments: '--delay-ms 60000',
-    send: (ledger, jobId, body, values) => ledger.reschedule(jobId, { ...body, ...readWhen(values) }),
+    send: (ledger, jobId, body, values) => {
+      const when = readWhen(values);
+      if ((when.availableAt === undefined) === (when.delayMs === undefined))
+        throw new UsageError('Give one of --available-at and --delay-ms');
+      return ledger.reschedule(jobId, { ...body, ...when });
+    },
   }),
   move({
     name: 'priority',

@@ -1,4 +1,6 @@
 /** `jobledger jobs create`: one job, by hand. */
+import { type Json, parseJsonBody } from '../../api/json-body.js';
+import { Problem } from '../../api/problem.js';
 import type { CommandOptions, CreateJob, PolicyOverrides, PresetName } from '../../client/client.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
@@ -6,12 +8,26 @@ import { UsageError } from '../usage-error.js';
 import { PRIORITY_OPTION, readPriority, readWhen, WHEN_OPTIONS } from './job-moves.js';
 import { printJson } from './pages.js';
 
-const jsonOf = (option: string, text: string | undefined, example: string): unknown => {
-  if (text === undefined) return undefined;
+const requireJson = (option: string, text: string, example: string): void => {
   try {
-    return JSON.parse(text);
+    JSON.parse(text);
   } catch (error) {
     throw new UsageError(`--${option}: expected JSON, as '${example}': ${(error as Error).message}`);
+  }
+};
+
+/**
+ * As the service reads it: what is sent is written anew from this value, so the service would not see what was lost.
+ * @throws UsageError with its words.
+ */
+const jsonOf = (option: string, text: string | undefined, example: string): Json | undefined => {
+  if (text === undefined) return undefined;
+  requireJson(option, text, example);
+  try {
+    return (parseJsonBody(Buffer.from(`{"${option}":${text}}`)) as Record<string, Json>)[option];
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    throw new UsageError(`--${option}: ${error.errors.map(({ message }) => message).join('; ')}`);
   }
 };
 
@@ -29,7 +45,7 @@ export const jobsCreate = command({
     'max-attempts': { value: 'N', help: 'failed attempts that end a run' },
     policy: {
       value: 'JSON',
-      help: 'what bounds it, beside the default: {"leaseMs":60000}; README, Policy, has the fields',
+      help: 'what bounds it, beside the default: {"leaseMs":60000}; the section Policy of README has the fields',
     },
     preset: { value: 'PRESET', help: 'protea, antenna or beacon: what its policy goes out from' },
     'idempotency-key': { value: 'KEY', help: 'the same key again makes no second job, and prints the id of the first' },

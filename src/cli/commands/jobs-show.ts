@@ -5,6 +5,7 @@ import { EXIT } from '../exit-codes.js';
 import { type Field, renderFields, renderTable } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { formatInstant } from '../text.js';
+import { deadlineOf } from './deadline.js';
 import { actorOf } from './event-columns.js';
 import { formatError, formatProgress, statusStyle } from './job-columns.js';
 import { jobIdsOf } from './job-ids.js';
@@ -18,9 +19,6 @@ const leaseOf = ({ lease }: Job): string | null => {
   const state = lease.workerState === null ? '' : `, ${lease.workerState}`;
   return `${lease.workerId}${state}, until ${formatInstant(lease.expiresAt)}, last call ${formatInstant(lease.lastBeatAt)}`;
 };
-
-const deadlineOf = ({ deadline }: Job): string | null =>
-  deadline === null ? null : `${deadline.rule} at ${formatInstant(deadline.at)}`;
 
 /** What a client or an operator does to a job that somebody may ask for. */
 const BY_HAND = ['CancelRequested', 'JobCancelled', 'JobHeld', 'JobWaiting', 'JobFailed', 'JobReleased'];
@@ -45,9 +43,22 @@ const lastByHand = async (ledger: JobledgerClient, jobId: string): Promise<strin
 interface Beside {
   readonly waitsFor: string | null;
   readonly byHand: string | null;
+  readonly deadline: string | null;
 }
 
-const fieldsOf = (job: Job, { waitsFor, byHand }: Beside): Field[] => [
+const besideNow = async (ledger: JobledgerClient, job: Job): Promise<Beside> => {
+  const now = Date.now();
+  return {
+    waitsFor: await whatItWaitsFor(ledger, job, now),
+    byHand: await lastByHand(ledger, job.id),
+    deadline: await deadlineOf(ledger, job, now),
+  };
+};
+
+/** Of then only the job itself is known. */
+const besideThen = (job: Job): Beside => ({ waitsFor: whatItWaitedFor(job), byHand: null, deadline: null });
+
+const fieldsOf = (job: Job, { waitsFor, byHand, deadline }: Beside): Field[] => [
   ['id', job.id],
   [
     'status',
@@ -65,7 +76,7 @@ const fieldsOf = (job: Job, { waitsFor, byHand }: Beside): Field[] => [
   ['lease', leaseOf(job)],
   ['waits for', waitsFor],
   ['directive', job.directive === null ? null : `${job.directive}: its worker has yet to heed it`],
-  ['deadline', deadlineOf(job)],
+  ['deadline', deadline],
   ['progress', formatProgress(job.progress)],
   ['message', job.progress.message],
   ['error', formatError(job.error)],
@@ -114,10 +125,7 @@ export const jobsShow = command({
     const job = await ledger.getJob(jobId, asOf === undefined ? {} : { asOf });
     if (values.flag('json')) await printJson(terminal, job);
     else {
-      const beside: Beside =
-        asOf === undefined
-          ? { waitsFor: await whatItWaitsFor(ledger, job, Date.now()), byHand: await lastByHand(ledger, jobId) }
-          : { waitsFor: whatItWaitedFor(job), byHand: null };
+      const beside = asOf === undefined ? await besideNow(ledger, job) : besideThen(job);
       await printLines(terminal, linesOf(job, beside, terminal));
     }
     return EXIT.OK;

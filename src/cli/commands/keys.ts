@@ -1,6 +1,7 @@
 /** `jobledger keys create`, `list` and `revoke`: the file of API keys, which services look at before each request. */
 import { resolve } from 'node:path';
 import { createKey, listKeys, revokeKey } from '../../api/keys/edit-keys.js';
+import { keyId } from '../../api/keys/key-file.js';
 import { ROLES, type Role } from '../../api/keys/roles.js';
 import { loadConfig } from '../../config.js';
 import { nearName } from '../../config/near-name.js';
@@ -34,6 +35,12 @@ const rolesOf = (texts: readonly string[]): readonly Role[] => {
   });
 };
 
+const idOf = ({ positionals: [id = ''] }: Call['values']): string => {
+  const [issue] = keyId.safeParse(id).error?.issues ?? [];
+  if (issue !== undefined) throw new UsageError(`ID ${issue.message}, not "${id}"`);
+  return id;
+};
+
 const create = command({
   words: ['keys', 'create'],
   summary: 'make an API key',
@@ -50,7 +57,7 @@ const create = command({
   run: async (call) => {
     const { values, terminal } = call;
     const path = fileOf(call);
-    const made = createKey(path, { id: values.positionals[0] ?? '', roles: rolesOf(values.texts('role') ?? []) });
+    const made = createKey(path, { id: idOf(values), roles: rolesOf(values.texts('role') ?? []) });
     if (values.flag('json')) await printJson(terminal, made);
     else await terminal.line(made.secret);
     terminal.note(`the key of ${made.id} (${made.roles.join(', ')}) is shown only now; its hash is in ${path}`);

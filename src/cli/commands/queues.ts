@@ -33,10 +33,17 @@ const waitingTypes = ({ queue, askers }: Asked): string => {
   return namesOf([...marked, ...others].map(({ type, mark }) => type + mark));
 };
 
-const whoAsks = ({ askers }: Asked): string => {
+/** Null: any type. Those that bring what waits go first, else by who asked last. */
+const typesAskedFor = ({ depthByType }: Queue, askers: readonly Asker[]): readonly (string | null)[] => {
+  const types = [...new Set(askers.flatMap(({ types }): readonly (string | null)[] => types ?? [null]))];
+  const waits = (type: string | null): boolean =>
+    type === null ? Object.keys(depthByType).length > 0 : Object.hasOwn(depthByType, type);
+  return [...types.filter(waits), ...types.filter((type) => !waits(type))];
+};
+
+const whoAsks = ({ queue, askers }: Asked): string => {
   if (askers.length === 0) return 'nobody asks';
-  const names = new Set(askers.flatMap(({ types }): readonly (string | null)[] => types ?? [null]));
-  const asked = [...names].map((name) => {
+  const asked = typesAskedFor(queue, askers).map((name) => {
     const own = askers.filter(({ types }) => (name === null ? types === null : types?.includes(name)));
     return `${name ?? 'any type'} (${stateOf(own)})`;
   });
@@ -68,7 +75,7 @@ export const queues = command({
   words: ['queues'],
   summary: 'the queues: how long the oldest job has waited, which types wait, and who asks for which',
   about:
-    'A type with ! waits in vain: nobody who asks for it is there. WORKERS ASK FOR tells of each type who asked for it last, and\nwhen, within a day: a worker that is busy asks when it has room again, one that has no jobs and has not asked for 75 s is\ngone. The service tells of the last 20 who asked: with ? somebody else may ask for the type. How far the counts are behind\nthe log is said on standard error when it is more than 2 s.',
+    'A type with ! waits in vain: nobody who asks for it is there. WORKERS ASK FOR tells of each type, of those that wait first,\nwho asked for it last, and when, within a day: a worker that is busy asks when it has room again, one that has no jobs and\nhas not asked for 75 s is gone. The service tells of the last 20 who asked: with ? somebody else may ask for the type. How\nfar the counts are behind the log is said on standard error when it is more than 2 s.',
   options: LIST_OPTIONS,
   asksService: true,
   examples: ['jobledger queues', "jobledger queues --all --json | jq '.[] | {name, depth, depthByType, claimers}'"],
