@@ -1,5 +1,5 @@
 /** Tells a worker's listeners, and the console what has none. */
-import type { CommandAnswer } from '../api/contract.js';
+import type { CommandAnswer, Job } from '../api/contract.js';
 import type { Clock } from './clock.js';
 import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
 import { reasonOf } from './reason.js';
@@ -76,6 +76,13 @@ export class Announcer {
     this.#call(
       () => listener(error, held),
       () => undefined,
+    );
+  }
+
+  /** The handler gave a job back again and again, each time at no cost in attempts: nothing else would say so. */
+  releases({ id, type }: Pick<Job, 'id' | 'type'>, times: number): void {
+    this.#warn(
+      `job ${id} (${type}) was released ${times} times in a row by this worker, and nothing ends that by itself`,
     );
   }
 

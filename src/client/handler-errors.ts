@@ -76,7 +76,7 @@ export class WaitError extends JobledgerError {
  * Throw to give the job back to its queue, at no cost in attempts: it is free for other workers at once. This one claims
  * no job of that type for 0.5 s; for twice as long after each release, up to 15 s, until an attempt of the type ends in
  * another way. A worker that takes any type (no `types`) cannot leave one out, and claims nothing meanwhile. To keep a
- * job from everybody for a while, throw `ThrottleError`.
+ * job from everybody for a while, throw `ThrottleError`. The console names a job that was released ten times in a row.
  */
 export class ReleaseError extends JobledgerError {
   override readonly name = 'ReleaseError';

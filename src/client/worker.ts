@@ -48,6 +48,8 @@ const MIN_CLAIM_PERIOD_MS = 1_000;
 const INITIAL_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 15_000;
 const SILENT_MS = 10_000;
+/** In a row, of one job: said once. */
+const MANY_RELEASES = 10;
 /** Between two questions whether a ledger that was away is back. */
 const ASK_MS = 2_000;
 
@@ -214,8 +216,8 @@ export class Worker {
     const announcer = this.#announcer;
     const attempt = new Attempt(claimed, { client, handler, leaseMs, announcer, onIgnored: () => this.#sayHeld() });
     const running = attempt.run().then((wasGivenBack) => {
-      if (wasGivenBack) this.#backoff.released(claimed.job.type);
-      else this.#backoff.worked(claimed.job.type);
+      if (!wasGivenBack) this.#backoff.worked(claimed.job);
+      else if (this.#backoff.released(claimed.job) === MANY_RELEASES) announcer.releases(claimed.job, MANY_RELEASES);
       this.#running.delete(attempt);
       this.#wake();
     });
