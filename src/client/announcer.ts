@@ -1,4 +1,5 @@
 /** Tells a worker's listeners, and the console what has none. */
+import type { CommandAnswer, Job } from '../api/contract.js';
 import type { Clock } from './clock.js';
 import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
 import { reasonOf } from './reason.js';
@@ -15,9 +16,6 @@ export interface AnnouncerOptions {
 const isOutage = (error: unknown): boolean =>
   error instanceof UnreachableError || error instanceof OutcomeUnknownError || error instanceof UnavailableError;
 
-/** What a handler threw: its own words, whatever was underneath. */
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /** Calls listeners so that none can break the worker, be it sync or async. */
 export class Announcer {
   readonly #options: AnnouncerOptions;
@@ -33,8 +31,6 @@ export class Announcer {
     this.#options = options;
     const { listeners } = options;
     this.#listeners = {
-      failed: ({ job, attempt }, { status }, error) =>
-        this.#warn(`attempt ${attempt} of job ${job.id} (${job.type}) failed, the job is ${status}: ${textOf(error)}`),
       leaseLost: ({ job, attempt }, cause) =>
         this.#warn(`the lease of job ${job.id} (${job.type}, attempt ${attempt}) is lost: ${reasonOf(cause)}`),
       slotsHeld: (held, slots) =>
@@ -54,6 +50,18 @@ export class Announcer {
     });
   }
 
+  /** An attempt failed. @param message as the ledger was told it: what was thrown may say nothing by itself. */
+  failed(held: HeldJob, answer: CommandAnswer, error: unknown, message: string): void {
+    const { job, attempt } = held;
+    this.tell(held, ({ failed }) =>
+      failed === undefined
+        ? this.#warn(
+            `attempt ${attempt} of job ${job.id} (${job.type}) failed, the job is ${answer.status}: ${message}`,
+          )
+        : failed(held, answer, error),
+    );
+  }
+
   /**
    * A call failed for good.
    * @param consequence said on the console even while an outage is known.
@@ -68,6 +76,13 @@ export class Announcer {
     this.#call(
       () => listener(error, held),
       () => undefined,
+    );
+  }
+
+  /** The handler gave a job back again and again, each time at no cost in attempts: nothing else would say so. */
+  releases({ id, type }: Pick<Job, 'id' | 'type'>, times: number): void {
+    this.#warn(
+      `job ${id} (${type}) was released ${times} times in a row by this worker, and nothing ends that by itself`,
     );
   }
 

@@ -17,7 +17,8 @@ import type { HeldJob } from './worker-listeners.js';
 
 /**
  * Does the work of a job. What it returns is the job's result. What it throws ends the attempt: `NonRetryableError`,
- * `ThrottleError`, `WaitError` and `ReleaseError` as they say, anything else as a failure with the error's name as code.
+ * `ThrottleError`, `WaitError` and `ReleaseError` as they say, anything else as a failure with the error's name as code;
+ * its `detail` has the stack with those of its causes, and the error's own `code` as text, if it is a text or a number.
  */
 export type Handler = (job: Job, context: AttemptContext) => unknown;
 
@@ -259,13 +260,18 @@ export class Attempt {
     }
   }
 
-  #announce({ command }: Ending, answer: CommandAnswer, outcome: Outcome): void {
-    const error = 'error' in outcome ? outcome.error : undefined;
-    this.#options.announcer.tell(this.#held, (listeners) => {
+  #announce({ command, body }: Ending, answer: CommandAnswer, outcome: Outcome): void {
+    const { announcer } = this.#options;
+    if (command === 'fail' && this.#abortedBy !== 'cancel') {
+      // A result that cannot be stored was not thrown.
+      const error = 'error' in outcome ? outcome.error : new TypeError(body.message);
+      announcer.failed(this.#held, answer, error, body.message);
+      return;
+    }
+    announcer.tell(this.#held, (listeners) => {
       if (this.#abortedBy === 'cancel') return listeners.cancelled?.(this.#held, answer);
       if (command === 'complete') return listeners.completed?.(this.#held, answer);
-      if (command === 'fail') return listeners.failed?.(this.#held, answer, error);
-      return listeners.handedBack?.(this.#held, answer, error);
+      return listeners.handedBack?.(this.#held, answer, 'error' in outcome ? outcome.error : undefined);
     });
   }
 }

@@ -2,19 +2,24 @@
 import type { Instant, Json } from '../api/contract.js';
 import { JobledgerError } from './errors.js';
 import { refuse, requireKnown, requireWhole } from './require.js';
+import { codeText } from './wire-text.js';
 
 /** Throw to fail the run at once: another attempt would fail too. */
 export class NonRetryableError extends JobledgerError {
   override readonly name = 'NonRetryableError';
   /** Of the job's error, 1–120 characters. */
   readonly code: string;
-  /** Kept with the job's error. */
+  /** Kept with the job's error, instead of the stack. */
   readonly detail: Json;
 
-  /** @param options.code default the name of `cause` when that is an error, else `NonRetryableError`. */
+  /**
+   * @param options.code a number is kept as text, more than 120 characters are cut; anything else that the code of an
+   * error cannot be, and what is empty, is dropped. Default the name of `cause` when that is an error, else `NonRetryableError`.
+   */
   constructor(message: string, options: ErrorOptions & { readonly code?: string; readonly detail?: Json } = {}) {
     super(message, options);
-    this.code = options.code ?? (options.cause instanceof Error ? options.cause.name : this.name);
+    const { code, cause } = options;
+    this.code = codeText(code) ?? codeText(cause instanceof Error ? cause.name : undefined) ?? this.name;
     this.detail = options.detail;
   }
 }
@@ -71,7 +76,7 @@ export class WaitError extends JobledgerError {
  * Throw to give the job back to its queue, at no cost in attempts: it is free for other workers at once. This one claims
  * no job of that type for 0.5 s; for twice as long after each release, up to 15 s, until an attempt of the type ends in
  * another way. A worker that takes any type (no `types`) cannot leave one out, and claims nothing meanwhile. To keep a
- * job from everybody for a while, throw `ThrottleError`.
+ * job from everybody for a while, throw `ThrottleError`. The console names a job that was released ten times in a row.
  */
 export class ReleaseError extends JobledgerError {
   override readonly name = 'ReleaseError';

@@ -5,7 +5,7 @@
  */
 import type { Json, LogLevel, LogLine } from '../api/contract.js';
 import type { Clock } from './clock.js';
-import { wireText } from './ending.js';
+import { wireText } from './wire-text.js';
 
 const FLUSH_AFTER_MS = 1_000;
 const LINES_A_CALL = 1_000;

@@ -23,6 +23,13 @@ export const reasonOf = (error: unknown): string => {
   return message === '' ? (code ?? name ?? 'no reason given') : message;
 };
 
+/** Why a try got no answer: so many milliseconds passed, all that it had. */
+export class SilenceError extends Error {
+  constructor(readonly ms: number) {
+    super(`no answer in ${Math.round(ms)} ms`);
+  }
+}
+
 /** No connection was made, so nothing was sent, whatever else is unknown. */
 const NEVER_CONNECTED = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'];
 

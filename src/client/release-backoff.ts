@@ -2,10 +2,13 @@
  * How a worker keeps away from jobs that it gave back by itself (`ReleaseError`). The ledger queues them at once, for
  * whoever wants them; the worker that did not would get the same job again, give it back, and so on without a pause.
  */
+import type { Job } from '../api/contract.js';
 import { backoffMs, type Clock } from './clock.js';
 
 const INITIAL_MS = 500;
 const MAX_MS = 15_000;
+/** Jobs whose releases are counted; of more, the one that was not released for longest is forgotten. */
+const MAX_JOBS = 1_000;
 
 interface Avoided {
   /** One after another, without an attempt of the type that ended otherwise. */
@@ -17,13 +20,27 @@ interface Avoided {
 export class ReleaseBackoff {
   readonly #clock: Clock;
   readonly #types = new Map<string, Avoided>();
+  /** How often each was released in a row. */
+  readonly #jobs = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** What others of the type were given back meanwhile does not count: they were claimed before. */
-  released(type: string): void {
+  /**
+   * What others of the type were given back meanwhile lengthens no pause: they were claimed before.
+   * @returns how often this job was released in a row, without an attempt here that ended otherwise
+   */
+  released({ id, type }: Pick<Job, 'id' | 'type'>): number {
+    const times = (this.#jobs.get(id) ?? 0) + 1;
+    this.#jobs.delete(id);
+    this.#jobs.set(id, times);
+    if (this.#jobs.size > MAX_JOBS) this.#jobs.delete(this.#jobs.keys().next().value!);
+    this.#avoid(type);
+    return times;
+  }
+
+  #avoid(type: string): void {
     if (this.#isAvoided(type)) return;
     const releases = (this.#types.get(type)?.releases ?? 0) + 1;
     const until = this.#clock.now() + backoffMs(this.#clock, releases, INITIAL_MS, MAX_MS);
@@ -31,7 +48,8 @@ export class ReleaseBackoff {
   }
 
   /** Work of this type is done: the next release is a first one. A pause that runs goes on, as others may still succeed. */
-  worked(type: string): void {
+  worked({ id, type }: Pick<Job, 'id' | 'type'>): void {
+    this.#jobs.delete(id);
     const known = this.#types.get(type);
     if (known !== undefined && this.#isAvoided(type)) this.#types.set(type, { ...known, releases: 0 });
     else this.#types.delete(type);

@@ -15,7 +15,7 @@ import {
   type BatchOptions,
 } from './command-batches.js';
 import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
-import { reasonOf, wasNeverSent } from './reason.js';
+import { SilenceError, reasonOf, wasNeverSent } from './reason.js';
 import { refuse, requireKnown, requireWhole } from './require.js';
 
 /** How calls are repeated. Durations in milliseconds. */
@@ -122,8 +122,8 @@ export interface Call {
   readonly command?: { readonly name: string; readonly jobId: string };
 }
 
-/** Told whether a try was answered, by a refusal too; else the ledger was not reached, or turned the call away. */
-export type CallObserver = (wasAnswered: boolean) => void;
+/** Told whether a try was answered, by a refusal too; else the ledger was not reached (why: `cause`), or turned the call away. */
+export type CallObserver = (wasAnswered: boolean, cause?: unknown) => void;
 
 /** Of a call with all its repeats, on the client's clock; put off for as long as the process stood still. */
 interface Deadline {
@@ -229,7 +229,7 @@ export class Transport {
     // What is asked whether it is well says nothing by answering that it is not.
     if (alsoAnswers !== undefined) return;
     const isAway = answer.kind === 'lost' || (answer.kind === 'refused' && answer.error instanceof UnavailableError);
-    for (const observer of this.#observers) observer(!isAway);
+    for (const observer of this.#observers) observer(!isAway, answer.kind === 'lost' ? answer.cause : undefined);
   }
 
   async #try(
@@ -245,7 +245,7 @@ export class Transport {
     const onAbort = (): void => abort.abort(signal?.reason);
     // Not AbortSignal.any: on a signal that outlives many calls its followers pile up.
     signal?.addEventListener('abort', onAbort, { once: true });
-    const giveUp = (): void => abort.abort(new Error(`no answer in ${Math.round(timeoutMs)} ms`));
+    const giveUp = (): void => abort.abort(new SilenceError(timeoutMs));
     const dueAt = this.clock.now() + timeoutMs;
     let cancelTimeout = this.clock.after(timeoutMs, () => {
       const lateMs = this.clock.now() - dueAt;

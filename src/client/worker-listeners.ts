@@ -14,7 +14,10 @@ export interface HeldJob {
 export interface WorkerListeners {
   readonly claimed?: (held: HeldJob) => unknown;
   readonly completed?: (held: HeldJob, answer: CommandAnswer) => unknown;
-  /** The attempt failed; `answer.status` says whether another follows. Default: a warning. */
+  /**
+   * The attempt failed; `answer.status` says whether another follows. `error` is what was thrown, or a TypeError for a
+   * result that cannot be stored. Default: a warning, in the words that the ledger was told.
+   */
   readonly failed?: (held: HeldJob, answer: CommandAnswer, error: unknown) => unknown;
   /** Released, throttled or made to wait: no failed attempt. */
   readonly handedBack?: (held: HeldJob, answer: CommandAnswer, error: unknown) => unknown;

@@ -32,6 +32,7 @@ import { Announcer } from './announcer.js';
 import { Attempt, HAND_BACK_MS } from './attempt.js';
 import { backoffMs, sleep } from './clock.js';
 import { ProblemError, UnavailableError } from './errors.js';
+import { SilenceError } from './reason.js';
 import { ReleaseBackoff } from './release-backoff.js';
 import { Standstill } from './standstill.js';
 import { checkWorkerOptions, type WorkerOptions } from './worker-options.js';
@@ -46,6 +47,9 @@ const CLAIM_DEADLINE_MS = 15_000;
 const MIN_CLAIM_PERIOD_MS = 1_000;
 const INITIAL_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 15_000;
+const SILENT_MS = 10_000;
+/** In a row, of one job: said once. */
+const MANY_RELEASES = 10;
 /** Between two questions whether a ledger that was away is back. */
 const ASK_MS = 2_000;
 
@@ -80,7 +84,7 @@ export class Worker {
   /** Begins to claim. @throws Error when it was started or stopped before. */
   start(): void {
     if (this.#claiming !== null || this.#stopped !== null) throw new Error('a worker is started once');
-    this.#unobserve = this.#options.client.observe((wasAnswered) => this.#announcer.heard(wasAnswered));
+    this.#unobserve = this.#options.client.observe((wasAnswered, cause) => this.#heard(wasAnswered, cause));
     this.#standstill.start();
     this.#claiming = this.#claimUntilStopped();
   }
@@ -152,6 +156,12 @@ export class Worker {
     }
   }
 
+  /** One call without an answer for so long is an outage: a frozen process takes calls, and its peers see no error. */
+  #heard(wasAnswered: boolean, cause: unknown): void {
+    this.#announcer.heard(wasAnswered);
+    if (cause instanceof SilenceError && cause.ms >= SILENT_MS) this.#away(cause);
+  }
+
   #away(cause: unknown): void {
     this.#announcer.away(cause);
     if (!this.#watchingReturn) void this.#watchReturn();
@@ -206,8 +216,8 @@ export class Worker {
     const announcer = this.#announcer;
     const attempt = new Attempt(claimed, { client, handler, leaseMs, announcer, onIgnored: () => this.#sayHeld() });
     const running = attempt.run().then((wasGivenBack) => {
-      if (wasGivenBack) this.#backoff.released(claimed.job.type);
-      else this.#backoff.worked(claimed.job.type);
+      if (!wasGivenBack) this.#backoff.worked(claimed.job);
+      else if (this.#backoff.released(claimed.job) === MANY_RELEASES) announcer.releases(claimed.job, MANY_RELEASES);
       this.#running.delete(attempt);
       this.#wake();
     });

@@ -52,6 +52,34 @@ describe('a worker that gives back what it gets', () => {
     }
   });
 
+  it('says so once, when it released the same job ten times in a row', async () => {
+    acceptAll(ledger, 'a');
+    ledger.script(CLAIM, claims(claimedJob('a')));
+    const lines: string[] = [];
+    const { warn } = console;
+    console.warn = (line: string): unknown => lines.push(line);
+    try {
+      let attempts = 0;
+      // The third attempt ends otherwise: what was before it does not count.
+      work((job, context) => {
+        attempts += 1;
+        return attempts === 3 ? 'done' : release(job, context);
+      });
+      for (const ms of [500, 1_000, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]) await clock.elapse(ms);
+      await clock.waiting(15_000);
+      expect(lines).toEqual([]);
+      await clock.elapse(15_000);
+      await clock.waiting(15_000);
+      const said = [expect.stringMatching(/^jobledger worker w1: job a \(resize\) was released 10 times in a row/)];
+      expect(lines).toEqual(said);
+      await clock.elapse(15_000);
+      await clock.waiting(15_000);
+      expect(lines).toEqual(said);
+    } finally {
+      console.warn = warn;
+    }
+  });
+
   it('begins anew once an attempt of the type ended in another way', async () => {
     acceptAll(ledger, 'a');
     ledger.script(CLAIM, claims(claimedJob('a')));

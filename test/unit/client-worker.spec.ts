@@ -425,6 +425,30 @@ describe('an outage', () => {
     expect(lines).toEqual([]);
   });
 
+  it('is said at the first call that gets no answer in its time', async () => {
+    ledger.script(CLAIM, neverAnswer, claims(), neverAnswer);
+    workWith(undefined);
+    await ledger.received(CLAIM);
+    await clock.elapse(30_000);
+    await lineTold(/does not answer \(no answer in 30000 ms\)/);
+    await clock.elapse(100);
+    await lineTold(/answers again/);
+    expect(lines).toHaveLength(2);
+  });
+
+  it('is said at the first call that gets no answer in its time, also of one that ends an attempt', async () => {
+    acceptAll(ledger, 'a');
+    ledger.script('POST /v1/jobs/a/complete', neverAnswer, answer({ jobId: 'a', events: [] }));
+    ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    workWith(undefined);
+    await ledger.received('POST /v1/jobs/a/complete');
+    await clock.elapse(10_000);
+    await lineTold(/does not answer \(no answer in 10000 ms\)/);
+    await clock.elapse(100);
+    await lineTold(/answers again/);
+    expect(lines).toHaveLength(2);
+  });
+
   it('is over when the ledger says that it is ready, though a claim still waits for a job', async () => {
     ledger.script(CLAIM, loseAnswer, loseAnswer, neverAnswer);
     ledger.script(
