@@ -56,29 +56,40 @@ const compile = async (compilerOptions: object): Promise<string> => {
 
 const STRICT = { module: 'nodenext', target: 'es2023', strict: true, skipLibCheck: false, types: ['node'] };
 
-it('compiles the worker of the README strictly, and runs it', async () => {
-  await installPacked();
-  const readme = await readFile('README.md', 'utf8');
-  const source = /## A worker\n\n```ts\n(.+?)```/s.exec(readme)?.[1] ?? '';
-  await writeFile(join(folder, 'worker.mts'), source.replace('http://127.0.0.1:8080', service.url));
-  expect(await compile(STRICT)).toBe('');
-  expect(await compile({ ...STRICT, module: 'esnext', moduleResolution: 'bundler' })).toBe('');
+/** The package is installed from the registry, as a user does. */
+const INSTALL_LIMIT_MS = 180_000;
 
-  await service.start();
-  const { jobId } = await new Caller(service.url).create({ type: 'report', payload: { pages: ['a', 'b'] } });
-  worker = spawn(process.execPath, [join(folder, 'worker.mjs')], { stdio: 'inherit' });
-  const ended = once(worker, 'exit');
-  const { body } = await new Caller(service.url).get(`/v1/jobs/${jobId}?waitMs=60000`);
-  expect(body).toMatchObject({ status: 'completed', result: { rendered: 2 }, progress: { processed: 2, total: 2 } });
-  worker.kill('SIGTERM');
-  expect(await ended).toEqual([0, null]);
-});
+it(
+  'compiles the worker of the README strictly, and runs it',
+  async () => {
+    await installPacked();
+    const readme = await readFile('README.md', 'utf8');
+    const source = /## A worker\n\n```ts\n(.+?)```/s.exec(readme)?.[1] ?? '';
+    await writeFile(join(folder, 'worker.mts'), source.replace('http://127.0.0.1:8080', service.url));
+    expect(await compile(STRICT)).toBe('');
+    expect(await compile({ ...STRICT, module: 'esnext', moduleResolution: 'bundler' })).toBe('');
 
-it('has types that find a mistake', async () => {
-  await installPacked();
-  const source = `import { JobledgerClient } from 'jobledger/client';
+    await service.start();
+    const { jobId } = await new Caller(service.url).create({ type: 'report', payload: { pages: ['a', 'b'] } });
+    worker = spawn(process.execPath, [join(folder, 'worker.mjs')], { stdio: 'inherit' });
+    const ended = once(worker, 'exit');
+    const { body } = await new Caller(service.url).get(`/v1/jobs/${jobId}?waitMs=60000`);
+    expect(body).toMatchObject({ status: 'completed', result: { rendered: 2 }, progress: { processed: 2, total: 2 } });
+    worker.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  },
+  INSTALL_LIMIT_MS,
+);
+
+it(
+  'has types that find a mistake',
+  async () => {
+    await installPacked();
+    const source = `import { JobledgerClient } from 'jobledger/client';
     const client = new JobledgerClient({ baseUrl: 'http://a' });
     await client.createJob({ typ: 'report' });\n`;
-  await writeFile(join(folder, 'wrong.mts'), source);
-  expect(await compile(STRICT)).toMatch(/wrong\.mts\(3,\d+\): error TS2561: .*'typ'/);
-});
+    await writeFile(join(folder, 'wrong.mts'), source);
+    expect(await compile(STRICT)).toMatch(/wrong\.mts\(3,\d+\): error TS2561: .*'typ'/);
+  },
+  INSTALL_LIMIT_MS,
+);
