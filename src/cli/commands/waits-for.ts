@@ -1,5 +1,7 @@
 /** Why a job does not move: what it waits for and who brings that, as far as the service tells it. */
-import { type Job, type JobledgerClient, ProblemError, type Queue } from '../../client/client.js';
+import { type Job, type JobledgerClient, ProblemError, type Queue, type Waiting } from '../../client/client.js';
+import { follow } from '../../domain/job-chart.js';
+import type { QueuedReason } from '../../domain/job-events.js';
 import { formatDuration, formatInstant } from '../text.js';
 import { ago, type Asker, askersFor, askersOf, findHolders, isPresent, mayBeMore } from './askers.js';
 
@@ -10,9 +12,9 @@ const detailOf = (detail: unknown): string => {
 };
 
 /** `paused: audit`. */
-export const waitingFor = ({ reason, detail }: NonNullable<Job['waiting']>): string => reason + detailOf(detail);
+export const waitingFor = ({ reason, detail }: Waiting): string => reason + detailOf(detail);
 
-const waitOf = (waiting: NonNullable<Job['waiting']>): string => {
+const waitOf = (waiting: Waiting): string => {
   const { since, until } = waiting;
   return `${waitingFor(waiting)}, since ${formatInstant(since)}${until === null ? '' : `, until ${formatInstant(until)}`}`;
 };
@@ -71,11 +73,12 @@ const workerFor = async (ledger: JobledgerClient, { type, queue: name }: Job, no
  */
 export const whatItWaitsFor = async (ledger: JobledgerClient, job: Job, now: number): Promise<string | null> => {
   const { status, waiting } = job;
-  if (status === 'created') return 'somebody who starts it, `jobledger jobs start`: it is a draft';
-  if (status === 'queued') return workerFor(ledger, job, now);
+  const leads = (reason: QueuedReason): boolean => follow(status, 'JobQueued', reason) !== undefined;
+  if (leads('started')) return 'somebody who starts it, `jobledger jobs start`: it is a draft';
+  if (follow(status, 'JobClaimed') !== undefined) return workerFor(ledger, job, now);
   if (waiting === null) return null;
   const wait = waitOf(waiting);
-  if (status === 'waiting') return `${wait}; \`jobledger jobs resume\` moves it on`;
+  if (leads('resumed')) return `${wait}; \`jobledger jobs resume\` moves it on`;
   if (waiting.until === null) return wait;
   const leftMs = Date.parse(waiting.until) - now;
   return leftMs > 0
