@@ -24,6 +24,8 @@ const LOCKED_MS = 2_000;
 export class Heartbeats {
   private waiting: Waiting[] = [];
   private inFlight = false;
+  /** Beats that are tried again in a moment. */
+  private later = 0;
 
   constructor(
     private readonly leases: Leases,
@@ -35,7 +37,7 @@ export class Heartbeats {
    * @throws RowLocked, Overloaded, Unavailable
    */
   beat(beat: Beat): Promise<Renewed | null> {
-    if (this.waiting.length >= this.maxPending)
+    if (this.waiting.length + this.later >= this.maxPending)
       return Promise.reject(new Overloaded('too many heartbeats wait: nothing was done; repeat the call later'));
     return new Promise((resolve, reject) => this.add({ beat, came: performance.now(), resolve, reject }));
   }
@@ -62,6 +64,12 @@ export class Heartbeats {
   private settle(waiting: Waiting, renewed: Renewed | 'locked' | null): void {
     if (renewed !== 'locked') waiting.resolve(renewed);
     else if (performance.now() > waiting.came + LOCKED_MS) waiting.reject(new RowLocked());
-    else setTimeout(() => this.add(waiting), AGAIN_MS);
+    else {
+      this.later += 1;
+      setTimeout(() => {
+        this.later -= 1;
+        this.add(waiting);
+      }, AGAIN_MS);
+    }
   }
 }
