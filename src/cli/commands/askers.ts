@@ -24,7 +24,7 @@ const agoOf = ({ lastAskedAt }: Claimer, now: number): number => Math.max(0, now
 
 export const isPresent = ({ agoMs }: Pick<Asker, 'agoMs'>): boolean => agoMs <= PRESENT_MS;
 /** It has not asked lately, and may ask again: when it has room. */
-const isBusy = ({ holds }: Asker): boolean => holds > 0;
+export const isBusy = ({ holds }: Asker): boolean => holds > 0;
 /** Whether somebody may come for a job. */
 export const isThere = (asker: Asker): boolean => isPresent(asker) || isBusy(asker);
 
@@ -56,6 +56,12 @@ export const askersFor = (type: string, askers: readonly Asker[]): readonly Aske
 
 /** Whether there may be askers that are not told. */
 export const mayBeMore = (askers: readonly Asker[]): boolean => askers.length >= MOST_TOLD;
+
+const MAX_NAMES = 3;
+
+/** The first of them: neither a cell nor a line is a list. */
+export const namesOf = (names: readonly string[]): string =>
+  names.length > MAX_NAMES ? `${names.slice(0, MAX_NAMES).join(', ')} …` : names.join(', ');
 
 export const ago = (ms: number): string => (ms < 1_000 ? 'now' : `${formatDuration(ms)} ago`);
 

@@ -4,7 +4,17 @@ import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { type Column, renderTable } from '../table.js';
 import { formatCount, formatDuration } from '../text.js';
-import { absentees, type Asker, askersFor, askersOf, findHolders, isThere, mayBeMore, stateOf } from './askers.js';
+import {
+  absentees,
+  type Asker,
+  askersFor,
+  askersOf,
+  findHolders,
+  isThere,
+  mayBeMore,
+  namesOf,
+  stateOf,
+} from './askers.js';
 import { noteLag } from './lag.js';
 import { totalOf } from './numbers.js';
 import { LIST_OPTIONS, limitOf, noteMore, printJson, printLines, readList } from './pages.js';
@@ -13,12 +23,6 @@ interface Asked {
   readonly queue: Queue;
   readonly askers: readonly Asker[];
 }
-
-const MAX_NAMES = 3;
-
-/** The first of them: a cell is no list. */
-const namesOf = (names: readonly string[]): string =>
-  names.length > MAX_NAMES ? `${names.slice(0, MAX_NAMES).join(', ')} …` : names.join(', ');
 
 /** No letter of a name: what it marks waits in vain. `?`: of more askers than are told one may ask for it. */
 const markOf = (type: string, askers: readonly Asker[]): string => {

@@ -3,7 +3,18 @@ import { type Job, type JobledgerClient, ProblemError, type Queue, type Waiting 
 import { follow } from '../../domain/job-chart.js';
 import type { QueuedReason } from '../../domain/job-events.js';
 import { formatDuration, formatInstant } from '../text.js';
-import { ago, type Asker, askersFor, askersOf, findHolders, isPresent, mayBeMore } from './askers.js';
+import {
+  ago,
+  type Asker,
+  askersFor,
+  askersOf,
+  findHolders,
+  isBusy,
+  isPresent,
+  isThere,
+  mayBeMore,
+  namesOf,
+} from './askers.js';
 
 /** What somebody said of a wait, if anything. */
 const detailOf = (detail: unknown): string => {
@@ -26,32 +37,28 @@ const findQueue = (ledger: JobledgerClient, name: string): Promise<Queue | null>
     throw error;
   });
 
-const MAX_NAMES = 3;
-
 /** Who asks there, and not for the type: what differs in the case of a letter is another one, and told first. */
 const othersOf = (type: string, askers: readonly Asker[]): string => {
   const isNear = (name: string): boolean => name.toLowerCase() === type.toLowerCase();
   const names = [...new Set(askers.flatMap(({ types }) => types ?? []))];
   const told = [...names.filter(isNear), ...names.filter((name) => !isNear(name))];
   if (told.length === 0) return '';
-  return `; there they ask for ${told.slice(0, MAX_NAMES).join(', ')}${told.length > MAX_NAMES ? ' …' : ''}`;
+  return `; there they ask for ${namesOf(told)}`;
 };
 
 const jobs = (count: number): string => `${count} job${count === 1 ? '' : 's'}`;
 
-const askedOf = ({ workerId, agoMs, holds }: Asker): string => {
-  const busy = holds === 0 ? '' : ` and is busy with ${jobs(holds)}`;
-  return isPresent({ agoMs }) || holds > 0
+const askedOf = (asker: Asker): string => {
+  const { workerId, agoMs, holds } = asker;
+  const busy = isBusy(asker) ? ` and is busy with ${jobs(holds)}` : '';
+  return isThere(asker)
     ? `${workerId} asked ${ago(agoMs)}${busy}`
     : `none is there, the last one asked ${ago(agoMs)}: ${workerId}`;
 };
 
 /** The one that is likeliest to come: who asks and has room, who asks, who has jobs and asks again after them. */
 const likeliest = (askers: readonly Asker[]): Asker | undefined =>
-  askers.find((one) => isPresent(one) && one.holds === 0) ??
-  askers.find(isPresent) ??
-  askers.find(({ holds }) => holds > 0) ??
-  askers[0];
+  askers.find((one) => isPresent(one) && !isBusy(one)) ?? askers.find(isPresent) ?? askers.find(isBusy) ?? askers[0];
 
 /** A worker: whether one is there for the type. */
 const workerFor = async (ledger: JobledgerClient, { type, queue: name }: Job, now: number): Promise<string> => {
