@@ -39,8 +39,10 @@ export class ReaperWatch {
   ) {}
 
   async status(): Promise<ReaperStatus> {
-    const now = this.on.clock.now();
-    const record = await this.on.sweeps.read();
+    return this.statusOf(await this.on.sweeps.read(), this.on.clock.now());
+  }
+
+  private async statusOf(record: ReaperRecord, now: number): Promise<ReaperStatus> {
     const { leases } = this.on;
     const [certain, silent] = await Promise.all([
       leases.overdue(now, record.absence),
@@ -62,13 +64,14 @@ export class ReaperWatch {
 
   /** Why the reaper is not well; null when it is. */
   async complaint(): Promise<string | null> {
-    const [status, record] = await Promise.all([this.status(), this.on.sweeps.read()]);
-    const { consecutiveErrors, overdue, mostOverdueMs } = status;
-    const missed = this.missed(record, this.on.clock.now());
+    const now = this.on.clock.now();
+    const record = await this.on.sweeps.read();
+    const { consecutiveErrors, lastError, overdue, mostOverdueMs } = await this.statusOf(record, now);
+    const missed = this.missed(record, now);
     const late =
       overdue === 1 ? `1 job overdue, for ${mostOverdueMs} ms` : `${overdue} jobs overdue, up to ${mostOverdueMs} ms`;
     if (missed !== null) return overdue === 0 ? missed : `${missed}; ${late}`;
-    if (consecutiveErrors >= 3) return `${consecutiveErrors} sweeps failed in a row: ${status.lastError}`;
+    if (consecutiveErrors >= 3) return `${consecutiveErrors} sweeps failed in a row: ${lastError}`;
     return mostOverdueMs > this.lateMs(record) ? late : null;
   }
 
