@@ -38,6 +38,11 @@ export class StatementFailed extends Error {
   get isPassing(): boolean {
     return this.code === null || PASSING.test(this.code);
   }
+
+  /** Whether a lock was not to be had in the time that `lock_timeout` sets (`lock_not_available`). */
+  get isLockTimeout(): boolean {
+    return this.code === '55P03';
+  }
 }
 
 /** An error of the database as such. */

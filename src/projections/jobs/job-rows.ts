@@ -186,7 +186,7 @@ export class PostgresJobRows implements JobRows {
         values: [stored.job.id, stored.job.run, stored.job.attempt, facts],
       });
     }).catch((error: unknown) => {
-      throw error instanceof StatementFailed && error.code === '55P03' ? new RowLocked() : error;
+      throw error instanceof StatementFailed && error.isLockTimeout ? new RowLocked() : error;
     });
   }
 }

@@ -30,8 +30,6 @@ const LOCK_TIMEOUT_MS = 200;
  */
 const VACUUM_TIMEOUT_MS = 5_000;
 
-const LOCK_NOT_AVAILABLE = '55P03';
-
 /** More is left than others may be kept waiting for: go on beside, and come back. */
 export class NotYet extends Error {}
 
@@ -42,7 +40,7 @@ const locking = async (tx: Tx, timeoutMs: number, reason: string, lock: () => Pr
     await lock();
     await tx.query({ text: 'set local lock_timeout = 0' });
   } catch (error) {
-    if (!(error instanceof StatementFailed) || error.code !== LOCK_NOT_AVAILABLE) throw error;
+    if (!(error instanceof StatementFailed && error.isLockTimeout)) throw error;
     throw new NotYet(reason);
   }
 };
