@@ -68,11 +68,16 @@ scenario('every connection is cut 10 times under load [B-18]', async (cluster) =
 
 scenario('the database crashes under load: what was answered was durable [B-18]', async (cluster) => {
   const load = Load.start(cluster, { queue: 'crashes', meddlers: 2 });
+  // Who asked is what people look at when a job does not move: most of all after a crash.
+  const askers = async (): Promise<string> => (await fetch(`${cluster.node(0).url}/v1/queues/crashes`)).text();
+  await claim(cluster, 'asked-before', { queues: ['crashes'], types: ['nothing'] });
+  await waitFor('it to be known who asked', async () => (await askers()).includes('asked-before'));
   for (let crash = 0; crash < CRASHES; crash += 1) {
     await load.untilEnded(5);
     await cluster.database.crash();
   }
   await load.untilEnded(5);
+  expect(await askers()).toContain('asked-before');
   const jobs = await load.finish();
   expect(jobs.filter(({ status }) => status !== 'completed' && status !== 'cancelled')).toEqual([]);
 });

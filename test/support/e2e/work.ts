@@ -54,6 +54,7 @@ export const createGrid = async (
 
 export interface Claiming {
   readonly queues?: readonly string[];
+  readonly types?: readonly string[];
   readonly max?: number;
   readonly waitMs?: number;
   readonly leaseMs?: number;
