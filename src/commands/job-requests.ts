@@ -7,7 +7,7 @@ import type { Context } from '../domain/job-commands.js';
 import { toEpochMs, toInstant, type JobEvent, type JobFact, type RecordedJobEvent } from '../domain/job-events.js';
 import { evolve, type Job } from '../domain/job.js';
 import { stamp } from '../domain/stamp.js';
-import { nextDeadline } from '../domain/stall-rules.js';
+import { isBounded, nextDeadline } from '../domain/stall-rules.js';
 import { jobStream, workStream, type Actor, type EventMetadata } from '../domain/streams.js';
 import { versionOf } from '../domain/upcast.js';
 import { inCanonicalOrder } from '../event-store/canonical-json.js';
@@ -76,7 +76,7 @@ const leaseRows = (
   envelope: Envelope,
   context: Context,
 ): Beside[] => {
-  const deadline = nextDeadline(after, clocksAfter(after, events, context.now), context.policy)?.at ?? null;
+  const deadline = deadlineOf(after, events, context);
   const place = { jobId: after.id, run: after.run, attempt: after.attempt };
   if (after.lease !== null) {
     const direct = beside(LEASES_DIRECT, { jobId: after.id, directive: directiveOf(after), deadlineAt: deadline });
@@ -92,6 +92,12 @@ const leaseRows = (
   }
   const hadRow = before !== null && hasTag(before.status, 'reapable');
   return hadRow ? [beside(LEASES_END, { jobId: after.id, beats: envelope.fenceBeats })] : [];
+};
+
+/** Of a job whose times are not recorded yet: as if they were now. */
+const deadlineOf = (after: Job, events: readonly JobEvent[], { now, policy }: Context): number | null => {
+  if (!isBounded(after.status)) return null;
+  return nextDeadline(stamp(after, AT, toInstant(now)), clocksAfter(after, events, now), policy)?.at ?? null;
 };
 
 const claimedLease = (after: Job, events: readonly JobEvent[], deadlineAt: number | null): LeasePut => {
@@ -165,14 +171,13 @@ const transitionRequest = (
   });
   if (after === null) throw new Error('a decision without events is not appended');
   const row = jobRow(after, events);
-  const estimated = stamp(after, AT, toInstant(context.now));
   const request: Request = {
     stream: jobStream(envelope.jobId),
     expected: before === null ? 'noStream' : before.revision,
     events: recorded,
     beside: [
       before === null ? beside(JOBS_INSERT, row) : beside(JOBS_UPDATE, row),
-      ...leaseRows(before, estimated, events, envelope, context),
+      ...leaseRows(before, after, events, envelope, context),
     ],
   };
   return { after, request };

