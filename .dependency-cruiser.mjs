@@ -87,6 +87,16 @@ export default {
       },
       to: { path: 'node_modules/(pg|@types/pg)/', dependencyTypesNot: ['type-only'] },
     },
+    {
+      name: 'documentation-is-loaded-when-asked',
+      comment: 'A process that nobody asks for its document does without a quarter of all modules.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/api/openapi([.]ts$|/)' },
+      to: {
+        path: ['^src/api/openapi([.]ts$|/)', 'node_modules/@nestjs/swagger/'],
+        dependencyTypesNot: ['dynamic-import', 'type-only'],
+      },
+    },
     { name: 'src-never-imports-test', severity: 'error', from: { path: '^src/' }, to: { path: '^test/' } },
     {
       name: 'no-orphans',

@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createHttpAdapter } from './api/http-server.js';
 import { NOT_BUILT } from './api/not-built.js';
-import { serveOpenApi } from './api/openapi.js';
+import { serveDocumentation } from './api/documentation.js';
 import { Telemetry } from './telemetry.js';
 import { AppModule, type AppOptions } from './app.module.js';
 
@@ -37,6 +37,6 @@ export const createApplication = async (options: ApplicationOptions): Promise<Ne
     abortOnError: false,
     logger,
   });
-  if (servesApi) serveOpenApi(app, version);
+  if (servesApi) serveDocumentation(app, version);
   return app;
 };

@@ -94,6 +94,11 @@ class HttpAdapter extends FastifyAdapter {
   }
 }
 
+/** No route has a schema for Fastify to compile: pipes judge requests. Its own compilers would load 110 modules at every start. */
+const noCompiler = (): never => {
+  throw new Error('a route of this server has a schema, and nothing that would compile it');
+};
+
 /** What Node would refuse without a problem document. */
 const headDefect = ({ headers, raw }: FastifyRequest): FieldError | undefined => {
   if (headers.host === undefined && raw.httpVersion === '1.1') return { path: 'Host', message: 'Host is required' };
@@ -202,6 +207,7 @@ export const createHttpAdapter = (options: HttpServerOptions = {}): FastifyAdapt
     requestTimeout: REQUEST_TIMEOUT_MS,
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
+    schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
     skipMiddie: true,
   });
   adapter.closeLimitMs = options.closeLimitMs ?? CLOSE_LIMIT_MS;

@@ -1,9 +1,8 @@
 /**
- * The service's own OpenAPI document, `/openapi.json`, and its page, `/docs`, which loads nothing from elsewhere.
- * Requests are described by the schemas that judge them, answers by those in `answers`, the rest in `openapi`. The
- * document is made when first asked for.
+ * The service's own OpenAPI document and its page. Requests are described by the schemas that judge them, answers by those
+ * in `answers`, the rest in `openapi`.
  */
-import type { INestApplication } from '@nestjs/common';
+import type { HttpServer, INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
 import { referenceTo } from './answers/components.js';
@@ -58,7 +57,7 @@ decimal digits in strings. Unknown fields and parameters are refused by name. Er
 stable \`code\`. Answers may gain fields.`;
 
 /** The document of all controllers of the application. */
-export const createOpenApiDocument = (app: INestApplication, version: string): OpenAPIObject => {
+const createOpenApiDocument = (app: INestApplication, version: string): OpenAPIObject => {
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Jobledger')
@@ -79,9 +78,13 @@ export const createOpenApiDocument = (app: INestApplication, version: string): O
   return document;
 };
 
-/** Serves `/openapi.json` and `/docs`. To be called before the application is initialised. */
-export const serveOpenApi = (app: INestApplication, version: string): void => {
-  SwaggerModule.setup('docs', app, () => createOpenApiDocument(app, version), {
+/**
+ * Routes of `/openapi.json` and `/docs` on a server of their own. The document is made when first asked for.
+ * @param app whose controllers are described
+ */
+export const setUpPages = (server: HttpServer, app: INestApplication, version: string): void => {
+  const ofPages = { getHttpAdapter: () => server } as INestApplication;
+  SwaggerModule.setup('docs', ofPages, () => createOpenApiDocument(app, version), {
     customSiteTitle: 'Jobledger API',
     jsonDocumentUrl: '/openapi.json',
     raw: ['json'],

@@ -22,7 +22,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { IllegalTransition } from '../../src/domain/errors.js';
 import { createHttpAdapter, type HttpServerOptions } from '../../src/api/http-server.js';
-import { serveOpenApi } from '../../src/api/openapi.js';
+import { serveDocumentation } from '../../src/api/documentation.js';
 import { conflict, Problem, unavailable } from '../../src/api/problem.js';
 import { ProblemFilter } from '../../src/api/problem.filter.js';
 import { QueryGuard } from '../../src/api/query.guard.js';
@@ -107,7 +107,7 @@ const start = async (options?: HttpServerOptions): Promise<NestFastifyApplicatio
   const module = await Test.createTestingModule({ imports: [EdgeModule] }).compile();
   app = module.createNestApplication<NestFastifyApplication>(createHttpAdapter(options));
   app.useLogger(false);
-  serveOpenApi(app, '0.0.0');
+  serveDocumentation(app, '0.0.0');
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
   return app;

@@ -3,7 +3,7 @@ import { Body, Controller, Get, Module, Param, Post, Query } from '@nestjs/commo
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { createHttpAdapter } from '../../src/api/http-server.js';
-import { serveOpenApi } from '../../src/api/openapi.js';
+import { serveDocumentation } from '../../src/api/documentation.js';
 import { createJob, createJobs } from '../../src/api/requests/create.js';
 import * as commands from '../../src/api/requests/job-commands.js';
 import { jobId } from '../../src/api/requests/paths.js';
@@ -46,7 +46,7 @@ beforeAll(async () => {
   const module = await Test.createTestingModule({ imports: [DescribedModule] }).compile();
   app = module.createNestApplication<NestFastifyApplication>(createHttpAdapter());
   app.useLogger(false);
-  serveOpenApi(app, '1.2.3');
+  serveDocumentation(app, '1.2.3');
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
   document = (await app.inject({ url: '/openapi.json' })).json();
@@ -189,5 +189,20 @@ describe('the page', () => {
       expect([url, asset.statusCode]).toEqual([url, 200]);
     }
     expect((await app.inject({ url: '/docs/swagger-ui-init.js' })).body).toContain('"validatorUrl": null');
+  });
+
+  it('answers as every other call does: with the request id, and a problem where nothing is', async () => {
+    const headers = { 'x-request-id': 'mine' };
+    const answers = [];
+    for (const url of ['/openapi.json', '/docs', '/docs/nothing', '/docs/a/b']) {
+      const { statusCode, headers: of } = await app.inject({ url, headers });
+      answers.push([url, statusCode, of['content-type'], of['x-request-id']]);
+    }
+    expect(answers).toEqual([
+      ['/openapi.json', 200, 'application/json; charset=utf-8', 'mine'],
+      ['/docs', 200, 'text/html', 'mine'],
+      ['/docs/nothing', 404, 'application/problem+json; charset=utf-8', 'mine'],
+      ['/docs/a/b', 404, 'application/problem+json; charset=utf-8', 'mine'],
+    ]);
   });
 });
