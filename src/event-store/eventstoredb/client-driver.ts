@@ -119,9 +119,14 @@ const allOf = async (reader: ClientReader): Promise<readonly StoredEvent[]> => {
   await new Promise<void>((resolve, reject) => {
     reader.on!('data', (resolved: { readonly event?: ClientEvent }) => keep(events, resolved));
     reader.on!('error', reject);
-    reader.on!('end', resolve);
-    // Behind both of them, unless it was broken off.
-    reader.on!('close', () => reject(new Unavailable('the read was broken off')));
+    let isWhole = false;
+    reader.on!('end', () => {
+      isWhole = true;
+      resolve();
+    });
+    reader.on!('close', () => {
+      if (!isWhole) reject(new Unavailable('the read was broken off'));
+    });
   });
   return events;
 };
@@ -237,14 +242,26 @@ export class ClientDriver implements EventStoreDriver {
     void call.then(forget, forget);
   }
 
-  async #limited<T>(doing: string, answer: Promise<T>): Promise<T> {
+  #limited<T>(doing: string, answer: Promise<T>): Promise<T> {
     this.#isConnected = true;
-    this.#track(answer);
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Unavailable(`${doing}: no answer in time`)), this.#timeoutMs);
+    this.#pending.add(answer);
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Unavailable(`${doing}: no answer in time`)), this.#timeoutMs);
+      const over = (): void => {
+        clearTimeout(timer);
+        this.#pending.delete(answer);
+      };
+      answer.then(
+        (value) => {
+          over();
+          resolve(value);
+        },
+        (error: unknown) => {
+          over();
+          reject(error as Error);
+        },
+      );
     });
-    return Promise.race([answer, timeout]).finally(() => clearTimeout(timer));
   }
 
   /** Reads to the end: a reader that is left early would leak its call, so one that is too slow is cancelled. */

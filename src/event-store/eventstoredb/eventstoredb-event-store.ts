@@ -100,6 +100,12 @@ export class EventStoreDbEventStore implements EventStore {
     const units = unitsOf(requests, outcomes);
     units.forEach(assertCanBeWhole);
     const now = Math.trunc(this.#clock());
+    if (units.length === 1 && isFree(units[0]!) && units[0]![0]!.beside.length === 0) {
+      // Nothing is taken before, nor written after.
+      await this.#units.appendRun(units[0]!, now, outcomes);
+      this.#watch.wake();
+      return outcomes.all();
+    }
     const begun = await this.#begin(units, now, outcomes);
     const open = await this.#keeper.during(begun, async () => {
       const failed = await this.#appendAll(begun, now, outcomes);
@@ -179,7 +185,7 @@ export class EventStoreDbEventStore implements EventStore {
       const [unit] = run;
       const before = unit!.flatMap(({ stream }) => last.get(stream) ?? []);
       const append = (): Promise<void> =>
-        run.length === 1 ? this.#units.append(unit!, now, outcomes) : this.#units.appendRun(run.flat(), now, outcomes);
+        isFree(unit!) ? this.#units.appendRun(run.flat(), now, outcomes) : this.#units.append(unit!, now, outcomes);
       // At once where nothing is waited for, so that what is sent keeps the order of the call.
       const done = before.length === 0 ? append() : Promise.allSettled(before).then(append);
       for (const { stream } of unit!) last.set(stream, done);
@@ -213,15 +219,16 @@ export class EventStoreDbEventStore implements EventStore {
   }
 }
 
+/** Names no revision: others of its stream may go with it. */
+const isFree = (unit: Unit): boolean => unit.length === 1 && unit[0]!.expected === 'any';
+
 /** Units in order; those that follow each other on one stream and name no revision together. */
 const runsOf = (units: readonly Unit[]): readonly (readonly Unit[])[] => {
   const runs: Unit[][] = [];
   const latest = new Map<string, Unit[]>();
   for (const unit of units) {
-    const [only] = unit;
-    const isFree = unit.length === 1 && only!.expected === 'any';
-    const before = isFree ? latest.get(only!.stream) : undefined;
-    if (before?.[0]?.length === 1 && before[0][0]!.expected === 'any') {
+    const before = isFree(unit) ? latest.get(unit[0]!.stream) : undefined;
+    if (before !== undefined && isFree(before[0]!)) {
       before.push(unit);
       continue;
     }
@@ -237,6 +244,10 @@ const runsOf = (units: readonly Unit[]): readonly (readonly Unit[])[] => {
  * waits for it. It goes on, and whoever appends to its stream next waits for it there.
  */
 const exceptStragglers = async (appending: readonly Promise<void>[], patienceMs: number): Promise<void> => {
+  if (appending.length === 1) {
+    await appending[0];
+    return;
+  }
   let timer: NodeJS.Timeout | undefined;
   const given = new Promise<void>((resolve) => {
     const answered = (): void => {
