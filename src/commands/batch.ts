@@ -12,6 +12,7 @@ import {
   Conflict,
   GroupAborted,
   RowLocked,
+  Unavailable,
   type Appended,
   type AppendRequest,
   type AppendResult,
@@ -205,6 +206,7 @@ export class BatchSteps {
       if (result.ok || result.error instanceof GroupAborted) continue;
       const { error } = result;
       const jobId = jobOf(entry, plan.verdicts, index);
+      if (error instanceof Unavailable) this.on.states.forget(jobId);
       if (entry.tries > MAX_TRIES || !(error instanceof Conflict || error instanceof BesideRefused)) {
         entry.reject(error);
         return undefined;

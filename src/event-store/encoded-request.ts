@@ -79,7 +79,14 @@ const encodeEvent = (stream: string, event: NewEvent): EncodedEvent => {
   const id = event.id.toLowerCase();
   const data = canonicalJson(event.data, `data of ${type}`);
   const metadata = canonicalJson(event.metadata, `metadata of ${type}`);
-  return { id, type, version, data, metadata, contentHash: contentHash({ stream, id, type, version, data, metadata }) };
+  let hash: Buffer | undefined;
+  return {
+    ...{ id, type, version, data, metadata },
+    // Not every log keeps it.
+    get contentHash() {
+      return (hash ??= contentHash({ stream, id, type, version, data, metadata }));
+    },
+  };
 };
 
 /** A UTF-16 unit takes three bytes of UTF-8 at most. */

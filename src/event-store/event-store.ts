@@ -80,7 +80,16 @@ export interface Appended {
 
 export interface NotAppended {
   readonly ok: false;
-  readonly error: Conflict | StreamDeleted | TooLarge | InvalidAppend | BesideRefused | RowLocked | GroupAborted;
+  readonly error:
+    | Conflict
+    | StreamDeleted
+    | TooLarge
+    | InvalidAppend
+    | BesideRefused
+    | RowLocked
+    | GroupAborted
+    /** Of this request alone: its outcome is unknown. */
+    | Unavailable;
 }
 
 export type AppendResult = Appended | NotAppended;
@@ -213,7 +222,7 @@ export interface EventStore {
   /**
    * Appends each request or says why not: a result per request, in order. Several requests for one stream in one call
    * are applied in order. Nothing is answered before it is durable.
-   * @throws Unavailable when the outcome is unknown: repeat with the same event ids.
+   * @throws Unavailable when the outcome of all of it is unknown: repeat with the same event ids.
    */
   append(requests: readonly AppendRequest[]): Promise<readonly AppendResult[]>;
   /** Events of a stream; empty when it does not exist. */

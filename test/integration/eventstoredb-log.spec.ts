@@ -119,6 +119,68 @@ describe('an append whose answer is lost', () => {
   });
 });
 
+describe('an append that is not answered', () => {
+  /** One that waits for no answer for long. */
+  const impatient = async (config: Partial<EventStoreDbConfig> = {}, timeoutMs = 200) =>
+    log.store({ driver: await openDriver(server.url, { timeoutMs }), retryForMs: 0, ...config });
+  const unavailable = { ok: false, error: expect.any(Unavailable) };
+
+  it('is so alone: the others of its call have their results and rows, and its repeat is what was written', async () => {
+    const [held, key] = [stream(), randomUUID()];
+    const one = request(held, 'noStream');
+    const others = [keyed(stream(), key), request(stream())];
+    const some = await impatient();
+    server.isHeld = (name) => name === held;
+    const results = await some.append([others[0]!, one, others[1]!]);
+    expect(results[1]).toEqual(unavailable);
+    expect(succeeded(results[2]).revision).toBe(0);
+    expect(await positionOf(key)).toBe(succeeded(results[0]).last);
+    server.isHeld = () => false;
+    const { revision, first } = await appendOne(some, one);
+    expect([revision, first]).toEqual([0, (await store.readStream(held))[0]!.position]);
+    expect(await lengths([held])).toEqual([1]);
+  });
+
+  it('with a row is finished by whoever recovers', async () => {
+    const [held, key] = [stream(), randomUUID()];
+    server.isHeld = (name) => name === held;
+    const results = await (await impatient()).append([keyed(held, key), request(stream())]);
+    expect([results[0], await log.intents(), await positionOf(key)]).toEqual([unavailable, 1, null]);
+    server.isHeld = () => false;
+    expect(await store.recover(0)).toBe(1);
+    expect(await positionOf(key)).toBe((await store.readStream(held))[0]!.position);
+    expect(await lengths([held])).toEqual([1]);
+  });
+
+  it('leaves nothing known of its group', async () => {
+    const [held, two] = [stream(), stream()];
+    server.isHeld = (name) => name === held;
+    const group = [held, two].map((name) => ({ ...request(name, 'noStream'), group: 1 }));
+    const results = await (await impatient()).append([...group, request(stream())]);
+    expect(results.slice(0, 2)).toEqual([unavailable, unavailable]);
+    expect(succeeded(results[2]).revision).toBe(0);
+    server.isHeld = () => false;
+    expect([await store.recover(0), await lengths([held, two])]).toEqual([1, [1, 1]]);
+  });
+
+  it('keeps the others no longer than its log is patient, and its stream in order', async () => {
+    const held = stream();
+    const some = await impatient({ patienceMs: 50 }, 60_000);
+    server.isHeld = (name) => name === held;
+    const results = await some.append([request(held), request(stream())]);
+    expect([results[0], succeeded(results[1]).revision]).toEqual([unavailable, 0]);
+    server.isHeld = () => false;
+    const next = some.append([request(held)]);
+    server.dropCalls();
+    expect((await next)[0]).toEqual(expect.objectContaining({ ok: true, revision: 1 }));
+  });
+
+  it('is told to its caller alone when nothing else was asked', async () => {
+    server.isHeld = () => true;
+    await expect((await impatient()).append([request(stream()), request(stream())])).rejects.toThrow(Unavailable);
+  });
+});
+
 describe('requests for one stream that expect any revision', () => {
   it('are one append, and each has its own places', async () => {
     const name = stream();

@@ -53,7 +53,8 @@ describe('a reader of the log that brings rows on', () => {
         return Promise.resolve([]);
       },
     };
-    const event = { stream: `job-${ids[0]}`, revision: 0, position: '1', at: '2026-01-01T00:00:00.000Z' };
+    // Of a job that did not begin in the page: it is read from its streams.
+    const event = { stream: `job-${ids[0]}`, revision: 7, position: '1', at: '2026-01-01T00:00:00.000Z' };
     await rowFollower(on, Date.now).apply([event as RecordedEvent], tx);
   });
 });

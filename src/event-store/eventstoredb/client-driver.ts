@@ -42,6 +42,7 @@ interface ClientReader extends AsyncIterable<{ readonly event?: ClientEvent }> {
   /** A stream in one client, a generator in the other. */
   cancel?(): Promise<void>;
   destroy?(): unknown;
+  on?(event: 'data' | 'error' | 'end' | 'close', listener: (value: never) => void): unknown;
   return?(): Promise<unknown>;
   /** Of the stream: makes an event of a message. Not in its types. */
   _transform?(message: { hasStreamNotFound?(): boolean }, encoding: unknown, next: () => void): void;
@@ -93,18 +94,41 @@ const FRESH = { requiresLeader: true };
 const START = 'start';
 const END = 'end';
 
-const toStored = ({ event }: { readonly event?: ClientEvent }): StoredEvent[] => {
+const keep = (events: StoredEvent[], { event }: { readonly event?: ClientEvent }): void => {
   // A link whose event is gone.
-  if (event?.position === undefined) return [];
-  const { id, type, streamId: stream, revision, position, isJson } = event;
+  if (event?.position === undefined) return;
   const isBytes = event.metadata instanceof Uint8Array;
-  return [
-    {
-      ...{ id, type, stream, revision: Number(revision), position: position.commit },
-      data: isJson ? (event.data as JsonObject) : undefined,
-      metadata: isBytes ? undefined : (event.metadata as JsonObject | undefined),
-    },
-  ];
+  events.push({
+    id: event.id,
+    type: event.type,
+    stream: event.streamId,
+    revision: Number(event.revision),
+    position: event.position.commit,
+    data: event.isJson ? (event.data as JsonObject) : undefined,
+    metadata: isBytes ? undefined : (event.metadata as JsonObject | undefined),
+  });
+};
+
+/** By the stream's own events: an iteration costs a third more. */
+const allOf = async (reader: ClientReader): Promise<readonly StoredEvent[]> => {
+  const events: StoredEvent[] = [];
+  if (reader.on === undefined) {
+    for await (const resolved of reader) keep(events, resolved);
+    return events;
+  }
+  await new Promise<void>((resolve, reject) => {
+    reader.on!('data', (resolved: { readonly event?: ClientEvent }) => keep(events, resolved));
+    reader.on!('error', reject);
+    let isWhole = false;
+    reader.on!('end', () => {
+      isWhole = true;
+      resolve();
+    });
+    reader.on!('close', () => {
+      if (!isWhole) reject(new Unavailable('the read was broken off'));
+    });
+  });
+  return events;
 };
 
 const toClientEvent = (event: WireEvent): object => ({ ...event, contentType: 'application/json' });
@@ -218,14 +242,26 @@ export class ClientDriver implements EventStoreDriver {
     void call.then(forget, forget);
   }
 
-  async #limited<T>(doing: string, answer: Promise<T>): Promise<T> {
+  #limited<T>(doing: string, answer: Promise<T>): Promise<T> {
     this.#isConnected = true;
-    this.#track(answer);
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Unavailable(`${doing}: no answer in time`)), this.#timeoutMs);
+    this.#pending.add(answer);
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Unavailable(`${doing}: no answer in time`)), this.#timeoutMs);
+      const over = (): void => {
+        clearTimeout(timer);
+        this.#pending.delete(answer);
+      };
+      answer.then(
+        (value) => {
+          over();
+          resolve(value);
+        },
+        (error: unknown) => {
+          over();
+          reject(error as Error);
+        },
+      );
     });
-    return Promise.race([answer, timeout]).finally(() => clearTimeout(timer));
   }
 
   /** Reads to the end: a reader that is left early would leak its call, so one that is too slow is cancelled. */
@@ -235,13 +271,8 @@ export class ClientDriver implements EventStoreDriver {
 
   async #read(doing: string, reader: ClientReader): Promise<readonly StoredEvent[]> {
     takeAbsentAsEmpty(reader);
-    const reading = (async () => {
-      const events: StoredEvent[] = [];
-      for await (const resolved of reader) events.push(...toStored(resolved));
-      return events;
-    })();
     try {
-      return await this.#limited(doing, reading);
+      return await this.#limited(doing, allOf(reader));
     } catch (error) {
       await reader.cancel?.().catch(() => undefined);
       reader.destroy?.();

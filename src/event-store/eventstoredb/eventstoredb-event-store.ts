@@ -27,7 +27,7 @@ import type {
   RecordedEvent,
   SubscribeOptions,
 } from '../event-store.js';
-import { BesideRefused, Conflict, Unsupported } from '../event-store.js';
+import { BesideRefused, Conflict, Unavailable, Unsupported } from '../event-store.js';
 import { tail } from '../subscription.js';
 import { AppendWatch } from './append-watch.js';
 import { BesideRows, ended, type HeldUnit, writtenNow } from './beside-rows.js';
@@ -54,6 +54,8 @@ export interface EventStoreDbConfig {
   readonly pollMs?: number;
   /** How long an append that failed is sent again, ms; default 3,000. */
   readonly retryForMs?: number;
+  /** How long an append is waited for while no other of its call is answered either, once one was, ms; default 2,000. */
+  readonly patienceMs?: number;
   /** How often it is said of what is on its way that it is, ms; default 2,000. */
   readonly keepMs?: number;
 }
@@ -70,10 +72,11 @@ export class EventStoreDbEventStore implements EventStore {
   readonly #clock: () => number;
   readonly #catchUp: (streams: readonly string[]) => Promise<void>;
   readonly #pollMs: number;
+  readonly #patienceMs: number;
 
   constructor(config: EventStoreDbConfig) {
     const { driver, pool, clock, besideTables = [], pollMs = 500, retryForMs, keepMs } = config;
-    const { catchUp = () => Promise.resolve() } = config;
+    const { catchUp = () => Promise.resolve(), patienceMs = 2_000 } = config;
     const appender = new StreamAppender(driver, retryForMs === undefined ? {} : { retryForMs });
     this.#driver = driver;
     this.#units = new UnitAppender(appender);
@@ -89,6 +92,7 @@ export class EventStoreDbEventStore implements EventStore {
     this.#watch = new AppendWatch(driver);
     this.#clock = clock;
     this.#pollMs = pollMs;
+    this.#patienceMs = patienceMs;
   }
 
   async append(requests: readonly AppendRequest[]): Promise<readonly AppendResult[]> {
@@ -96,16 +100,23 @@ export class EventStoreDbEventStore implements EventStore {
     const units = unitsOf(requests, outcomes);
     units.forEach(assertCanBeWhole);
     const now = Math.trunc(this.#clock());
+    if (units.length === 1 && isFree(units[0]!) && units[0]![0]!.beside.length === 0) {
+      // Nothing is taken before, nor written after.
+      await this.#units.appendRun(units[0]!, now, outcomes);
+      this.#watch.wake();
+      return outcomes.all();
+    }
     const begun = await this.#begin(units, now, outcomes);
-    const failures = await this.#keeper.during(begun, async () => {
+    const open = await this.#keeper.during(begun, async () => {
       const failed = await this.#appendAll(begun, now, outcomes);
-      await this.#end(begun, outcomes);
-      return failed;
+      // What is answered from now on comes too late: its rows are not written with the others.
+      const [whole, rest] = [begun.filter(isWhole(outcomes)), begun.filter((unit) => !isWhole(outcomes)(unit))];
+      await this.#end(whole, outcomes);
+      return { units: rest, failed };
     });
     this.#watch.wake();
     await this.#learnOf(begun, outcomes);
-    // What is known of the others was written; the caller repeats the call with the same ids.
-    if (failures.length > 0) throw failures[0]!;
+    settleUnknown(open, begun.length, outcomes);
     return outcomes.all();
   }
 
@@ -166,21 +177,24 @@ export class EventStoreDbEventStore implements EventStore {
     }
   }
 
-  /** Units that share a stream go one after the other. @returns why units have no result */
-  async #appendAll(units: readonly HeldUnit[], now: number, outcomes: Outcomes): Promise<readonly Error[]> {
+  /** Units that share a stream go one after the other. @returns why there is no result, of those that have none */
+  async #appendAll(units: readonly HeldUnit[], now: number, outcomes: Outcomes): Promise<ReadonlyMap<number, Error>> {
+    const unknown = new Map<number, Error>();
     const last = new Map<string, Promise<unknown>>();
     const appending = runsOf(units.map(({ requests }) => requests.map(({ request }) => request))).map((run) => {
       const [unit] = run;
       const before = unit!.flatMap(({ stream }) => last.get(stream) ?? []);
       const append = (): Promise<void> =>
-        run.length === 1 ? this.#units.append(unit!, now, outcomes) : this.#units.appendRun(run.flat(), now, outcomes);
+        isFree(unit!) ? this.#units.appendRun(run.flat(), now, outcomes) : this.#units.append(unit!, now, outcomes);
       // At once where nothing is waited for, so that what is sent keeps the order of the call.
       const done = before.length === 0 ? append() : Promise.allSettled(before).then(append);
       for (const { stream } of unit!) last.set(stream, done);
-      return done;
+      return done.catch((error: unknown) => {
+        for (const { ordinal } of run.flat()) unknown.set(ordinal, error as Error);
+      });
     });
-    const results = await Promise.allSettled(appending);
-    return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+    await exceptStragglers(appending, this.#patienceMs);
+    return unknown;
   }
 
   /** Rows of what was in the way are brought there at once: they would offer the same again. */
@@ -195,8 +209,7 @@ export class EventStoreDbEventStore implements EventStore {
   }
 
   async #end(units: readonly HeldUnit[], outcomes: Outcomes): Promise<void> {
-    const whole = units.filter(({ requests }) => requests.every(({ request }) => outcomes.has(request.ordinal)));
-    const settled = whole.map((unit) => ended(unit, (ordinal) => writtenNow(outcomes.get(ordinal))));
+    const settled = units.map((unit) => ended(unit, (ordinal) => writtenNow(outcomes.get(ordinal))));
     const { refusals, takenOver } = await this.#beside.end(settled);
     const others = takenOver.flatMap(({ requests }) => requests.map(({ request }) => request));
     await this.#units.readBack(others, outcomes);
@@ -206,15 +219,16 @@ export class EventStoreDbEventStore implements EventStore {
   }
 }
 
+/** Names no revision: others of its stream may go with it. */
+const isFree = (unit: Unit): boolean => unit.length === 1 && unit[0]!.expected === 'any';
+
 /** Units in order; those that follow each other on one stream and name no revision together. */
 const runsOf = (units: readonly Unit[]): readonly (readonly Unit[])[] => {
   const runs: Unit[][] = [];
   const latest = new Map<string, Unit[]>();
   for (const unit of units) {
-    const [only] = unit;
-    const isFree = unit.length === 1 && only!.expected === 'any';
-    const before = isFree ? latest.get(only!.stream) : undefined;
-    if (before?.[0]?.length === 1 && before[0][0]!.expected === 'any') {
+    const before = isFree(unit) ? latest.get(unit[0]!.stream) : undefined;
+    if (before !== undefined && isFree(before[0]!)) {
       before.push(unit);
       continue;
     }
@@ -223,6 +237,57 @@ const runsOf = (units: readonly Unit[]): readonly (readonly Unit[])[] => {
     for (const { stream } of unit) latest.set(stream, run);
   }
   return runs;
+};
+
+/**
+ * Waits for all of them, or until nothing more is answered: then something is wrong with what is left, and nobody else
+ * waits for it. It goes on, and whoever appends to its stream next waits for it there.
+ */
+const exceptStragglers = async (appending: readonly Promise<void>[], patienceMs: number): Promise<void> => {
+  if (appending.length === 1) {
+    await appending[0];
+    return;
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const given = new Promise<void>((resolve) => {
+    const answered = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(resolve, patienceMs);
+    };
+    for (const one of appending) void one.then(answered);
+  });
+  await Promise.race([Promise.all(appending), given]);
+  clearTimeout(timer);
+};
+
+const isWhole =
+  (outcomes: Outcomes) =>
+  ({ requests }: HeldUnit): boolean =>
+    requests.every(({ request }) => outcomes.has(request.ordinal));
+
+interface Open {
+  /** Those without all of their results. */
+  readonly units: readonly HeldUnit[];
+  /** Why, by ordinals; nothing of an append that goes on. */
+  readonly failed: ReadonlyMap<number, Error>;
+}
+
+/**
+ * A unit that had not all of its results has none: its rows were not written. Its intent, or who reads the log, finishes
+ * it; the caller repeats it with the same ids.
+ * @param all of the call's units
+ * @throws Unavailable when that is so of every unit
+ */
+const settleUnknown = ({ units, failed }: Open, all: number, outcomes: Outcomes): void => {
+  const reasons = units.map(({ requests }) => {
+    const [reason] = requests.flatMap(({ request }) => failed.get(request.ordinal) ?? []);
+    return reason ?? new Unavailable('an append was not answered in time');
+  });
+  units.forEach(({ requests }, index) => {
+    const error = reasons[index]!;
+    if (!(error instanceof Unavailable) || units.length === all) throw error;
+    for (const { request } of requests) outcomes.settle(request.ordinal, { ok: false, error });
+  });
 };
 
 /** @throws Unsupported for a group that a race could leave half written */

@@ -12,8 +12,10 @@ import type { EventStoreDriver, StoredEvent } from './driver.js';
 import type { StreamReader } from './stream-reader.js';
 import { digestOf, toRecorded } from './wire-event.js';
 
-/** Events of one call. */
+/** Events of one call, where it is not known how many of them are wanted. */
 const PAGE = 500;
+/** The same where it is. */
+const LARGEST_PAGE = 2_000;
 /** Events that a page looks at, at most. */
 const WINDOW = 4_000;
 /** Events of the first call that looks for the head: usually the last one is ours. */
@@ -95,9 +97,10 @@ export class LogReader {
     let next = after;
     let last: StoredEvent | undefined;
     let cursor = this.#pastOthers(BigInt(after));
-    let size = sizeFor(limit);
-    for (let looked = 0; looked < WINDOW; size = Math.min(2 * size, PAGE)) {
+    for (let looked = 0, pages = 0; looked < WINDOW; pages += 1) {
       const from = cursor;
+      // One more: the event that is read from comes again.
+      const size = filter === undefined ? sizeOf(limit - events.length + 1) : growing(limit, pages);
       const page = await this.#driver.readAll({ direction: 'forwards', limit: size, ...(from > 0n && { from }) });
       for (const stored of page) {
         // The event at the position that is read from was looked at.
@@ -123,8 +126,8 @@ export class LogReader {
     const test = eventTest(filter);
     const events: RecordedEvent[] = [];
     let cursor = after === undefined ? undefined : BigInt(after);
-    let size = sizeFor(limit);
-    for (let looked = 0; looked < WINDOW; size = Math.min(2 * size, PAGE)) {
+    for (let looked = 0, pages = 0; looked < WINDOW; pages += 1) {
+      const size = growing(limit, pages);
       if (cursor === 0n) return { events, next: START, atEnd: true };
       const page = await this.#readPageBackwards(cursor, size);
       for (const stored of page) {
@@ -190,5 +193,8 @@ export class LogReader {
   }
 }
 
-/** Of the first call: a filter drops some. */
-const sizeFor = (limit: number): number => Math.min(Math.max(limit + 1, 50), PAGE);
+/** Each event is wanted, but for a few of the server's own. */
+const sizeOf = (wanted: number): number => Math.min(Math.max(wanted, 50), LARGEST_PAGE);
+
+/** A filter drops some, or most. */
+const growing = (limit: number, pages: number): number => Math.min(Math.max(limit + 1, 50) * 2 ** pages, PAGE);

@@ -28,6 +28,12 @@ const LAST_PAUSE_MS = 500;
 /** An `any` that others overtake this often gives up: a livelock must show, not last. */
 const MAX_OVERTAKEN = 100;
 
+export interface NextAppend {
+  readonly request: EncodedRequest;
+  readonly now: number;
+  readonly whose: 'own' | "another's";
+}
+
 type Sent = WireAppended & {
   /** Ours whatever stood there before: an earlier try of the same call wrote it. */ readonly again: boolean;
 };
@@ -53,11 +59,15 @@ export class StreamAppender {
    * @param whose `another's`: another process may append the same events, so what is answered of them is read back
    * @throws Unavailable when the outcome is unknown
    */
-  async append(request: EncodedRequest, now: number, whose: 'own' | "another's" = 'own'): Promise<AppendResult> {
-    const { stream } = request;
-    const before = this.#last.get(stream) ?? Promise.resolve();
-    const append = (): Promise<AppendResult> => this.#append(request, now, whose);
-    const appending = before.then(append, append);
+  append(request: EncodedRequest, now: number, whose: 'own' | "another's" = 'own'): Promise<AppendResult> {
+    return this.appendNext(request.stream, () => ({ request, now, whose }));
+  }
+
+  /** As `append`, of what there is when the stream's turn has come. */
+  async appendNext(stream: string, next: () => NextAppend): Promise<AppendResult> {
+    const before = this.#last.get(stream);
+    const append = (): Promise<AppendResult> => this.#append(next());
+    const appending = before === undefined ? append() : before.then(append, append);
     this.#last.set(stream, appending);
     try {
       return await appending;
@@ -67,6 +77,11 @@ export class StreamAppender {
     } finally {
       if (this.#last.get(stream) === appending) this.#last.delete(stream);
     }
+  }
+
+  /** Whether an append to the stream is on its way: the next one waits. */
+  isBusy(stream: string): boolean {
+    return this.#last.has(stream);
   }
 
   /**
@@ -99,7 +114,7 @@ export class StreamAppender {
     return appended(there, true);
   }
 
-  async #append(request: EncodedRequest, now: number, whose: 'own' | "another's"): Promise<AppendResult> {
+  async #append({ request, now, whose }: NextAppend): Promise<AppendResult> {
     const base = expectedBase(request.expected);
     for (let overtaken = 0; overtaken < MAX_OVERTAKEN; overtaken += 1) {
       const tail = await this.#tailFor(request, base);

@@ -4,8 +4,17 @@ import { type Appended, type AppendResult, TooLarge } from '../event-store.js';
 import { type Outcomes, plan, settleMissed, type Unit } from '../append-plan.js';
 import type { StreamAppender } from './stream-appender.js';
 
+/** Requests of one call that name no revision, all of one stream. */
+interface Run {
+  readonly requests: Unit;
+  readonly now: number;
+  readonly outcomes: Outcomes;
+}
+
 export class UnitAppender {
   readonly #streams: StreamAppender;
+  /** Requests that name no revision, by the stream that they wait for. */
+  readonly #waiting = new Map<string, { readonly runs: Run[]; readonly done: Promise<void> }>();
 
   constructor(streams: StreamAppender) {
     this.#streams = streams;
@@ -30,22 +39,45 @@ export class UnitAppender {
   }
 
   /**
-   * Appends requests that name no revision, all of one stream, as one: as many trips as for one of them, and one race
-   * with other processes. Each has a result of its own. What is too large together is appended one by one.
+   * Appends requests that name no revision, all of one stream, as one, together with others that wait for the stream: as
+   * many trips as for one of them, and one race with other processes. Each has a result of its own. What is too large
+   * together is appended one by one.
    * @throws Unavailable when the outcome is unknown
    */
-  async appendRun(requests: Unit, now: number, outcomes: Outcomes): Promise<void> {
-    const together = await this.#streams.append(joined(requests), now);
+  appendRun(requests: Unit, now: number, outcomes: Outcomes): Promise<void> {
+    const { stream } = requests[0]!;
+    const run = { requests, now, outcomes };
+    const waiting = this.#waiting.get(stream);
+    if (waiting !== undefined) {
+      waiting.runs.push(run);
+      return waiting.done;
+    }
+    const runs: Run[] = [run];
+    if (!this.#streams.isBusy(stream)) return this.#appendRuns(runs);
+    const done = this.#appendRuns(runs, () => void this.#waiting.delete(stream));
+    this.#waiting.set(stream, { runs, done });
+    return done;
+  }
+
+  /** @param begun what was waiting is on its way: nothing is added to it any more */
+  async #appendRuns(runs: readonly Run[], begun: () => void = () => undefined): Promise<void> {
+    const together = await this.#streams.appendNext(runs[0]!.requests[0]!.stream, () => {
+      begun();
+      return { request: joined(requestsOf(runs)), now: Math.max(...runs.map(({ now }) => now)), whose: 'own' };
+    });
+    const requests = requestsOf(runs);
     if (!together.ok && together.error instanceof TooLarge && requests.length > 1) {
-      const [head, tail] = [requests.slice(0, requests.length >> 1), requests.slice(requests.length >> 1)];
-      await this.appendRun(head, now, outcomes);
-      await this.appendRun(tail, now, outcomes);
+      const alone = runs.flatMap((run) => run.requests.map((request): Run => ({ ...run, requests: [request] })));
+      await this.#appendRuns(alone.slice(0, alone.length >> 1));
+      await this.#appendRuns(alone.slice(alone.length >> 1));
       return;
     }
     let from = 0;
-    for (const { ordinal, events } of requests) {
-      outcomes.settle(ordinal, together.ok ? partOf(together, from, events.length) : together);
-      from += events.length;
+    for (const { requests: own, outcomes } of runs) {
+      for (const { ordinal, events } of own) {
+        outcomes.settle(ordinal, together.ok ? partOf(together, from, events.length) : together);
+        from += events.length;
+      }
     }
   }
 
@@ -71,6 +103,8 @@ export class UnitAppender {
     return [...ready, ...settleMissed(missed, (request) => replays.get(request), outcomes)].flat();
   }
 }
+
+const requestsOf = (runs: readonly Run[]): Unit => runs.flatMap(({ requests }) => requests);
 
 const joined = (requests: Unit): EncodedRequest => ({
   ...requests[0]!,

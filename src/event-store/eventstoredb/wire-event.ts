@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { EncodedEvent } from '../encoded-request.js';
 import { RESERVED_KEY } from '../encoded-request.js';
-import type { JsonObject, RecordedEvent } from '../event-store.js';
+import type { Json, JsonObject, RecordedEvent } from '../event-store.js';
 import type { StoredEvent, WireEvent } from './driver.js';
 
 /** What the log keeps for itself. */
@@ -44,9 +44,10 @@ const isObject = (value: unknown): value is JsonObject =>
 export const toRecorded = (event: StoredEvent): RecordedEvent | undefined => {
   const { id, type, stream, revision, position, data, metadata } = event;
   if (!isObject(metadata) || !isObject(data)) return undefined;
-  const { [RESERVED_KEY]: own, ...rest } = metadata;
+  const own = metadata[RESERVED_KEY];
   if (!isObject(own) || typeof own['at'] !== 'string' || typeof own['version'] !== 'number') return undefined;
-  const said = Object.fromEntries(Object.entries(rest).filter(([key]) => !key.startsWith('$')));
+  const said: Record<string, Json> = {};
+  for (const key in metadata) if (key !== RESERVED_KEY && !key.startsWith('$')) said[key] = metadata[key]!;
   const { at, version } = own as unknown as Own;
   return { id, type, version, data, metadata: said, stream, revision, position: String(position), at };
 };

@@ -16,7 +16,8 @@ import { foldEvent, inOrder, isDamage, lateFacts, type JobFold, type StoredJob }
 /** A row that changes so often while it is brought on is written by somebody, all the time: a livelock must show. */
 const MAX_TRIES = 50;
 
-interface Row extends WitnessedRecord {
+/** A row with how far it knows the facts of its job. */
+export interface KnownRow extends WitnessedRecord {
   /** Null: it knows of no fact. */
   work_revision: string | null;
 }
@@ -35,8 +36,8 @@ export interface CatchUpDependencies {
   readonly rows: JobRows;
 }
 
-const rowOf = async (pool: Pool, jobId: string): Promise<Row | undefined> => {
-  const { rows } = await pool.query<Row>({
+const rowOf = async (pool: Pool, jobId: string): Promise<KnownRow | undefined> => {
+  const { rows } = await pool.query<KnownRow>({
     name: 'jobs-catch-up',
     text: `select ${JOB_COLUMNS}, j.work_revision from jobledger.jobs j where j.id = $1`,
     values: [jobId],
@@ -45,7 +46,7 @@ const rowOf = async (pool: Pool, jobId: string): Promise<Row | undefined> => {
 };
 
 /** What the log has behind the row, in order; one instant of both streams. */
-const eventsBehind = async (store: EventStore, row: Row): Promise<readonly RecordedEvent[]> => {
+const eventsBehind = async (store: EventStore, row: KnownRow): Promise<readonly RecordedEvent[]> => {
   const { position: upTo } = await store.head();
   const streams = await Promise.all([
     store.readStream(jobStream(row.id), { from: Number(row.revision) + 1, upTo }),
@@ -55,7 +56,7 @@ const eventsBehind = async (store: EventStore, row: Row): Promise<readonly Recor
 };
 
 /** False when the row is not any more what it was. */
-const moveOn = async (tx: Tx, row: Row, after: StoredJob): Promise<boolean> => {
+const moveOn = async (tx: Tx, row: KnownRow, after: StoredJob): Promise<boolean> => {
   const { text, values = [] } = putJobs(tx.schema, [after]);
   const n = values.length;
   const moved = await tx.query({
@@ -66,8 +67,15 @@ const moveOn = async (tx: Tx, row: Row, after: StoredJob): Promise<boolean> => {
   return moved.length > 0;
 };
 
-/** What the events make of the fold, which of their facts counted, and which came after the end of their attempt. */
-const follow = (jobId: string, before: JobFold, events: readonly RecordedEvent[]) => {
+export interface FollowedJob {
+  readonly stored: StoredJob | null;
+  readonly counted: readonly FactKey[];
+  /** Revisions of the facts that came after the end of their attempt. */
+  readonly late: readonly number[];
+}
+
+/** What the events make of the fold. */
+export const follow = (jobId: string, before: JobFold, events: readonly RecordedEvent[]): FollowedJob => {
   const counted: FactKey[] = [];
   let fold = before;
   for (const event of events) {
@@ -75,7 +83,7 @@ const follow = (jobId: string, before: JobFold, events: readonly RecordedEvent[]
     if (isFact(event) && next.facts !== fold.facts) counted.push(factKey(jobId, event));
     fold = next;
   }
-  return { stored: fold.stored, counted, late: lateFacts(before, events) };
+  return { stored: fold.stored, counted, late: events.some(isFact) ? lateFacts(before, events) : [] };
 };
 
 /** @returns false when the row changed meanwhile. */

@@ -160,6 +160,17 @@ export const keepFacts = async (keys: readonly FactKey[], tx: Tx): Promise<void>
   });
 };
 
+/** As `keepFacts`, where a key may have been left by a row that is gone. */
+export const putFacts = async (keys: readonly FactKey[], tx: Tx): Promise<void> => {
+  if (keys.length === 0) return;
+  await tx.query({
+    name: 'jobs-facts-put',
+    text: `insert into ${tx.schema}.job_facts (job_id, run, attempt, batch_id)
+      select * from unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) on conflict do nothing`,
+    values: columnsOf(keys),
+  });
+};
+
 /** Jobs of one statement: so many are written out while the database works on those before them. */
 const SLICE = 250;
 

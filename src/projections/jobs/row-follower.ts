@@ -1,18 +1,20 @@
 /**
  * Makes up for rows of jobs that an append to a log elsewhere did not leave: its process died between the two, or the
- * database was away. It follows the log, and replays each job whose row does not know of what the page says.
+ * database was away. It follows the log, and brings on the rows that do not know of what a page says, all of them at once
+ * (`page-rows.ts`).
  *
  * A row is written a moment after its events, so one that is behind young events is looked at again before it is
- * replayed. What was repaired is committed before the checkpoint moves: a crash repeats it.
+ * brought on. What is read from streams is committed before the checkpoint moves: a crash repeats it.
  *
- * Made anew (`upkeep`), it takes no row's word: each job is replayed once, at its first event, and written again.
+ * Made anew (`upkeep`), it takes no row's word: each job is made of its events from the first on, and written again.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { jobIdOf } from '../../domain/streams.js';
-import { comparePositions, type Position, type RecordedEvent } from '../../event-store/event-store.js';
+import { comparePositions, type RecordedEvent } from '../../event-store/event-store.js';
 import type { Projection } from '../projection.js';
 import type { Tx } from '../transaction.js';
 import { catchUpJob, type CatchUpDependencies, inLots } from './catch-up.js';
+import { PageRows } from './page-rows.js';
 import { repairRow } from './repair-row.js';
 
 /** How often the transaction says that it lives while rows are written beside it; idle, it would be ended. */
@@ -21,43 +23,41 @@ const ALIVE_MS = 500;
 const GRACE_MS = 200;
 const LOOK_MS = 25;
 
-interface Place {
-  readonly revision: number;
-  readonly position: Position;
-}
-
-/** What the rows of the page's jobs must know of, at least. */
-const placesOf = (events: readonly RecordedEvent[]): ReadonlyMap<string, Place> => {
-  const places = new Map<string, Place>();
-  for (const { stream, revision, position } of events) {
-    const jobId = stream.startsWith('refusals-') ? null : jobIdOf(stream);
+/** Jobs with their events of the page, in order. */
+const jobsOf = (events: readonly RecordedEvent[]): ReadonlyMap<string, readonly RecordedEvent[]> => {
+  const jobs = new Map<string, RecordedEvent[]>();
+  for (const event of events) {
+    const jobId = event.stream.startsWith('refusals-') ? null : jobIdOf(event.stream);
     if (jobId === null) continue;
-    const before = places.get(jobId) ?? { revision: 0, position: '0' };
-    places.set(jobId, { revision: stream.startsWith('job-') ? revision : before.revision, position });
+    const own = jobs.get(jobId);
+    if (own === undefined) jobs.set(jobId, [event]);
+    else own.push(event);
   }
-  return places;
+  return jobs;
 };
 
-/** Jobs that begin in the page. */
-const bornIn = (events: readonly RecordedEvent[]): readonly string[] =>
-  events.flatMap(({ stream, revision }) => {
-    const jobId = revision === 0 && stream.startsWith('job-') ? jobIdOf(stream) : null;
-    return jobId === null ? [] : [jobId];
-  });
+const isBorn = ([first]: readonly RecordedEvent[]): boolean => first?.revision === 0 && first.stream.startsWith('job-');
 
-const behind = async (tx: Tx, places: ReadonlyMap<string, Place>): Promise<readonly string[]> => {
+type Jobs = ReadonlyMap<string, readonly RecordedEvent[]>;
+
+/** Jobs whose rows do not know of all that the page says. */
+const behind = async (tx: Tx, jobs: Jobs): Promise<ReadonlySet<string>> => {
   const rows = await tx.query<{ id: string; revision: string; position: string }>({
     name: 'rows-behind',
     text: 'select id, revision::text, position::text from jobledger.jobs where id = any ($1::uuid[])',
-    values: [[...places.keys()]],
+    values: [[...jobs.keys()]],
   });
   const known = new Map(rows.map((row) => [row.id, row]));
-  return [...places].flatMap(([id, { revision, position }]) => {
+  const late = [...jobs].flatMap(([id, events]) => {
     const row = known.get(id);
+    const revision = events.findLast(({ stream }) => stream.startsWith('job-'))?.revision ?? 0;
     const knows =
-      row !== undefined && Number(row.revision) >= revision && comparePositions(row.position, position) >= 0;
+      row !== undefined &&
+      Number(row.revision) >= revision &&
+      comparePositions(row.position, events.at(-1)!.position) >= 0;
     return knows ? [] : [id];
   });
+  return new Set(late);
 };
 
 /** Of a process that freezes nothing is heard, and the session ends. */
@@ -77,25 +77,40 @@ const alive = async (tx: Tx, work: Promise<void>): Promise<void> => {
 /** Name of the projection: beside a log elsewhere, rows of jobs are as fresh as it is. */
 export const JOB_ROWS = 'job_rows';
 
+/** The tables of the rows that answer: a rebuild writes them in place. */
+const onLive = (tx: Tx): Tx =>
+  tx.schema === 'jobledger'
+    ? tx
+    : { schema: 'jobledger', query: ({ text, values = [] }) => tx.query({ text, values }) };
+
 /** @param now epoch ms, of the clock that gives events their times */
-export const rowFollower = (on: CatchUpDependencies, now: () => number): Projection => ({
-  name: JOB_ROWS,
-  version: 1,
-  tables: [],
-  gapMs: 20,
-  apply: async (events, tx) => {
-    const places = placesOf(events);
-    if (places.size === 0) return;
-    const youngest = Math.max(...events.map(({ at }) => Date.parse(at)));
-    let late = await behind(tx, places);
-    while (late.length > 0 && now() < youngest + GRACE_MS) {
-      await pause(LOOK_MS);
-      late = await behind(tx, places);
-    }
-    const isMadeAnew = tx.schema !== 'jobledger';
-    const written = isMadeAnew ? [...new Set([...late, ...bornIn(events)])] : late;
-    const write = (jobId: string): Promise<unknown> =>
-      isMadeAnew ? repairRow(on.store, on.rows, jobId) : catchUpJob(on, jobId);
-    await alive(tx, inLots(written, write));
-  },
-});
+export const rowFollower = (on: CatchUpDependencies, now: () => number): Projection => {
+  const pageRows = new PageRows();
+  return {
+    name: JOB_ROWS,
+    version: 1,
+    tables: [],
+    gapMs: 20,
+    apply: async (events, given) => {
+      const jobs = jobsOf(events);
+      if (jobs.size === 0) return;
+      const tx = onLive(given);
+      const youngest = Math.max(...events.map(({ at }) => Date.parse(at)));
+      let late = await behind(tx, jobs);
+      while (late.size > 0 && now() < youngest + GRACE_MS) {
+        await pause(LOOK_MS);
+        late = await behind(tx, jobs);
+      }
+      const isMadeAnew = given !== tx;
+      const written = [...jobs].flatMap(([id, own]) =>
+        late.has(id) || (isMadeAnew && isBorn(own)) ? [{ id, events: own }] : [],
+      );
+      const bring = (jobId: string): Promise<unknown> =>
+        isMadeAnew ? repairRow(on.store, on.rows, jobId) : catchUpJob(on, jobId);
+      await alive(
+        tx,
+        pageRows.write(written, tx, (ids) => inLots(ids, bring), !isMadeAnew),
+      );
+    },
+  };
+};

@@ -72,6 +72,8 @@ const filterOf = (options: NonNullable<ReturnType<messages.ReadReq['getOptions']
 export class FakeEventStoreDb {
   /** Appends that are written and not answered: their call breaks instead. */
   answersToLose = 0;
+  /** Appends to streams of which this is true are written, and never answered. */
+  isHeld: (stream: string) => boolean = () => false;
   /** Answers "Server Is Not Ready", as one that starts or stops. */
   isStarting = false;
   /** The port of the server that takes appends, and reads that require it; undefined: this one. */
@@ -222,7 +224,7 @@ export class FakeEventStoreDb {
       call.emit('error', unavailable());
       return;
     }
-    call.write(messages.batchAnswer(request, stream, result));
+    if (!this.isHeld(stream)) call.write(messages.batchAnswer(request, stream, result));
   }
 
   #append(
