@@ -276,17 +276,13 @@ const toRequests = (entry: Entry, verdicts: readonly Verdict[], group: number): 
   const decided = verdicts.flatMap((verdict) => (verdict.kind === 'append' ? [verdict.decided] : []));
   const { idempotency } = entry.group;
   const events = decided.reduce((sum, { request }) => sum + request.events.length, 0);
+  const ofGroup = decided.length > 1 ? { group, loose: entry.group.dropRefused } : {};
   return decided.map(({ request, before }, index) => {
-    const isLast = index === decided.length - 1;
-    const answer =
-      idempotency !== null && isLast
-        ? [beside(ANSWERS, { ...idempotency, events, body: request.expected === 'any' ? factBody(before) : null })]
-        : [];
-    return {
-      ...request,
-      beside: [...(request.beside ?? []), ...answer],
-      ...(decided.length > 1 ? { group, loose: entry.group.dropRefused } : {}),
-    };
+    const { stream, expected, events: own, beside: rows = [] } = request;
+    const isAnswered = idempotency !== null && index === decided.length - 1;
+    if (!isAnswered) return { stream, expected, events: own, beside: rows, ...ofGroup };
+    const answer = beside(ANSWERS, { ...idempotency, events, body: expected === 'any' ? factBody(before) : null });
+    return { stream, expected, events: own, beside: [...rows, answer], ...ofGroup };
   });
 };
 

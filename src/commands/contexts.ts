@@ -21,6 +21,8 @@ export class Contexts {
   }
 
   policyOf(spec: Chooser): Policy {
+    // Of most jobs: nothing is made for them.
+    if (spec.preset === null && spec.policy === null && spec.maxAttempts === null) return this.configured;
     return effectivePolicy(this.configured, {
       ...(spec.preset === null ? {} : { preset: spec.preset }),
       ...(spec.policy === null ? {} : { policy: spec.policy }),

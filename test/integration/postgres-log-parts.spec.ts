@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import { beside } from '../../src/event-store/beside-table.js';
+import { beside, type BesideTable } from '../../src/event-store/beside-table.js';
 import { START, type AppendRequest, type AppendResult } from '../../src/event-store/event-store.js';
 import { createLogPool } from '../../src/event-store/postgres/connection.js';
 import { PipelinedConnection } from '../../src/event-store/postgres/pipelined-connection.js';
@@ -101,6 +101,27 @@ describe('a large call', () => {
     expect(await written()).toHaveLength(MANY);
   });
 
+  it.each([2, 3])('that is cut off in part %i is written by the usual call, once', async (part) => {
+    await session.query(`
+      create sequence jobledger.test_calls;
+      create type jobledger.test_cut as (request int, event int);
+      create function jobledger.test_cut(bigint, timestamptz, jobledger.test_cut[]) returns void language plpgsql as $$
+      begin
+        -- A sequence keeps what was rolled back.
+        if nextval('jobledger.test_calls') = ${part} then
+          perform pg_terminate_backend(pg_backend_pid());
+        end if;
+      end $$`);
+    const table: BesideTable = { name: 'cut', fn: 'jobledger.test_cut', type: 'jobledger.test_cut', columns: [] };
+    const cut = log.store({ besideTables: [table] });
+    const results = await cut.append(creations(1).map((one) => ({ ...one, beside: [beside(table, {})] })));
+    expect(results.map((result) => succeeded(result).last)).toEqual(
+      Array.from({ length: MANY }, (_, n) => String(n + 1)),
+    );
+    expect(await written()).toHaveLength(MANY);
+    expect(await batches()).toEqual({ batches: 1, commits: 1 });
+  });
+
   it('leaves nothing when its process dies in between', async () => {
     const pool = createLogPool({ connectionString: log.url });
     const connection = new PipelinedConnection(pool.options);
@@ -112,7 +133,7 @@ describe('a large call', () => {
     };
     await expect(connection.transaction('testing', cut())).rejects.toThrow('testing');
     const bounded = [statement('show idle_in_transaction_session_timeout')];
-    expect(await connection.transaction('testing', bounded)).toEqual([[['1s']]]);
+    expect(await connection.transaction('testing', bounded)).toEqual([[['5s']]]);
     await connection.close();
     await pool.end();
     expect((await session.query('select from jobledger.batches')).rowCount).toBe(0);

@@ -12,7 +12,7 @@ import type { Unit } from '../append-plan.js';
 import { expectedBase, Outcomes, plan, settleMissed, unitsOf, withoutRefused } from '../append-plan.js';
 import { encodeRequest, type EncodedRequest } from '../encoded-request.js';
 import { AppendStatements, streamOffsets, type Keys } from './append-statement.js';
-import { asText, execute, isLockTimeout } from './connection.js';
+import { asText, execute, isConnectionLost, isLockTimeout } from './connection.js';
 import { binaryArray } from './binary-array.js';
 import { PipelinedConnection } from './pipelined-connection.js';
 import { RowLocks, withoutLocked } from './row-locks.js';
@@ -113,8 +113,11 @@ export class Appender {
       return true;
     } catch (error) {
       if (notify) this.#wakeUps.tellLater();
-      if (error instanceof Unavailable && !isLockTimeout(error)) throw error;
-      return false;
+      if (!(error instanceof Unavailable) || isLockTimeout(error)) return false;
+      // Cut off in between. What names its revision can be asked again: if it was written after all, it is found.
+      const isSafe = requests.every(({ expected }) => expectedBase(expected) !== undefined);
+      if (isSafe && isConnectionLost(error)) return false;
+      throw error;
     }
   }
 

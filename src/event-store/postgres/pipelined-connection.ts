@@ -9,8 +9,11 @@ import pg from 'pg';
 import { Unavailable } from '../event-store.js';
 import { asPortError, isLockTimeout } from './connection.js';
 
-/** Much longer than it takes to make the next statement, ms: what a frozen process has locked is free then. */
-const FROZEN_MS = 1_000;
+/**
+ * Much longer than it takes to make the next statement, and shorter than others wait for a lock, ms: what a frozen process
+ * has locked is free then.
+ */
+const FROZEN_MS = 5_000;
 
 /** Making the statements failed, not the server: the connection is as good as before. */
 class NotMade extends Error {}

@@ -1,6 +1,6 @@
 /** What a page of events adds to the counters, folded in memory so that each row is written once. */
 import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
-import { jobIdOf, jobStream } from '../../domain/streams.js';
+import { jobStream } from '../../domain/streams.js';
 import type { RecordedEvent } from '../../event-store/event-store.js';
 import { metadataOf, toCurrent, UnreadableEvent } from '../jobs/stored-job.js';
 
@@ -27,6 +27,9 @@ export interface CountersPage {
   readonly reaped: ReadonlyMap<string, number>;
 }
 
+/** How the stream of a job's transitions begins. */
+const TRANSITIONS = jobStream('');
+
 const statuses: ReadonlySet<unknown> = new Set(JOB_STATUSES);
 
 const isStatus = (value: unknown): value is JobStatus => statuses.has(value);
@@ -50,6 +53,9 @@ const keyOf = (event: RecordedEvent): JobKey => {
   return { queue: spec.queue, type: spec.type };
 };
 
+/** Few events have it: the others need not be parsed. */
+const mayHaveEvidence = ({ dataText }: RecordedEvent): boolean => dataText?.includes('"evidence"') !== false;
+
 /** The rule by which the reaper ended or took back an attempt; undefined when it did not. A job that is due is none. */
 const ruleOf = (event: RecordedEvent): string | undefined => {
   const { evidence } = event.data as { evidence?: { rule?: unknown } | null };
@@ -65,14 +71,15 @@ export const foldCounters = (events: readonly RecordedEvent[]): CountersPage => 
   for (const stored of events) {
     const event = toCurrent(stored);
     add(counted, event.type, 1);
-    const jobId = jobIdOf(event.stream);
-    if (jobId === null || event.stream !== jobStream(jobId)) continue;
+    if (!event.stream.startsWith(TRANSITIONS)) continue;
+    const jobId = event.stream.slice(TRANSITIONS.length);
     const { from, to } = moveOf(event);
     const before = moves.get(jobId);
     if (before !== undefined && before.to !== from) throw new UnreadableEvent(event);
     moves.set(jobId, { from: before === undefined ? from : before.from, to });
     if (from === null) born.set(jobId, keyOf(event));
-    const rule = ruleOf(event);
+    // The text is that of the event as it was stored.
+    const rule = event !== stored || mayHaveEvidence(stored) ? ruleOf(event) : undefined;
     if (rule !== undefined) add(reaped, rule, 1);
   }
   return { born, moves, events: counted, reaped };
