@@ -29,10 +29,8 @@ scenario('a request of commands, repeated after its process was killed in the mi
   const first = send(0).catch((error: unknown) => error);
   // Some of it is in the log, not all.
   await waitFor('some of it to be done', async () => {
-    const jobs = (await (await fetch(`${cluster.node(1).url}/v1/jobs?queue=bulk&status=completed&limit=1`)).json()) as {
-      readonly items: readonly unknown[];
-    };
-    return jobs.items.length > 0;
+    const answer = await fetch(`${cluster.node(1).url}/v1/jobs?queue=bulk&status=completed&limit=1`);
+    return answer.ok && ((await answer.json()) as { readonly items: readonly unknown[] }).items.length > 0;
   });
   await cluster.node(0).kill();
   await first;

@@ -19,7 +19,7 @@ scenario(
     for (let chunk = 0; chunk < CHUNKS; chunk += 1) {
       const queue = `lapsing-${chunk}`;
       await createJobs(cluster, PER_CHUNK, { queue, policy: { maxLostLeases: 0 } });
-      const claimed = await claim(cluster, 'late', { queues: [queue], max: PER_CHUNK, leaseMs: 1_500 });
+      const claimed = await claim(cluster, 'late', { queues: [queue], max: PER_CHUNK, leaseMs: 1_500, waitMs: 10_000 });
       for (const one of claimed) {
         const spread = Math.random() * (SPREAD.before + SPREAD.after) - SPREAD.before;
         const left = Date.parse(one.leaseExpiresAt) + spread - Date.now();
@@ -52,7 +52,12 @@ scenario(
     for (let round = 0; round < 4; round += 1) {
       const queue = `beating-${round}`;
       await createJobs(cluster, PER_CHUNK, { queue, policy: { maxLostLeases: 0 } });
-      const claimed = await claim(cluster, 'beater', { queues: [queue], max: PER_CHUNK, leaseMs: 1_000 });
+      const claimed = await claim(cluster, 'beater', {
+        queues: [queue],
+        max: PER_CHUNK,
+        leaseMs: 1_000,
+        waitMs: 10_000,
+      });
       const ends = claimed.map(async (one) => {
         const holder = new Holder(cluster, 'beater', one);
         await sleep(Math.max(0, Date.parse(one.leaseExpiresAt) + Math.random() * 40 - Date.now()));

@@ -4,6 +4,7 @@ import { UsageError } from '../../src/cli/usage-error.js';
 import { nearName } from '../../src/config/near-name.js';
 import { FAULTS, type FaultName } from './faults.js';
 import type { LogName } from './site.js';
+import { type LoadName, LOADS } from './soak.js';
 
 export interface SoakArguments {
   readonly minutes: number;
@@ -12,11 +13,12 @@ export interface SoakArguments {
   readonly log: LogName;
   readonly seed: number;
   readonly keep: string | null;
+  readonly load: LoadName;
   /** Null: all that can be made there. */
   readonly faults: readonly FaultName[] | null;
 }
 
-const OPTIONS = ['minutes', 'lifecycles', 'log', 'seed', 'keep', 'faults'] as const;
+const OPTIONS = ['minutes', 'lifecycles', 'log', 'seed', 'keep', 'faults', 'load'] as const;
 type OptionName = (typeof OPTIONS)[number];
 const LOGS: readonly LogName[] = ['postgres', 'eventstoredb'];
 const USUAL_MINUTES = 3;
@@ -67,15 +69,20 @@ export const readArguments = (args: readonly string[], chance: () => number): So
     const value = text(name);
     return value === undefined ? undefined : wholeOf(name, value, most);
   };
-  const log = LOGS.find((name) => name === (text('log') ?? 'postgres'));
-  if (log === undefined) throw new UsageError(`--log: expected one of ${LOGS.join(', ')}, not "${text('log')}"`);
+  const oneOf = <Name extends string>(name: OptionName, names: readonly Name[], usual: Name): Name => {
+    const given = text(name) ?? usual;
+    const known = names.find((each) => each === given);
+    if (known !== undefined) return known;
+    throw new UsageError(`--${name}: expected one of ${names.join(', ')}, not "${given}"`);
+  };
   if (given.has('minutes') && given.has('lifecycles')) {
     throw new UsageError('--minutes and --lifecycles: expected one of them');
   }
   return {
     minutes: whole('minutes', MAX_MINUTES) ?? USUAL_MINUTES,
     lifecycles: whole('lifecycles', Number.MAX_SAFE_INTEGER) ?? null,
-    log,
+    log: oneOf('log', LOGS, 'postgres'),
+    load: oneOf('load', Object.keys(LOADS) as LoadName[], 'all'),
     seed: whole('seed', MAX_SEED) ?? Math.floor(chance() * MAX_SEED),
     keep: text('keep') ?? null,
     faults: given.has('faults') ? faultsIn(given.get('faults') ?? '') : null,

@@ -10,6 +10,8 @@ there is worked off, and all that anybody was told is held against the log, by t
   --lifecycles N    until so many runs have ended, instead of --minutes
   --log NAME        postgres (default) or eventstoredb: the fake server of the tests, or the one of EVENTSTOREDB_URL
                     (EVENTSTOREDB_COMMAND: starts it, so that it can be made to fail; see docs/soak.md)
+  --load NAME       all (default): what the API allows, a job at a time; or many: jobs by the hundred, whose attempts share
+                    requests, for some ten times as many lifecycles
   --seed N          where chance starts; printed, so that a run can be had again. Calls interleave otherwise each time
   --faults A,B      these alone (all): docs/soak.md lists them
   --keep FOLDER     what the processes print goes there, and when a rule is broken, calls, events, faults and jobs
@@ -21,6 +23,7 @@ Examples:
   npm run soak -- --lifecycles 5000 --seed 7
   npm run soak -- --faults freeze,stall,lockJobs
   npm run soak -- --log eventstoredb
+  npm run soak -- --load many --lifecycles 100000
 
 Exit codes:
   0    no rule was broken

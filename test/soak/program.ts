@@ -46,7 +46,7 @@ const run = async (asked: SoakArguments): Promise<number> => {
   const interrupt = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => interrupt.abort());
   const display = createDisplay(process.stdout, LINE_EVERY_MS);
-  display.say(`seed ${asked.seed}, log ${asked.log}`);
+  display.say(`seed ${asked.seed}, log ${asked.log}, load ${asked.load}`);
   let site: Site;
   try {
     site = await Site.open(asked.log, outputTo(keep));
@@ -56,8 +56,8 @@ const run = async (asked: SoakArguments): Promise<number> => {
   }
   const startedAt = performance.now();
   const elapsedMs = (): number => performance.now() - startedAt;
-  const { seed, faults } = asked;
-  const soak = new Soak(site, { seed, faults, isEnough: enough(asked, elapsedMs), signal: interrupt.signal });
+  const { seed, faults, load } = asked;
+  const soak = new Soak(site, { seed, faults, load, isEnough: enough(asked, elapsedMs), signal: interrupt.signal });
   display.watch(pictureOf(asked, elapsedMs, () => soak.progress));
   try {
     const broken = await soak.run();

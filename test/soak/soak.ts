@@ -10,7 +10,7 @@ import { ALL_WAYS } from '../support/e2e/attempts.js';
 import { ALL_CREATIONS } from '../support/e2e/creations.js';
 import type { Beginning, History, Violation } from '../support/e2e/history.js';
 import { isAnswered, isRefusal } from '../support/e2e/history.js';
-import { Load } from '../support/e2e/load.js';
+import { Load, type LoadOptions } from '../support/e2e/load.js';
 import { BY_ANYBODY } from '../support/e2e/meddling.js';
 import type { FaultName } from './faults.js';
 import { judge, type Verdict } from './judge.js';
@@ -27,6 +27,8 @@ export interface SoakOptions {
   readonly partMs?: number;
   /** Exactly these faults, one after another, in a single part. Default: by chance, three at a time at most. */
   readonly script?: readonly FaultName[];
+  /** Default `all`. */
+  readonly load?: LoadName;
   /** By chance, of these alone. Default: all that can be made there. */
   readonly faults?: readonly FaultName[] | null;
   readonly signal?: AbortSignal;
@@ -60,6 +62,20 @@ export interface Broken {
   readonly history: History | null;
   readonly faults: readonly MadeFault[];
 }
+
+/** What clients and workers do: all that the API allows, or little of it with as many jobs as can be. */
+export const LOADS = {
+  all: {
+    ...{ creators: 3, workers: 10, meddlers: 2, claimMax: 3, unstarted: 0.2 },
+    ...{ ways: ALL_WAYS, creations: ALL_CREATIONS },
+  },
+  many: {
+    ...{ creators: 2, workers: 6, meddlers: 1, claimMax: 60, ahead: 800 },
+    isShared: true,
+    creations: { many: 1 },
+  },
+} as const satisfies Record<string, Partial<LoadOptions>>;
+export type LoadName = keyof typeof LOADS;
 
 const PART_MS = 40_000;
 /** Calls of a part that are kept until it is judged, about. */
@@ -141,8 +157,8 @@ export class Soak {
     const watchers = new Watchers(cluster, queue, since.position, seed + 50_000);
     this.watchers = watchers;
     this.load = Load.start(cluster, {
-      ...{ queue, seed, creators: 3, workers: 10, meddlers: 2, claimMax: 3, unstarted: 0.2 },
-      ...{ ways: ALL_WAYS, creations: ALL_CREATIONS, meddling: BY_ANYBODY },
+      ...{ queue, seed, meddling: BY_ANYBODY },
+      ...LOADS[this.options.load ?? 'all'],
     });
     const { load } = this;
     await attempt('load and faults', () => this.breakThings(load, seed));

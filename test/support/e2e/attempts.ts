@@ -5,7 +5,7 @@ import type { CommandAnswer } from '../../../src/api/contract.js';
 import type { Random } from '../../simulation/random.js';
 import type { Answer } from './recorder.js';
 import type { Cluster } from './running-cluster.js';
-import { command, expectStatus, type Holder, readJob, type WorkerCall } from './work.js';
+import { command, expectStatus, type Holder, readJob, sayTogether, type SharedCall, type WorkerCall } from './work.js';
 
 export interface Attempt {
   readonly cluster: Pick<Cluster, 'recorder'>;
@@ -127,4 +127,30 @@ export const attempt = async (one: Attempt, ways: Ways): Promise<void> => {
     if (random.chance(0.3)) await readJob(cluster, holder.jobId);
   }
   await WAYS[random.weighted(ways)](one);
+};
+
+/** What ends an attempt of many that are said in one request, and how often; none: its worker has died. */
+const SHARED_ENDS = {
+  completes: ['complete', { result: 'among many' }],
+  fails: ['fail', { code: 'Flaky', message: 'this time it failed' }],
+  releases: ['release', { reason: 'among many' }],
+  dies: null,
+} as const satisfies Partial<Record<WayName, SharedCall | null>>;
+const SHARED_WAYS = { completes: 94, fails: 2, releases: 2, dies: 2 } as const;
+
+/** All attempts of a claim: their progress and their ends in one request. */
+export const attemptTogether = async (
+  holders: readonly Holder[],
+  random: Random,
+  ended: Attempt['ended'],
+): Promise<void> => {
+  const said = holders.flatMap((holder): [Holder, SharedCall][] => {
+    const end = SHARED_ENDS[random.weighted<keyof typeof SHARED_ENDS>(SHARED_WAYS)];
+    const progress: SharedCall = ['progress', { batchId: 'all', processed: random.int(1, 9) }];
+    return [progress, ...(end === null ? [] : [end])].map((call) => [holder, call]);
+  });
+  for (const answer of (await sayTogether(said)) as readonly Answer<CommandAnswer>[]) {
+    went(answer);
+    ended(answer);
+  }
 };

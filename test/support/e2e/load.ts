@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandAnswer, Job, JobStatus, Page, Queue } from '../../../src/api/contract.js';
 import { Random } from '../../simulation/random.js';
-import { attempt, USUAL_WAYS, type Ways } from './attempts.js';
+import { attempt, attemptTogether, USUAL_WAYS, type Ways } from './attempts.js';
 import { create, type Creations, USUAL_CREATIONS } from './creations.js';
 import { TERMINAL_EVENTS } from './history.js';
 import { BY_CLIENTS, meddle } from './meddling.js';
@@ -25,6 +25,8 @@ export interface LoadOptions {
   readonly ahead?: number;
   readonly creations?: Creations;
   readonly ways?: Ways;
+  /** Workers say all of a claim's jobs in one request, instead of one job after another in `ways`. Default false. */
+  readonly isShared?: boolean;
   readonly meddling?: Parameters<typeof meddle>[2];
   /** Claims take up to so many jobs. Default 2. */
   readonly claimMax?: number;
@@ -173,18 +175,17 @@ export class Load {
   }
 
   private async work(workerId: string, random: Random): Promise<void> {
-    const { queue, claimMax = 2, unstarted = 0, ways = USUAL_WAYS } = this.options;
+    const { queue, claimMax = 2, unstarted = 0, ways = USUAL_WAYS, isShared = false } = this.options;
     const { signal } = this.cluster.recorder;
     while (this.working && !signal.aborted) {
       const jobs = await claim(this.cluster, workerId, {
         ...{ queues: [queue], waitMs: 300, max: random.int(1, claimMax) },
         ...(random.chance(unstarted) ? { start: false } : {}),
       });
-      for (const claimed of jobs) {
-        const holder = new Holder(this.cluster, workerId, claimed);
-        const ended = (answer: Answer<CommandAnswer>): void => this.count(answer);
-        await attempt({ cluster: this.cluster, holder, random, ended }, ways);
-      }
+      const holders = jobs.map((claimed) => new Holder(this.cluster, workerId, claimed));
+      const ended = (answer: Answer<CommandAnswer>): void => this.count(answer);
+      if (isShared) await attemptTogether(holders, random, ended);
+      else for (const holder of holders) await attempt({ cluster: this.cluster, holder, random, ended }, ways);
     }
   }
 }

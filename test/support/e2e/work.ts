@@ -9,7 +9,7 @@ import type {
   Job,
 } from '../../../src/api/contract.js';
 import type { Cluster } from './running-cluster.js';
-import type { Answer, CallOptions, Lane } from './recorder.js';
+import type { Answer, CallOptions, Lane, NamedCommand } from './recorder.js';
 import type { ServiceProcess } from './service-process.js';
 
 type AnyCluster = Pick<Cluster, 'recorder'>;
@@ -98,6 +98,9 @@ export const drain = async (
 export type WorkerCall =
   'start' | 'heartbeat' | 'progress' | 'complete' | 'fail' | 'throttle' | 'wait' | 'release' | 'logs';
 
+/** A call, and what it holds besides the token. */
+export type SharedCall = readonly [WorkerCall, object];
+
 /** What a call has to hold besides the token. */
 const MINIMAL: Readonly<Partial<Record<WorkerCall, object>>> = {
   progress: { batchId: 'last', processed: 1 },
@@ -106,7 +109,7 @@ const MINIMAL: Readonly<Partial<Record<WorkerCall, object>>> = {
 
 /** A worker with the lease of one attempt. Calls are repeated with their key until they are answered. */
 export class Holder {
-  private readonly lane: Lane;
+  readonly lane: Lane;
 
   constructor(
     private readonly cluster: AnyCluster,
@@ -157,11 +160,14 @@ export class Holder {
   }
 
   /** The same as calls one after another, in one request. Answers in order, refusals too. */
-  sayTogether(calls: readonly (readonly [WorkerCall, object])[]): Promise<readonly Answer[]> {
+  sayTogether(calls: readonly SharedCall[]): Promise<readonly Answer[]> {
+    return sayTogether(calls.map((call) => [this, call]));
+  }
+
+  /** One of the commands of a request that they share. */
+  shared([command, body]: SharedCall): NamedCommand {
     const { leaseToken } = this.claimed;
-    return this.lane.insistTogether(
-      calls.map(([command, body]) => ({ command, jobId: this.jobId, commandId: randomUUID(), leaseToken, ...body })),
-    );
+    return { command, jobId: this.jobId, commandId: randomUUID(), leaseToken, ...body };
   }
 
   /** @throws Error on a refusal. */
@@ -176,6 +182,13 @@ export class Holder {
     return this.say('progress', { batchId, processed });
   }
 }
+
+/** What holders of one worker say of their jobs, in one request. Answers in order, refusals too. */
+export const sayTogether = (said: readonly (readonly [Holder, SharedCall])[]): Promise<readonly Answer[]> => {
+  const [first] = said;
+  if (first === undefined) return Promise.resolve([]);
+  return first[0].lane.insistTogether(said.map(([holder, call]) => holder.shared(call)));
+};
 
 /** A worker that holds the next job of a queue. */
 export const hold = async (cluster: AnyCluster, workerId: string, claiming: Claiming = {}): Promise<Holder> =>
