@@ -126,7 +126,7 @@ it('a page is the answer that its parts would make, and is said to be JSON', () 
   for (const some of [[], events]) {
     for (const nextCursor of [null, 'abc']) {
       const page = { items: some.map(viewEvent), nextCursor };
-      expect(eventsPage(reply, some, nextCursor)).toBe(JSON.stringify(page));
+      expect(eventsPage(reply, some, nextCursor).toString()).toBe(JSON.stringify(page));
     }
   }
   expect(new Set(types)).toEqual(new Set(['application/json; charset=utf-8']));

@@ -27,7 +27,7 @@ export class EventsController {
     @Query({ schema: listEvents }) { after, types, limit, cursor }: ListEventsQuery,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<string> {
+  ): Promise<Buffer> {
     const seen = await this.freshness.ofLog(request, reply);
     const list = ['log', after, types ?? []];
     const from = cursor === undefined ? after : decodeCursor(list, cursor, isPositionKey)[0];

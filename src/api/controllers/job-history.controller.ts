@@ -29,7 +29,7 @@ export class JobHistoryController {
     @Query({ schema: jobEvents }) { order, limit, cursor }: JobEventsQuery,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<string> {
+  ): Promise<Buffer> {
     await this.freshness.ofLog(request, reply);
     const list = ['events', id, order];
     const after = cursor === undefined ? undefined : decodeCursor(list, cursor, isPositionKey)[0];

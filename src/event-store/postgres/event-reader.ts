@@ -78,22 +78,23 @@ interface PageQuery {
   readonly values: readonly unknown[];
 }
 
+/** What of a filter is asked of each event, for a text and the name of a query; its values stand behind the others. */
+const conditionsOf = ({ types, streamPrefixes }: EventFilter, first: readonly unknown[]) => {
+  const values = [...first];
+  const condition = (text: string, value: readonly string[] | undefined): string =>
+    value === undefined ? '' : `and ${text}($${values.push(value)}::text[]) `;
+  const conditions = condition('e.type = any', types) + condition('e.stream ^@ any', streamPrefixes);
+  return { name: `${types ? '_types' : ''}${streamPrefixes ? '_prefixes' : ''}`, conditions, values };
+};
+
 /**
  * A page within a window of positions. The bounds and the head come with it, so that the page can say how far it
  * looked when every event in the window was dropped.
  */
 const windowQuery = (bound: Position, limit: number, filter: EventFilter, direction: Direction): PageQuery => {
-  const values: unknown[] = [bound, limit, WINDOW];
-  const conditions: string[] = [];
-  const condition = (text: string, value: readonly string[] | undefined) => {
-    if (value === undefined) return;
-    values.push(value);
-    conditions.push(`and ${text}($${values.length}::text[])`);
-  };
-  condition('e.type = any', filter.types);
-  condition('e.stream ^@ any', filter.streamPrefixes);
+  const { name: conditioned, conditions, values } = conditionsOf(filter, [bound, limit, WINDOW]);
   const forwards = direction === 'forwards';
-  const name = `page_${direction}${filter.types ? '_types' : ''}${filter.streamPrefixes ? '_prefixes' : ''}`;
+  const name = `page_${direction}${conditioned}`;
   const range = forwards
     ? 'e.position > $1::bigint and e.position <= $1::bigint + $3::bigint'
     : 'e.position < h.bound and e.position >= h.bound - $3::bigint';
@@ -104,15 +105,19 @@ const windowQuery = (bound: Position, limit: number, filter: EventFilter, direct
       from (select coalesce((select last_position from jobledger.batches order by batch desc limit 1), 0)) b(position)
     ) h
     left join lateral (
-      select ${COLUMNS} from jobledger.events e where ${range} ${conditions.join(' ')}
+      select ${COLUMNS} from jobledger.events e where ${range} ${conditions}
       order by e.position ${forwards ? '' : 'desc'} limit $2
     ) e on true
     order by e.position ${forwards ? '' : 'desc'}`;
   return { name, text, values };
 };
 
-/** A page of given streams goes through the index of each: no window, whatever else is in the log. */
+/**
+ * A page of given streams goes through the index of each: no window, whatever else is in the log. A condition that is not
+ * asked for is not written: of 200 events of a job, two that always hold took the server a third of the time.
+ */
 const streamsQuery = (bound: Position, limit: number, filter: EventFilter, direction: Direction): PageQuery => {
+  const { name, conditions, values } = conditionsOf(filter, [bound, limit, filter.streams]);
   const forwards = direction === 'forwards';
   const order = forwards ? '' : 'desc';
   const range = forwards
@@ -125,16 +130,13 @@ const streamsQuery = (bound: Position, limit: number, filter: EventFilter, direc
       select ${COLUMNS} from (select distinct s from unnest($3::text[]) s) s
       cross join lateral (
         select ${COLUMNS} from jobledger.events e
-        where e.stream = s.s and ${range}
-          and ($4::text[] is null or e.type = any($4::text[]))
-          and ($5::text[] is null or e.stream ^@ any($5::text[]))
+        where e.stream = s.s and ${range} ${conditions}
         order by e.revision ${order} limit $2
       ) e
       order by e.position ${order} limit $2
     ) e on true
     order by e.position ${order}`;
-  const values = [bound, limit, filter.streams, filter.types ?? null, filter.streamPrefixes ?? null];
-  return { name: `page_${direction}_streams`, text, values };
+  return { name: `page_${direction}_streams${name}`, text, values };
 };
 
 export class EventReader {

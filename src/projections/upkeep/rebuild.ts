@@ -48,9 +48,25 @@ export const whenPossible = async <T>(work: Work, attempt: () => Promise<T>): Pr
   }
 };
 
-/** What the planner knows of the tables, before anybody asks it: for the first queries after the swap. */
+/** Columns of the table's indexes, and of their conditions. */
+const INDEXED = `select string_agg(quote_ident(a.attname), ', ') as columns from pg_attribute a
+  where a.attrelid = $1::regclass and a.attnum > 0 and exists (
+    select from pg_index i where i.indrelid = a.attrelid and (a.attnum = any (i.indkey) or exists (
+      select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+        and d.refobjid = a.attrelid and d.refobjsubid = a.attnum)))`;
+
+/**
+ * What the planner knows of the tables, before anybody asks it: for the first queries after the swap, which go by an
+ * index. Of the other columns, whose values may be large, autovacuum asks in its time: a sample of all takes twice as long,
+ * 0.4 s, however many rows there are.
+ */
 export const analyze = async ({ live }: Building, { pool }: Pick<FenceDependencies, 'pool'>): Promise<void> => {
-  for (const table of live.tables) await pool.query(`analyze ${BUILDING_SCHEMA}.${table.name}`);
+  for (const { name } of live.tables) {
+    const table = `${BUILDING_SCHEMA}.${name}`;
+    const { rows } = await pool.query<{ columns: string | null }>(INDEXED, [table]);
+    const columns = rows[0]?.columns ?? null;
+    await pool.query(columns === null ? `analyze ${table}` : `analyze ${table} (${columns})`);
+  }
 };
 
 export class Rebuild {
