@@ -187,7 +187,7 @@ export class ClientDriver implements EventStoreDriver {
     }
   }
 
-  subscribeToEnd(onEvent: () => void, onFailure: (error: Error) => void): () => void {
+  subscribeToEnd(onEvent: (event?: StoredEvent) => void, onFailure: (error: Error) => void): () => void {
     let isOver = false;
     const fail = (error: unknown): void => {
       if (isOver) return;
@@ -198,11 +198,14 @@ export class ClientDriver implements EventStoreDriver {
     const filter = { filterOn: 'eventType', regex: '^[^$].*', checkpointInterval: 1_000 };
     this.#isConnected = true;
     const subscription = this.#client.subscribeToAll({ fromPosition: END, filter });
-    const hear = (): void => {
+    subscription.on('confirmation', () => {
       if (!isOver) onEvent();
-    };
-    subscription.on('confirmation', hear);
-    subscription.on('data', hear);
+    });
+    subscription.on('data', (resolved) => {
+      const events: StoredEvent[] = [];
+      keep(events, resolved as { readonly event?: ClientEvent });
+      for (const event of isOver ? [] : events) onEvent(event);
+    });
     subscription.on('error', fail);
     subscription.on('end', () => fail(new Unavailable('the subscription ended')));
     return () => {
@@ -258,7 +261,7 @@ export class ClientDriver implements EventStoreDriver {
         },
         (error: unknown) => {
           over();
-          reject(error as Error);
+          reject(error);
         },
       );
     });
