@@ -259,7 +259,7 @@ export class ClientDriver implements EventStoreDriver {
           over();
           resolve(value);
         },
-        (error: unknown) => {
+        (error: Error) => {
           over();
           reject(error);
         },

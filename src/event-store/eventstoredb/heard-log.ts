@@ -46,7 +46,6 @@ const withoutData = (event: StoredEvent): StoredEvent => {
   const metadata = own === undefined ? {} : { [RESERVED_KEY]: own };
   return { id, type, stream, revision, position, data: {}, metadata };
 };
-};
 
 export class HeardLog {
   #isLive = false;
