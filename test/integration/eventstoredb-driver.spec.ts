@@ -259,6 +259,28 @@ describe('a server that fails', () => {
     }
   });
 
+  it('that answers what was given up when another connection broke is appended to as before', async () => {
+    const other = await FakeEventStoreDb.start();
+    const elsewhere = await openDriver(other.url);
+    try {
+      await elsewhere.append(stream(), -1, [event()]);
+      const [held, one] = [stream(), event()];
+      server.isHeld = (name) => name === held;
+      const appending = attempt(held, one);
+      await waitFor('the append', () => server.log.read(held) !== undefined);
+      // The client gives up whatever waits, on every connection of the process.
+      other.dropCalls();
+      await expect(appending).rejects.toThrow(Unavailable);
+      server.answerHeld();
+      server.isHeld = () => false;
+      expect(await attempt(held, one)).toMatchObject({ ok: true, revision: 0 });
+      expect(await attempt(stream())).toMatchObject({ ok: true, revision: 0 });
+    } finally {
+      await elsewhere.close();
+      other.stop();
+    }
+  });
+
   it('is not hurt by reads without end of streams that do not exist', async () => {
     for (let n = 0; n < 1_500; n += 50) {
       const reads = Array.from({ length: 50 }, () => driver.readStream(stream(), backwards));

@@ -11,6 +11,7 @@ import { Unavailable } from '../event-store.js';
 import { asPortError, isConflict, isStreamNotFound } from './client-error.js';
 import { Places } from './places.js';
 import { dropStrayRejections } from './stray-rejections.js';
+import { passOverUnknownAnswers, type StreamMaker } from './unknown-answers.js';
 import type {
   EventStoreDriver,
   ReadFromAll,
@@ -22,7 +23,7 @@ import type {
 } from './driver.js';
 
 /** What both clients have. */
-export interface GrpcClient {
+export interface GrpcClient extends StreamMaker {
   appendToStream(stream: string, events: readonly object[], options: object): Promise<ClientAppended>;
   readStream(stream: string, options: object): ClientReader;
   readAll(options: object): ClientReader;
@@ -144,6 +145,7 @@ export class ClientDriver implements EventStoreDriver {
   #isConnected = false;
 
   constructor(client: GrpcClient, { timeoutMs = DEFAULT_TIMEOUT_MS }: DriverOptions = {}) {
+    passOverUnknownAnswers(client);
     this.#client = client;
     this.#timeoutMs = timeoutMs;
   }
@@ -259,9 +261,9 @@ export class ClientDriver implements EventStoreDriver {
           over();
           resolve(value);
         },
-        (error: Error) => {
+        (error: unknown) => {
           over();
-          reject(error);
+          reject(error instanceof Error ? error : new Error('a call failed', { cause: error }));
         },
       );
     });

@@ -72,7 +72,7 @@ const filterOf = (options: NonNullable<ReturnType<messages.ReadReq['getOptions']
 export class FakeEventStoreDb {
   /** Appends that are written and not answered: their call breaks instead. */
   answersToLose = 0;
-  /** Appends to streams of which this is true are written, and never answered. */
+  /** Appends to streams of which this is true are written, and answered when `answerHeld` says so. */
   isHeld: (stream: string) => boolean = () => false;
   /** Answers "Server Is Not Ready", as one that starts or stops. */
   isStarting = false;
@@ -80,6 +80,7 @@ export class FakeEventStoreDb {
   leaderPort: number | undefined;
   /** Appends that reached the log. */
   appends = 0;
+  readonly #held: (() => void)[] = [];
   #port = 0;
   #server: grpc.Server | undefined;
   readonly #calls = new Set<AnyCall>();
@@ -137,6 +138,11 @@ export class FakeEventStoreDb {
   dropCalls(): void {
     for (const call of this.#calls) call.emit('error', unavailable());
     this.#calls.clear();
+  }
+
+  /** Answers what was held. */
+  answerHeld(): void {
+    for (const answer of this.#held.splice(0)) answer();
   }
 
   /** From now on nothing is answered, and nothing done, until `thaw`. */
@@ -224,7 +230,9 @@ export class FakeEventStoreDb {
       call.emit('error', unavailable());
       return;
     }
-    if (!this.isHeld(stream)) call.write(messages.batchAnswer(request, stream, result));
+    const answer = (): void => void call.write(messages.batchAnswer(request, stream, result));
+    if (this.isHeld(stream)) this.#held.push(answer);
+    else answer();
   }
 
   #append(
