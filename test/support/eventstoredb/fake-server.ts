@@ -32,6 +32,8 @@ const notLeader = (port: number): Error =>
     ...{ exception: 'not-leader', 'leader-endpoint-host': '127.0.0.1', 'leader-endpoint-port': String(port) },
   });
 
+const requiresLeader = ({ metadata }: AnyCall): boolean => metadata.get('requires-leader').includes('true');
+
 const unavailable = (): Error => failure(grpc.status.UNAVAILABLE, 'the call was dropped');
 
 const { ReadDirection } = protocol.ReadReq.Options;
@@ -76,7 +78,7 @@ export class FakeEventStoreDb {
   isHeld: (stream: string) => boolean = () => false;
   /** Answers "Server Is Not Ready", as one that starts or stops. */
   isStarting = false;
-  /** The port of the server that takes appends, and reads that require it; undefined: this one. */
+  /** The port of the server that takes what requires the leader; undefined: this one. */
   leaderPort: number | undefined;
   /** Appends that reached the log. */
   appends = 0;
@@ -215,7 +217,8 @@ export class FakeEventStoreDb {
     if (!request.getIsFinal()) return;
     pending.delete(id);
     const { stream, expected, events } = append;
-    if (this.leaderPort !== undefined) {
+    // Of one that is not the leader it is forwarded, unless it requires the leader: the client's are not said to.
+    if (this.leaderPort !== undefined && requiresLeader(call)) {
       call.emit('error', notLeader(this.leaderPort));
       return;
     }
@@ -274,7 +277,7 @@ export class FakeEventStoreDb {
       this.#subscribe(call, options);
       return;
     }
-    if (this.leaderPort !== undefined && call.metadata.get('requires-leader').includes('true')) {
+    if (this.leaderPort !== undefined && requiresLeader(call)) {
       call.emit('error', notLeader(this.leaderPort));
       return;
     }
