@@ -58,7 +58,7 @@ export interface AroundAppend<Row = unknown> {
   /**
    * The stream that moves the row besides its own, if there is one. For a table that has this, `after` takes one argument
    * more before the rows, `watched bigint[]`: the last revision of that stream once the events were there, -1 when it
-   * has none, null for a row that watches nothing.
+   * has none, null for a row that watches nothing. A stream that has no event has none from before the row's own stream.
    */
   readonly watches?: (row: Row) => string | undefined;
   /** `(rows <type>[])`: gives back what `before` took, of a request that is not in the log and never will be. */

@@ -227,16 +227,22 @@ describe('a server that fails', () => {
     expect(server.openCalls).toBe(before);
   });
 
-  it('that is no leader any more sends the client to the one that is', async () => {
+  it('that is no leader any more forwards appends, and sends who reads to the one that is', async () => {
     await attempt(stream());
     const leader = await FakeEventStoreDb.start(server.log);
     try {
       server.leaderPort = leader.port;
       const [name, one] = [stream(), event()];
-      await expect(attempt(name, one)).rejects.toThrow(Unavailable);
       expect(await attempt(name, one)).toMatchObject({ ok: true, revision: 0 });
-      expect(leader.appends).toBe(1);
+      await expect(driver.readStream(name, forwards)).rejects.toThrow(Unavailable);
       expect(await driver.readStream(name, forwards)).toHaveLength(1);
+      expect(leader.appends).toBe(0);
+      await waitFor('the appends to go there', () =>
+        attempt(stream()).then(
+          () => leader.appends > 0,
+          () => false,
+        ),
+      );
     } finally {
       leader.stop();
     }
@@ -256,6 +262,28 @@ describe('a server that fails', () => {
     } finally {
       await elsewhere.close();
       leader.stop();
+    }
+  });
+
+  it('that answers what was given up when another connection broke is appended to as before', async () => {
+    const other = await FakeEventStoreDb.start();
+    const elsewhere = await openDriver(other.url);
+    try {
+      await elsewhere.append(stream(), -1, [event()]);
+      const [held, one] = [stream(), event()];
+      server.isHeld = (name) => name === held;
+      const appending = attempt(held, one);
+      await waitFor('the append', () => server.log.read(held) !== undefined);
+      // The client gives up whatever waits, on every connection of the process.
+      other.dropCalls();
+      await expect(appending).rejects.toThrow(Unavailable);
+      server.answerHeld();
+      server.isHeld = () => false;
+      expect(await attempt(held, one)).toMatchObject({ ok: true, revision: 0 });
+      expect(await attempt(stream())).toMatchObject({ ok: true, revision: 0 });
+    } finally {
+      await elsewhere.close();
+      other.stop();
     }
   });
 

@@ -256,6 +256,41 @@ describe('a log that is away', () => {
   });
 });
 
+describe('a cluster whose leader changes', () => {
+  it('again and again is written on: nothing is lost, nothing is there twice, and nobody starts anew', async () => {
+    const other = await FakeEventStoreDb.start(server.log);
+    const [seen, names] = [[] as RecordedEvent[], Array.from({ length: 12 }, stream)];
+    const stop = new AbortController();
+    const following = (async () => {
+      for await (const item of store.subscribe({ after: START, signal: stop.signal })) {
+        if (!('caughtUp' in item)) seen.push(...item.filter((one) => names.includes(one.stream)));
+        if (seen.length === 4 * names.length) stop.abort();
+      }
+    })();
+    const patient = await log.store({ pollMs: 50 });
+    const stopListening = patient.onAppended(() => undefined);
+    try {
+      for (let round = 0; round < 4; round += 1) {
+        const requests = names.map((name) => request(name, round === 0 ? 'noStream' : round - 1));
+        const appending = patient.append(requests);
+        const [leader, follower] = round % 2 === 0 ? [other, server] : [server, other];
+        [follower.leaderPort, leader.leaderPort] = [leader.port, undefined];
+        // The one that was the leader ends what it has begun, with an answer on its way.
+        follower.answersToLose = 1;
+        follower.dropCalls();
+        expect((await appending).map((result) => succeeded(result).revision)).toEqual(names.map(() => round));
+      }
+      await following;
+      expect(await lengths(names)).toEqual(names.map(() => 4));
+      expect(new Set(idsOf(seen)).size).toBe(4 * names.length);
+    } finally {
+      stopListening();
+      stop.abort();
+      other.stop();
+    }
+  });
+});
+
 describe('a process that dies', () => {
   it.each(['before', 'after'] as const)('%s its append leaves an intent that another finishes', async (at) => {
     const dying = await dyingStore(at);

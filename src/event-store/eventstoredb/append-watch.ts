@@ -4,13 +4,15 @@
  * A hint and no more: when it breaks the readers go on polling, and it is made again in the background, later each time
  * that it fails. After each time it was made everybody is woken once, for what was missed meanwhile.
  */
-import type { EventStoreDriver } from './driver.js';
+import type { EventStoreDriver, StoredEvent } from './driver.js';
+import type { HeardLog } from './heard-log.js';
 
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 
 export class AppendWatch {
   readonly #driver: EventStoreDriver;
+  readonly #heard: HeardLog;
   readonly #listeners = new Set<() => void>();
   #stop: (() => void) | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -18,8 +20,10 @@ export class AppendWatch {
   #started = false;
   #closed = false;
 
-  constructor(driver: EventStoreDriver) {
+  /** @param heard is told what comes */
+  constructor(driver: EventStoreDriver, heard: HeardLog) {
     this.#driver = driver;
+    this.#heard = heard;
   }
 
   /** Subscribes at the first call. */
@@ -43,14 +47,18 @@ export class AppendWatch {
     clearTimeout(this.#retry);
     this.#listeners.clear();
     this.#stop?.();
+    this.#heard.forget();
   }
 
   #subscribe(): void {
-    const onEvent = (): void => {
+    const onEvent = (event?: StoredEvent): void => {
       this.#retryMs = FIRST_RETRY_MS;
+      if (event === undefined) this.#heard.begin();
+      else this.#heard.hear(event);
       this.wake();
     };
     this.#stop = this.#driver.subscribeToEnd(onEvent, () => {
+      this.#heard.forget();
       if (this.#closed) return;
       this.#retry = setTimeout(() => {
         this.#subscribe();

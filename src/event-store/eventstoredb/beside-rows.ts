@@ -11,7 +11,8 @@ import { Unsupported } from '../event-store.js';
 import type { Unit } from '../append-plan.js';
 import { refusedRequests } from '../postgres/appender.js';
 import type { Ended, EndedUnit } from './ended-units.js';
-import { appendedRows, givenRows, withoutEvents } from './ended-units.js';
+import { appendedRows, givenRows, type PlacedRow, withoutEvents } from './ended-units.js';
+import type { Beside } from './heard-log.js';
 import { writeIntent } from './intent-body.js';
 import { type Call, RowStatements } from './row-statements.js';
 
@@ -71,8 +72,8 @@ const MAX_BEHIND = 20;
 
 /** What rows need to know of the log. */
 export interface RowLog {
-  /** Last revision of a stream now, -1 without events. */
-  readonly lastRevision: (stream: string) => Promise<number>;
+  /** Last revision of a stream once what it is asked about beside was in the log, -1 without events. */
+  readonly lastRevision: (stream: string, beside: Beside) => Promise<number>;
   /** Brings the rows of streams to the end of the log. */
   readonly catchUp: (streams: readonly string[]) => Promise<void>;
 }
@@ -207,11 +208,16 @@ export class BesideRows {
   }
 
   /** Last revisions of the streams that move rows besides their own. */
-  async #watchedBy(rows: readonly { readonly row: HeldRow }[]): Promise<ReadonlyMap<string, number>> {
-    const streams = [...new Set(rows.flatMap(({ row }) => row.watched ?? []))];
-    return new Map(
-      await Promise.all(streams.map(async (stream) => [stream, await this.#log.lastRevision(stream)] as const)),
+  async #watchedBy(rows: readonly PlacedRow[]): Promise<ReadonlyMap<string, number>> {
+    const asked = new Map<string, Beside>();
+    for (const { row, stream, position } of rows) {
+      const before = row.watched === undefined ? undefined : (asked.get(row.watched)?.position ?? -1n);
+      if (before !== undefined && position > before) asked.set(row.watched!, { stream, position });
+    }
+    const ends = [...asked].map(
+      async ([watched, beside]) => [watched, await this.#log.lastRevision(watched, beside)] as const,
     );
+    return new Map(await Promise.all(ends));
   }
 
   /** Tables with rows and such a function, in their order. */

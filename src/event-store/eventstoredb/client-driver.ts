@@ -11,6 +11,7 @@ import { Unavailable } from '../event-store.js';
 import { asPortError, isConflict, isStreamNotFound } from './client-error.js';
 import { Places } from './places.js';
 import { dropStrayRejections } from './stray-rejections.js';
+import { passOverUnknownAnswers, type StreamMaker } from './unknown-answers.js';
 import type {
   EventStoreDriver,
   ReadFromAll,
@@ -22,7 +23,7 @@ import type {
 } from './driver.js';
 
 /** What both clients have. */
-export interface GrpcClient {
+export interface GrpcClient extends StreamMaker {
   appendToStream(stream: string, events: readonly object[], options: object): Promise<ClientAppended>;
   readStream(stream: string, options: object): ClientReader;
   readAll(options: object): ClientReader;
@@ -144,6 +145,7 @@ export class ClientDriver implements EventStoreDriver {
   #isConnected = false;
 
   constructor(client: GrpcClient, { timeoutMs = DEFAULT_TIMEOUT_MS }: DriverOptions = {}) {
+    passOverUnknownAnswers(client);
     this.#client = client;
     this.#timeoutMs = timeoutMs;
   }
@@ -187,7 +189,7 @@ export class ClientDriver implements EventStoreDriver {
     }
   }
 
-  subscribeToEnd(onEvent: () => void, onFailure: (error: Error) => void): () => void {
+  subscribeToEnd(onEvent: (event?: StoredEvent) => void, onFailure: (error: Error) => void): () => void {
     let isOver = false;
     const fail = (error: unknown): void => {
       if (isOver) return;
@@ -198,11 +200,14 @@ export class ClientDriver implements EventStoreDriver {
     const filter = { filterOn: 'eventType', regex: '^[^$].*', checkpointInterval: 1_000 };
     this.#isConnected = true;
     const subscription = this.#client.subscribeToAll({ fromPosition: END, filter });
-    const hear = (): void => {
+    subscription.on('confirmation', () => {
       if (!isOver) onEvent();
-    };
-    subscription.on('confirmation', hear);
-    subscription.on('data', hear);
+    });
+    subscription.on('data', (resolved) => {
+      const events: StoredEvent[] = [];
+      keep(events, resolved as { readonly event?: ClientEvent });
+      for (const event of isOver ? [] : events) onEvent(event);
+    });
     subscription.on('error', fail);
     subscription.on('end', () => fail(new Unavailable('the subscription ended')));
     return () => {
@@ -258,7 +263,7 @@ export class ClientDriver implements EventStoreDriver {
         },
         (error: unknown) => {
           over();
-          reject(error as Error);
+          reject(error instanceof Error ? error : new Error('a call failed', { cause: error }));
         },
       );
     });

@@ -64,10 +64,10 @@ export interface EventStoreDriver {
    */
   readAll(options: ReadFromAll): Promise<readonly StoredEvent[]>;
   /**
-   * Calls back once it has begun, then after each event that is not the server's own, until it fails or is stopped.
-   * Fails once.
+   * Calls back once it has begun, then with each event that is not the server's own, all of them in order, until it fails
+   * or is stopped. Fails once.
    */
-  subscribeToEnd(onEvent: () => void, onFailure: (error: Error) => void): () => void;
+  subscribeToEnd(onEvent: (event?: StoredEvent) => void, onFailure: (error: Error) => void): () => void;
   /** No event is ever appended to the stream again, nor read. */
   tombstone(stream: string): Promise<void>;
   close(): Promise<void>;

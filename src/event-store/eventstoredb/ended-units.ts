@@ -35,6 +35,8 @@ export const withoutEvents = (
 /** A row whose events are in the log, with the place of its event. */
 export interface PlacedRow {
   readonly row: HeldRow;
+  /** Of its request. */
+  readonly stream: string;
   readonly position: bigint;
   readonly revision: number;
   /** Epoch ms. */
@@ -57,7 +59,7 @@ const partsOf = ({ requests }: EndedUnit): string =>
 export const appendedRows = (unit: EndedUnit): readonly PlacedRow[] => {
   const parts = partsOf(unit);
   const last = unit.requests.findLast(({ appended }) => appended !== undefined)?.appended;
-  return unit.requests.flatMap(({ rows, appended }) =>
+  return unit.requests.flatMap(({ request: { stream }, rows, appended }) =>
     rows.flatMap((row): PlacedRow[] => {
       const place = appended ?? (row.table.around?.ofGroup === true ? last : undefined);
       if (place === undefined) return [];
@@ -66,7 +68,7 @@ export const appendedRows = (unit: EndedUnit): readonly PlacedRow[] => {
       // A row of the whole group whose own request was refused goes with the last one that was not.
       const event = place === appended ? row.event : length - 1;
       const position = BigInt(positions[event]!);
-      return [{ row, position, revision: revision - length + 1 + event, at: Date.parse(at), length, parts }];
+      return [{ row, stream, position, revision: revision - length + 1 + event, at: Date.parse(at), length, parts }];
     }),
   );
 };

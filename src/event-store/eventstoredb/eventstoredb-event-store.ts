@@ -27,16 +27,18 @@ import type {
   RecordedEvent,
   SubscribeOptions,
 } from '../event-store.js';
-import { BesideRefused, Conflict, Unavailable, Unsupported } from '../event-store.js';
+import { BesideRefused, Conflict, Unsupported } from '../event-store.js';
 import { tail } from '../subscription.js';
 import { AppendWatch } from './append-watch.js';
 import { BesideRows, ended, type HeldUnit, writtenNow } from './beside-rows.js';
 import type { EventStoreDriver } from './driver.js';
+import { type Beside, HeardLog } from './heard-log.js';
 import { IntentKeeper } from './intent-keeper.js';
 import { IntentRecovery } from './intent-recovery.js';
 import { LogReader } from './log-reader.js';
 import { StreamAppender } from './stream-appender.js';
 import { StreamReader } from './stream-reader.js';
+import { exceptStragglers, isWhole, settleUnknown } from './unanswered.js';
 import { UnitAppender } from './unit-appender.js';
 
 export interface EventStoreDbConfig {
@@ -77,10 +79,12 @@ export class EventStoreDbEventStore implements EventStore {
   constructor(config: EventStoreDbConfig) {
     const { driver, pool, clock, besideTables = [], pollMs = 500, retryForMs, keepMs } = config;
     const { catchUp = () => Promise.resolve(), patienceMs = 2_000 } = config;
-    const appender = new StreamAppender(driver, retryForMs === undefined ? {} : { retryForMs });
+    const heard = new HeardLog();
+    const appender = new StreamAppender(driver, heard, retryForMs === undefined ? {} : { retryForMs });
     this.#driver = driver;
     this.#units = new UnitAppender(appender);
-    const lastRevision = async (stream: string) => (await appender.readTail(stream)).revision;
+    const lastRevision = async (stream: string, beside: Beside) =>
+      (await heard.endOf(stream, beside)) ?? (await appender.readTail(stream)).revision;
     this.#beside = new BesideRows(pool, besideTables, { lastRevision, catchUp });
     this.#catchUp = catchUp;
     this.#streams = new StreamReader(driver);
@@ -89,7 +93,7 @@ export class EventStoreDbEventStore implements EventStore {
       ...{ pool, clock, beside: this.#beside, units: this.#units, streams: this.#streams, keeper: this.#keeper },
     });
     this.#reader = new LogReader(driver, this.#streams);
-    this.#watch = new AppendWatch(driver);
+    this.#watch = new AppendWatch(driver, heard);
     this.#clock = clock;
     this.#pollMs = pollMs;
     this.#patienceMs = patienceMs;
@@ -237,57 +241,6 @@ const runsOf = (units: readonly Unit[]): readonly (readonly Unit[])[] => {
     for (const { stream } of unit) latest.set(stream, run);
   }
   return runs;
-};
-
-/**
- * Waits for all of them, or until nothing more is answered: then something is wrong with what is left, and nobody else
- * waits for it. It goes on, and whoever appends to its stream next waits for it there.
- */
-const exceptStragglers = async (appending: readonly Promise<void>[], patienceMs: number): Promise<void> => {
-  if (appending.length === 1) {
-    await appending[0];
-    return;
-  }
-  let timer: NodeJS.Timeout | undefined;
-  const given = new Promise<void>((resolve) => {
-    const answered = (): void => {
-      clearTimeout(timer);
-      timer = setTimeout(resolve, patienceMs);
-    };
-    for (const one of appending) void one.then(answered);
-  });
-  await Promise.race([Promise.all(appending), given]);
-  clearTimeout(timer);
-};
-
-const isWhole =
-  (outcomes: Outcomes) =>
-  ({ requests }: HeldUnit): boolean =>
-    requests.every(({ request }) => outcomes.has(request.ordinal));
-
-interface Open {
-  /** Those without all of their results. */
-  readonly units: readonly HeldUnit[];
-  /** Why, by ordinals; nothing of an append that goes on. */
-  readonly failed: ReadonlyMap<number, Error>;
-}
-
-/**
- * A unit that had not all of its results has none: its rows were not written. Its intent, or who reads the log, finishes
- * it; the caller repeats it with the same ids.
- * @param all of the call's units
- * @throws Unavailable when that is so of every unit
- */
-const settleUnknown = ({ units, failed }: Open, all: number, outcomes: Outcomes): void => {
-  const reasons = units.map(({ requests }) => {
-    const [reason] = requests.flatMap(({ request }) => failed.get(request.ordinal) ?? []);
-    return reason ?? new Unavailable('an append was not answered in time');
-  });
-  units.forEach(({ requests }, index) => {
-    const error = reasons[index]!;
-    if (!(error instanceof Unavailable) || units.length === all) throw error;
-    for (const { request } of requests) outcomes.settle(request.ordinal, { ok: false, error });
-  });
 };
 
 /** @throws Unsupported for a group that a race could leave half written */

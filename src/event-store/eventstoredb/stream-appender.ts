@@ -13,6 +13,7 @@ import type { EncodedRequest } from '../encoded-request.js';
 import type { Appended, AppendResult } from '../event-store.js';
 import { Conflict, StreamDeleted, TooLarge, Unavailable } from '../event-store.js';
 import type { EventStoreDriver, StoredEvent, WireAppended, WireEvent } from './driver.js';
+import type { HeardLog } from './heard-log.js';
 import { ReadBack } from './read-back.js';
 import { EMPTY_TAIL, type StreamTail, StreamTails } from './stream-tails.js';
 import { toRecorded, toWire } from './wire-event.js';
@@ -43,13 +44,15 @@ export class StreamAppender {
   readonly #retryForMs: number;
   readonly #tails = new StreamTails();
   readonly #readBack: ReadBack;
+  readonly #heard: HeardLog;
   /** The request of a stream that came last. */
   readonly #last = new Map<string, Promise<unknown>>();
   /** No event of this process's that is not yet answered stands at or before it. */
   #highest = -1n;
 
-  constructor(driver: EventStoreDriver, { retryForMs = DEFAULT_RETRY_MS }: AppenderOptions = {}) {
+  constructor(driver: EventStoreDriver, heard: HeardLog, { retryForMs = DEFAULT_RETRY_MS }: AppenderOptions = {}) {
     this.#driver = driver;
+    this.#heard = heard;
     this.#readBack = new ReadBack(driver);
     this.#retryForMs = retryForMs;
   }
@@ -186,7 +189,9 @@ export class StreamAppender {
       return { ok: true, first: only, last: only, positions: [only], revision: tail.revision, at, replayed: false };
     }
     const revision = tail.revision - request.events.length + 1;
-    const there = await this.#readBack.together({ request, revision, position, after: before.highest });
+    const there =
+      (await this.#heard.eventsOf(request, revision, position)) ??
+      (await this.#readBack.together({ request, revision, position, after: before.highest }));
     if (there === undefined) throw new Error(`${request.stream} does not hold what was just appended`);
     const found = appended(there, false);
     if ((again && before.isOwn) || found.at === at) return found;

@@ -20,7 +20,7 @@ import { repairRow } from './repair-row.js';
 /** How often the transaction says that it lives while rows are written beside it; idle, it would be ended. */
 const ALIVE_MS = 500;
 /** How old the events are that a row must know of. */
-const GRACE_MS = 200;
+const GRACE_MS = 500;
 const LOOK_MS = 25;
 
 /** Jobs with their events of the page, in order. */

@@ -32,6 +32,8 @@ const notLeader = (port: number): Error =>
     ...{ exception: 'not-leader', 'leader-endpoint-host': '127.0.0.1', 'leader-endpoint-port': String(port) },
   });
 
+const requiresLeader = ({ metadata }: AnyCall): boolean => metadata.get('requires-leader').includes('true');
+
 const unavailable = (): Error => failure(grpc.status.UNAVAILABLE, 'the call was dropped');
 
 const { ReadDirection } = protocol.ReadReq.Options;
@@ -72,14 +74,15 @@ const filterOf = (options: NonNullable<ReturnType<messages.ReadReq['getOptions']
 export class FakeEventStoreDb {
   /** Appends that are written and not answered: their call breaks instead. */
   answersToLose = 0;
-  /** Appends to streams of which this is true are written, and never answered. */
+  /** Appends to streams of which this is true are written, and answered when `answerHeld` says so. */
   isHeld: (stream: string) => boolean = () => false;
   /** Answers "Server Is Not Ready", as one that starts or stops. */
   isStarting = false;
-  /** The port of the server that takes appends, and reads that require it; undefined: this one. */
+  /** The port of the server that takes what requires the leader; undefined: this one. */
   leaderPort: number | undefined;
   /** Appends that reached the log. */
   appends = 0;
+  readonly #held: (() => void)[] = [];
   #port = 0;
   #server: grpc.Server | undefined;
   readonly #calls = new Set<AnyCall>();
@@ -137,6 +140,11 @@ export class FakeEventStoreDb {
   dropCalls(): void {
     for (const call of this.#calls) call.emit('error', unavailable());
     this.#calls.clear();
+  }
+
+  /** Answers what was held. */
+  answerHeld(): void {
+    for (const answer of this.#held.splice(0)) answer();
   }
 
   /** From now on nothing is answered, and nothing done, until `thaw`. */
@@ -209,7 +217,8 @@ export class FakeEventStoreDb {
     if (!request.getIsFinal()) return;
     pending.delete(id);
     const { stream, expected, events } = append;
-    if (this.leaderPort !== undefined) {
+    // Of one that is not the leader it is forwarded, unless it requires the leader: the client's are not said to.
+    if (this.leaderPort !== undefined && requiresLeader(call)) {
       call.emit('error', notLeader(this.leaderPort));
       return;
     }
@@ -224,7 +233,9 @@ export class FakeEventStoreDb {
       call.emit('error', unavailable());
       return;
     }
-    if (!this.isHeld(stream)) call.write(messages.batchAnswer(request, stream, result));
+    const answer = (): void => void call.write(messages.batchAnswer(request, stream, result));
+    if (this.isHeld(stream)) this.#held.push(answer);
+    else answer();
   }
 
   #append(
@@ -266,7 +277,7 @@ export class FakeEventStoreDb {
       this.#subscribe(call, options);
       return;
     }
-    if (this.leaderPort !== undefined && call.metadata.get('requires-leader').includes('true')) {
+    if (this.leaderPort !== undefined && requiresLeader(call)) {
       call.emit('error', notLeader(this.leaderPort));
       return;
     }

@@ -1,0 +1,56 @@
+/** Appends of a call that have no answer: whose fate is unknown, while that of the others is not. */
+import type { Outcomes } from '../append-plan.js';
+import { Unavailable } from '../event-store.js';
+import type { HeldUnit } from './beside-rows.js';
+
+/**
+ * Waits for all of them, or until nothing more is answered: then something is wrong with what is left, and nobody else
+ * waits for it. It goes on, and whoever appends to its stream next waits for it there.
+ */
+export const exceptStragglers = async (appending: readonly Promise<void>[], patienceMs: number): Promise<void> => {
+  if (appending.length === 1) {
+    await appending[0];
+    return;
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const given = new Promise<void>((resolve) => {
+    const answered = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(resolve, patienceMs);
+    };
+    for (const one of appending) void one.then(answered);
+  });
+  await Promise.race([Promise.all(appending), given]);
+  clearTimeout(timer);
+};
+
+/** Whether a unit has all of its results. */
+export const isWhole =
+  (outcomes: Outcomes) =>
+  ({ requests }: HeldUnit): boolean =>
+    requests.every(({ request }) => outcomes.has(request.ordinal));
+
+interface Open {
+  /** Those without all of their results. */
+  readonly units: readonly HeldUnit[];
+  /** Why, by ordinals; nothing of an append that goes on. */
+  readonly failed: ReadonlyMap<number, Error>;
+}
+
+/**
+ * A unit that had not all of its results has none: its rows were not written. Its intent, or who reads the log, finishes
+ * it; the caller repeats it with the same ids.
+ * @param all of the call's units
+ * @throws Unavailable when that is so of every unit
+ */
+export const settleUnknown = ({ units, failed }: Open, all: number, outcomes: Outcomes): void => {
+  const reasons = units.map(({ requests }) => {
+    const [reason] = requests.flatMap(({ request }) => failed.get(request.ordinal) ?? []);
+    return reason ?? new Unavailable('an append was not answered in time');
+  });
+  units.forEach(({ requests }, index) => {
+    const error = reasons[index]!;
+    if (!(error instanceof Unavailable) || units.length === all) throw error;
+    for (const { request } of requests) outcomes.settle(request.ordinal, { ok: false, error });
+  });
+};
