@@ -46,7 +46,11 @@ export const LEASES_RENEW: BesideTable<LeaseRenewal> = {
   name: 'leases_renew',
   fn: 'jobledger.leases_renew',
   changes,
-  around: { before: 'jobledger.leases_renew_before', after: 'jobledger.leases_renew_after' },
+  around: {
+    before: 'jobledger.leases_renew_before',
+    after: 'jobledger.leases_renew_after',
+    undo: 'jobledger.leases_renew_undo',
+  },
   type: 'jobledger.lease_renewal',
   columns: [
     { type: 'uuid', value: (row) => row.jobId },

@@ -236,7 +236,7 @@ export class PostgresLeases implements Leases {
         on conflict (job_id) do update set run = excluded.run, attempt = excluded.attempt,
           worker_id = excluded.worker_id, lease_ms = excluded.lease_ms, expires_at = excluded.expires_at,
           last_beat_at = null, deadline_at = excluded.deadline_at, directive = excluded.directive,
-          beats = excluded.beats, fenced = false
+          beats = excluded.beats, fenced = false, unsettled = 0
         where (leases.run, leases.attempt) < (excluded.run, excluded.attempt)`,
       values: [
         rows.map((row) => row.jobId),

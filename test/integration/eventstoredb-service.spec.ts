@@ -322,4 +322,50 @@ describe('a reap that is on its way', () => {
     await expect(reaping).rejects.toThrow('moved while it was judged');
     expect((await rowOf(jobId))?.job.status).toBe('running');
   });
+
+  it.each(['is appended', 'is not'])(
+    'loses against a report that was accepted before it was judged, and %s after it [Z-03]',
+    async (fate) => {
+      const queue = randomUUID();
+      await create(service, { queue });
+      const [claimed] = await claim(service, { filter: { queues: [queue] } });
+      const { jobId, revision } = claimed!.outcome;
+      const other = await another();
+      let thaw = (): void => undefined;
+      const thawed = new Promise<void>((resolve) => (thaw = resolve));
+      const append = jest.spyOn(ClientDriver.prototype, 'append').mockImplementationOnce(async function (
+        this: ClientDriver,
+        ...args
+      ) {
+        await thawed;
+        if (fate === 'is not') throw new Unavailable('not written');
+        return this.append(...args);
+      });
+      const before = append.mock.calls.length;
+      const told = execute(other, jobId, 'progress', { token: tokenOf(claimed!), batchId: 'b' }).catch(
+        (error: unknown) => error,
+      );
+      await waitFor('its append', () => append.mock.calls.length > before);
+      const judgedOn = async () => {
+        const { beats } = (await service.leases.find([jobId])).get(jobId)!;
+        const clocks = { leaseExpiresAt: 0, lastBeatAt: 0, lastActivityAt: 0 };
+        return new ReapJob(
+          jobId,
+          'lease_expired',
+          { name: 'reap', clocks, lastActivityPosition: null },
+          beats,
+          revision,
+        );
+      };
+      const early = await judgedOn();
+      await expect(service.reap(early)).rejects.toThrow('moved while it was judged');
+      thaw();
+      await told;
+      await expect(service.reap(early)).rejects.toThrow('moved while it was judged');
+      expect((await service.store.readStream(`job-${jobId}`)).map(({ type }) => type)).not.toContain('LeaseExpired');
+      // What was judged since is taken.
+      await service.reap(await judgedOn());
+      expect((await service.store.readStream(`job-${jobId}`)).map(({ type }) => type)).toContain('LeaseExpired');
+    },
+  );
 });
