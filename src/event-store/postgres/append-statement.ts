@@ -102,32 +102,18 @@ interface Table {
 /** Whether a key may be taken: then the functions that say whose are called. */
 export type Keys = 'new' | 'taken';
 
-/** How a call is written. */
-export interface CallOptions {
-  /** Whether listeners are woken. */
-  readonly notify: boolean;
-  /** Whether a call before this one met a key that is taken. */
-  readonly keys: Keys;
-  /** Longest wait for a row beside the log, ms; 0: as long as a statement may take. */
-  readonly rowWaitMs: number;
-  /** It is one of several in a transaction: if it is not accepted it fails, and all of them with it. */
-  readonly isPart?: boolean;
-}
-
 /**
  * The functions of the tables run in this order, so that their locks are always taken in the same one. How long they wait for
  * a lock is set when that of the log is held: other writers are waited for as long as a statement may take.
  */
-const statementText = (tables: readonly Table[], { keys, isPart = false }: CallOptions): string => {
+const statementText = (tables: readonly Table[], keys: Keys): string => {
   const calls = tables.map(({ table: { fn, fnOfTaken = fn, type } }, index) => {
     const called = keys === 'new' ? fn : fnOfTaken;
     return `, case when r.accepted then ${called}(r.base, r.at, $${index + 6}::${type}[]) end`;
   });
   const log = `$1::text[], $2::int4[], $3::${EVENT_TYPE}[], $4`;
   const wait = `case when r.accepted then set_config('lock_timeout', $5, true) end`;
-  // Nothing but an error undoes what other parts have written: a division by zero is one without a function for it.
-  const orFail = isPart ? ', 1 / r.accepted::int4' : '';
-  return `select r.accepted, r.base, r.at, r.revisions${orFail}, ${wait}${calls.join('')} from jobledger.append(${log}) r`;
+  return `select r.accepted, r.base, r.at, r.revisions, ${wait}${calls.join('')} from jobledger.append(${log}) r`;
 };
 
 /** Composes statements: one prepared text per combination of beside tables that have rows in a call. */
@@ -150,22 +136,25 @@ export class AppendStatements {
 
   /**
    * @param oids of `types`, which differ from database to database
+   * @param notify whether listeners are woken
+   * @param keys whether a call before this one met a key that is taken
+   * @param rowWaitMs longest wait for a row beside the log; 0: as long as a statement may take
    * @throws Error when a row belongs to a table that was not given to the constructor
    */
   compose(
     requests: readonly EncodedRequest[],
     offsets: readonly number[],
     oids: ReadonlyMap<string, number>,
-    options: CallOptions,
+    notify: boolean,
+    keys: Keys,
+    rowWaitMs: number,
   ): pg.QueryArrayConfig {
     const rows = besideRows(requests);
     const present = this.#tables.filter(({ table }) => rows.has(table.name));
     if (present.length < rows.size) throw new Error(`unknown beside table among ${[...rows.keys()].join(', ')}`);
-    const { keys, isPart = false, notify, rowWaitMs } = options;
-    const kind = isPart ? 'append_part' : 'append';
-    const name = [kind, keys, ...present.map((table) => this.#tables.indexOf(table))].join('_');
+    const name = ['append', keys, ...present.map((table) => this.#tables.indexOf(table))].join('_');
     let text = this.#texts.get(name);
-    if (text === undefined) this.#texts.set(name, (text = statementText(present, options)));
+    if (text === undefined) this.#texts.set(name, (text = statementText(present, keys)));
     const values = [
       binaryArray(
         'text',

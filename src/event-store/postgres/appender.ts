@@ -7,12 +7,12 @@
  */
 import pg from 'pg';
 import { ROW_WAIT_MS, type BesideTable } from '../beside-table.js';
-import { Unavailable, type AppendRequest, type AppendResult, type Appended } from '../event-store.js';
+import type { AppendRequest, AppendResult, Appended } from '../event-store.js';
 import type { Unit } from '../append-plan.js';
 import { expectedBase, Outcomes, plan, settleMissed, unitsOf, withoutRefused } from '../append-plan.js';
-import { encodeRequest, type EncodedRequest } from '../encoded-request.js';
+import type { EncodedRequest } from '../encoded-request.js';
 import { AppendStatements, streamOffsets, type Keys } from './append-statement.js';
-import { asText, execute, isConnectionLost, isLockTimeout } from './connection.js';
+import { asText, execute, isLockTimeout } from './connection.js';
 import { binaryArray } from './binary-array.js';
 import { PipelinedConnection } from './pipelined-connection.js';
 import { RowLocks, withoutLocked } from './row-locks.js';
@@ -25,11 +25,6 @@ const BESIDE_REFUSED = 'JL001';
 const OTHER_OIDS = '42804';
 /** SQLSTATE `unique_violation`: a key of a beside table is taken. */
 const KEY_TAKEN = '23505';
-
-/** Requests of a part: what a batch costs beside them is 4 % by then. */
-const PART = 250;
-/** Requests of a call that is written in parts. */
-const LARGE = 2 * PART;
 
 type Answer =
   | { readonly kind: 'written'; readonly base: bigint; readonly at: string; readonly revisions: readonly number[] }
@@ -66,7 +61,6 @@ export class Appender {
 
   async append(requests: readonly AppendRequest[]): Promise<AppendResult[]> {
     const outcomes = new Outcomes(requests.length);
-    if (requests.length >= LARGE && (await this.#inParts(requests, outcomes))) return outcomes.all();
     let waiting: readonly Unit[] = unitsOf(requests, outcomes);
     let later: readonly Unit[] = [];
     while (waiting.length > 0) {
@@ -94,52 +88,6 @@ export class Appender {
     return outcomes.all();
   }
 
-  /**
-   * Writes a large call in parts, each a batch, all in one transaction: while the server writes one the next is encoded.
-   * @returns false when a part cannot be written as it is, so none is: who may be written is found out by the usual call
-   * @throws Unavailable
-   */
-  async #inParts(requests: readonly AppendRequest[], outcomes: Outcomes): Promise<boolean> {
-    if (this.#rowLocks.knowsAny) return false;
-    const oids = await (this.#oids ??= this.#readOids());
-    const notify = this.#wakeUps.take();
-    const parts: (readonly EncodedRequest[])[] = [];
-    try {
-      const answers = await this.#connection.transaction(
-        'appending',
-        this.#partStatements(requests, oids, notify, parts),
-      );
-      answers.forEach(([row], index) => settleWritten(parts[index]!, written(row!), outcomes));
-      return true;
-    } catch (error) {
-      if (notify) this.#wakeUps.tellLater();
-      if (!(error instanceof Unavailable) || isLockTimeout(error)) return false;
-      // Cut off in between. What names its revision can be asked again: if it was written after all, it is found.
-      const isSafe = requests.every(({ expected }) => expectedBase(expected) !== undefined);
-      if (isSafe && isConnectionLost(error)) return false;
-      throw error;
-    }
-  }
-
-  /** @param parts gets what each statement writes */
-  *#partStatements(
-    requests: readonly AppendRequest[],
-    oids: ReadonlyMap<string, number>,
-    notify: boolean,
-    parts: (readonly EncodedRequest[])[],
-  ): Generator<pg.QueryArrayConfig> {
-    for (let start = 0; start < requests.length; start += PART) {
-      const part = requests.slice(start, start + PART).map((request, index) => {
-        const encoded = encodeRequest(request, start + index);
-        if (encoded instanceof Error) throw encoded;
-        return encoded;
-      });
-      parts.push(part);
-      const options = { notify: notify && start === 0, keys: 'new', rowWaitMs: ROW_WAIT_MS, isPart: true } as const;
-      yield this.#statements.compose(part, streamOffsets(part), oids, options);
-    }
-  }
-
   /** Finds out which rows are locked rather than wait for them: whoever waits keeps all others waiting. */
   async #callPastLocks(requests: readonly EncodedRequest[]): Promise<Answer> {
     if (this.#rowLocks.areKnown(requests)) {
@@ -164,14 +112,16 @@ export class Appender {
   ): Promise<Answer> {
     const oids = await (this.#oids ??= this.#readOids());
     const notify = this.#wakeUps.take();
-    const options = { notify, keys, rowWaitMs };
-    const statement = this.#statements.compose(requests, streamOffsets(requests), oids, options);
+    const statement = this.#statements.compose(requests, streamOffsets(requests), oids, notify, keys, rowWaitMs);
     try {
       const [row] = await this.#connection.execute('appending', statement);
-      const [accepted] = row!;
-      if (accepted === 't') return written(row!);
-      if (notify) this.#wakeUps.tellLater();
-      return { kind: 'missed', revisions: revisionsOf(row!) };
+      const [accepted, base, at, list] = row!;
+      const revisions = list!.slice(1, -1).split(',').map(Number);
+      if (accepted !== 't') {
+        if (notify) this.#wakeUps.tellLater();
+        return { kind: 'missed', revisions };
+      }
+      return { kind: 'written', base: BigInt(base!), at: rfc3339(at!), revisions };
     } catch (error) {
       if (notify) this.#wakeUps.tellLater();
       if (!(error instanceof pg.DatabaseError)) throw error;
@@ -237,14 +187,6 @@ export class Appender {
     return replays;
   }
 }
-
-/** @param row answer of `jobledger.append` */
-const revisionsOf = ([, , , list]: readonly string[]): readonly number[] => list!.slice(1, -1).split(',').map(Number);
-
-const written = (row: readonly string[]): Answer & { kind: 'written' } => {
-  const [, base, at] = row;
-  return { kind: 'written', base: BigInt(base!), at: rfc3339(at!), revisions: revisionsOf(row) };
-};
 
 const REPLAYS = `
   select r.n, e.id, e.position, e.revision, e.at

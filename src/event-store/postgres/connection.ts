@@ -58,7 +58,7 @@ export const createLogPool = (config: ConnectionConfig): pg.Pool => {
 };
 
 /** SQLSTATE classes and codes after which the same call may succeed: connection, resources, shutdown, cancel, I/O. */
-const passing = /^(08|53|57|58|40|55P03|25006|25P03)/;
+const passing = /^(08|53|57|58|40|55P03|25006)/;
 
 /** The error as the port names it: `Unavailable` when the log cannot be reached or did not answer in time. */
 export const asPortError = (doing: string, error: unknown): Error => {
@@ -71,14 +71,6 @@ export const asPortError = (doing: string, error: unknown): Error => {
 /** SQLSTATE `lock_not_available`: a statement waited for a lock as long as it may. The connection is as good as before. */
 export const isLockTimeout = (error: unknown): boolean =>
   error instanceof Unavailable && error.cause instanceof pg.DatabaseError && error.cause.code === '55P03';
-
-/** The connection ended, and with it what was not committed on it; no statement took too long. */
-export const isConnectionLost = (error: unknown): boolean => {
-  if (!(error instanceof Unavailable)) return false;
-  const { cause } = error;
-  if (cause instanceof pg.DatabaseError) return /^(25P03|57P0)/.test(cause.code ?? '');
-  return cause instanceof Error && !/timeout/i.test(cause.message);
-};
 
 /** Runs one statement on a connection of the pool. A connection that may be out of step is closed. */
 export const execute = async (pool: pg.Pool, doing: string, query: pg.QueryArrayConfig): Promise<string[][]> => {

@@ -9,17 +9,6 @@ import pg from 'pg';
 import { Unavailable } from '../event-store.js';
 import { asPortError, isLockTimeout } from './connection.js';
 
-/**
- * Much longer than it takes to make the next statement, and shorter than others wait for a lock, ms: what a frozen process
- * has locked is free then.
- */
-const FROZEN_MS = 5_000;
-
-/** Making the statements failed, not the server: the connection is as good as before. */
-class NotMade extends Error {}
-
-const BEGIN = `begin; set local idle_in_transaction_session_timeout = ${FROZEN_MS}`;
-
 export class PipelinedConnection {
   readonly #options: pg.PoolOptions;
   #client: Promise<pg.Client> | undefined;
@@ -32,44 +21,14 @@ export class PipelinedConnection {
   }
 
   /** @throws Unavailable when the server is away or does not answer in time */
-  execute(doing: string, query: pg.QueryArrayConfig): Promise<string[][]> {
-    return this.#run(doing, async (client) => (await client.query<string[]>(query)).rows);
-  }
-
-  /**
-   * Statements of one transaction. All are sent in one turn of the event loop, each made while the server runs those before
-   * it, so nothing that this process does otherwise holds up what they lock; one that is frozen meanwhile is cut off.
-   * @returns the rows of each, once they are committed
-   * @throws what the first one that failed threw, or `NotMade`; then nothing is written. Unavailable: as above, and whether
-   * anything is written is unknown
-   */
-  transaction(doing: string, queries: Iterable<pg.QueryArrayConfig>): Promise<string[][][]> {
-    return this.#run(doing, async (client) => {
-      const begun = client.query(BEGIN);
-      const sent: Promise<pg.QueryArrayResult<string[]>>[] = [];
-      try {
-        for (const query of queries) sent.push(client.query<string[]>(query));
-      } catch (error) {
-        await Promise.allSettled([begun, ...sent, client.query('rollback')]);
-        throw new NotMade('a statement of a transaction could not be made', { cause: error });
-      }
-      const committed = client.query('commit');
-      // Of a transaction that failed the commit undoes it, and is no error: the statement that failed is.
-      await Promise.allSettled([begun, ...sent, committed]);
-      await begun;
-      const results = await Promise.all(sent);
-      await committed;
-      return results.map(({ rows }) => rows);
-    });
-  }
-
-  async #run<Result>(doing: string, run: (client: pg.Client) => Promise<Result>): Promise<Result> {
+  async execute(doing: string, query: pg.QueryArrayConfig): Promise<string[][]> {
     if (this.#closed) throw new Unavailable(`${doing}: the log is closed`);
     const connecting = (this.#client ??= this.#connect());
     try {
-      return await run(await connecting);
+      const client = await connecting;
+      const { rows } = await client.query<string[]>(query);
+      return rows;
     } catch (error) {
-      if (error instanceof NotMade) throw error;
       const mapped = asPortError(doing, error);
       if (mapped instanceof Unavailable && !isLockTimeout(mapped)) this.#drop(connecting);
       throw mapped;

@@ -35,11 +35,6 @@ export class RowLocks {
       .join(', ');
   }
 
-  /** Whether any row was found locked. */
-  get knowsAny(): boolean {
-    return this.#known.size > 0;
-  }
-
   /** Whether the requests change a row that was found locked. */
   areKnown(requests: readonly EncodedRequest[]): boolean {
     if (this.#known.size === 0) return false;
