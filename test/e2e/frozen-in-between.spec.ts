@@ -9,6 +9,7 @@ import { type Freezing, frozenCall } from '../support/e2e/frozen-call.js';
 import type { Answer } from '../support/e2e/recorder.js';
 import type { Cluster } from '../support/e2e/running-cluster.js';
 import { waitFor } from '../support/e2e/wait.js';
+import { isElsewhere } from '../support/test-log.js';
 import { createJob, hold, Holder, readJob } from '../support/e2e/work.js';
 
 const { scenario } = useCluster({ environment: { JOBLEDGER_RUN: 'api,projections' } });
@@ -113,6 +114,11 @@ for (const [read, between] of BEFORE_THE_APPEND) {
   );
 }
 
+/** The last statement of a command: the append itself, or the rows after one to a log elsewhere. */
+const WRITTEN: Between = isElsewhere
+  ? { lock: { table: 'jobs', keeps: 'writes' }, statement: '_after(' }
+  : { lock: { table: 'leases', keeps: 'writes' }, statement: 'jobledger.append(' };
+
 scenario(
   'a sweep that froze once it had written tells what it did, whatever came of the job since',
   async (cluster) => {
@@ -120,7 +126,7 @@ scenario(
     const queue = 'written';
     const { jobId } = await lapsed(cluster, queue);
     const report = await frozenCall(cluster, {
-      ...{ node: cluster.node(FROZEN), lock: { table: 'leases', keeps: 'writes' }, statement: 'jobledger.append(' },
+      ...{ node: cluster.node(FROZEN), ...WRITTEN },
       call: () => sweep(cluster, FROZEN),
       meanwhile: async () => {
         const holder = await takeOver(cluster, queue);
@@ -178,9 +184,8 @@ scenario(
   async (cluster) => {
     stayAwake(cluster);
     const { jobId } = await createJob(cluster, { queue: 'late' });
-    const between: Between = { lock: { table: 'leases', keeps: 'writes' }, statement: 'jobledger.append(' };
     let holder: Holder | undefined;
-    const { body } = await frozenClaim(cluster, 'late', between, async () => {
+    const { body } = await frozenClaim(cluster, 'late', WRITTEN, async () => {
       await waitFor('the job to be taken from who has not heard of it', async () => {
         await sweep(cluster, AWAKE);
         return (await readJob(cluster, jobId)).status === 'queued';
