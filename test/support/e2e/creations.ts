@@ -11,7 +11,7 @@ const one: Make = async (cluster, job) => [(await createJob(cluster, job)).jobId
 const CREATIONS = {
   one,
   several: (cluster, job, random) => createJobs(cluster, random.int(2, 6), job),
-  many: (cluster, job, random) => createJobs(cluster, random.int(20, 100), job),
+  many: (cluster, job, random) => createJobs(cluster, random.int(20, 50), job),
   grid: (cluster, job) => createGrid(cluster, job, { region: ['eu', 'us'], model: [1, 2] }),
   delayed: (cluster, job, random) => one(cluster, { ...job, delayMs: random.int(100, 500) }, random),
   urgent: (cluster, job, random) => one(cluster, { ...job, priority: random.int(-10, 10) }, random),

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly meddling?: Parameters<typeof meddle>[2];
   /** Claims take up to so many jobs. Default 2. */
   readonly claimMax?: number;
+  /** Of the jobs' leases, ms. Default 2,000. */
+  readonly leaseMs?: number;
   /** Share of claims that leave the start to a call of its own. Default none. */
   readonly unstarted?: number;
   /** Where chance starts. */
@@ -151,9 +153,9 @@ export class Load {
   }
 
   private async create(random: Random): Promise<void> {
-    const { queue, ahead = 30, creations = USUAL_CREATIONS } = this.options;
+    const { queue, ahead = 30, creations = USUAL_CREATIONS, leaseMs = LOAD_POLICY.leaseMs } = this.options;
     const { signal } = this.cluster.recorder;
-    const over = { queue, policy: LOAD_POLICY };
+    const over = { queue, policy: { ...LOAD_POLICY, leaseMs } };
     for (let idle = 1; this.creating && !signal.aborted;) {
       if (this.jobs.length - this.ended - this.endedUnseen > ahead) {
         if (idle % 20 === 0) await this.look();
