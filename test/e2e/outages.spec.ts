@@ -172,7 +172,10 @@ scenario(
       await Promise.all(cluster.nodes.map((node) => node.start()));
       expect((await beat).status).toBe(200);
     }
-    await waitFor('the other to be given out again', async () => (await readJob(cluster, dead.jobId)).lostLeases > 0);
+    await waitFor('the other to be given out again', async () => {
+      await living.must('heartbeat');
+      return (await readJob(cluster, dead.jobId)).lostLeases > 0;
+    });
     expect(await readJob(cluster, living.jobId)).toMatchObject({ status: 'running', attempt: 1, lostLeases: 0 });
     const { body } = await lane.insist<Page<LedgerEvent>>('GET', `/v1/jobs/${dead.jobId}/events?limit=200`);
     expect(body.items.find(({ type }) => type === 'LeaseExpired')?.data).toMatchObject({
