@@ -1,7 +1,7 @@
 /** What operators are promised of the reaper: that it runs, that it is seen when it does not, that it does harm to none. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import type { ClaimedJob } from '../../src/api/contract.js';
+import type { ClaimedJob, ReaperStatus } from '../../src/api/contract.js';
 import { type AppOverrides, startApp, type TestApp } from '../support/app.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { DAY_MS, LedgerCaller, LONG_LEASE, newQueue, STALE } from '../support/ledger-caller.js';
@@ -130,8 +130,9 @@ describe('the reaper', () => {
     await damage('alter table jobledger.jobs rename to jobs_away');
     // While a lease has its grace (this file's last reaper is some time ago) its job is read to tell what is overdue.
     const failing = await waitFor('three errors in a row', async () => {
-      const { status, body } = await ledger.get('/v1/reaper');
-      return status === 200 && body.consecutiveErrors >= 3 && body;
+      const answer = await ledger.get('/v1/reaper');
+      const reaper = answer.body as ReaperStatus;
+      return answer.status === 200 && reaper.consecutiveErrors >= 3 && reaper;
     });
     expect(failing.lastError).toContain('jobledger.jobs');
     const ready = await ledger.get('/health/ready');
