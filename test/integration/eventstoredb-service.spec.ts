@@ -66,6 +66,22 @@ const keyed = (): { idempotency: { key: Buffer; fingerprint: Buffer } } => ({
   idempotency: { key: Buffer.from(randomUUID()), fingerprint: Buffer.from('the request') },
 });
 
+/** The next append waits, before it reaches the server, until it is thawed. */
+const freezeNextAppend = (fate: 'is appended' | 'is not' = 'is appended') => {
+  let thaw = (): void => undefined;
+  const thawed = new Promise<void>((resolve) => (thaw = resolve));
+  const append = jest.spyOn(ClientDriver.prototype, 'append').mockImplementationOnce(async function (
+    this: ClientDriver,
+    ...args
+  ) {
+    await thawed;
+    if (fate === 'is not') throw new Unavailable('not written');
+    return this.append(...args);
+  });
+  const before = append.mock.calls.length;
+  return { hasBegun: () => append.mock.calls.length > before, thaw: () => thaw() };
+};
+
 describe('a row of a job', () => {
   it('is written with each command, as a replay has it', async () => {
     const { jobId } = await create(service, { total: 3 });
@@ -197,19 +213,11 @@ describe('a process that was frozen before its append, and taken for dead', () =
     const [claimed] = await claim(service, { filter: { queues: [queue] } });
     const token = tokenOf(claimed!);
     const frozen = await another();
-    let thaw = (): void => undefined;
-    const thawed = new Promise<void>((resolve) => (thaw = resolve));
-    const append = jest.spyOn(ClientDriver.prototype, 'append').mockImplementationOnce(async function (
-      this: ClientDriver,
-      ...args
-    ) {
-      await thawed;
-      return this.append(...args);
-    });
+    const { hasBegun, thaw } = freezeNextAppend();
     const told = execute(frozen, jobId, 'progress', { token, batchId: 'late', processed: 5 }, keyed()).catch(
       (error: unknown) => error,
     );
-    await waitFor('its append', () => append.mock.calls.length > 0);
+    await waitFor('its append', hasBegun);
     // Nobody had begun anything else: what recovery gives up is the fact.
     expect(await recoveryOf(service).recover(0)).toBe(1);
     await execute(service, jobId, 'cancel', { force: true, reason: null });
@@ -323,7 +331,7 @@ describe('a reap that is on its way', () => {
     expect((await rowOf(jobId))?.job.status).toBe('running');
   });
 
-  it.each(['is appended', 'is not'])(
+  it.each(['is appended', 'is not'] as const)(
     'loses against a report that was accepted before it was judged, and %s after it [Z-03]',
     async (fate) => {
       const queue = randomUUID();
@@ -331,21 +339,11 @@ describe('a reap that is on its way', () => {
       const [claimed] = await claim(service, { filter: { queues: [queue] } });
       const { jobId, revision } = claimed!.outcome;
       const other = await another();
-      let thaw = (): void => undefined;
-      const thawed = new Promise<void>((resolve) => (thaw = resolve));
-      const append = jest.spyOn(ClientDriver.prototype, 'append').mockImplementationOnce(async function (
-        this: ClientDriver,
-        ...args
-      ) {
-        await thawed;
-        if (fate === 'is not') throw new Unavailable('not written');
-        return this.append(...args);
-      });
-      const before = append.mock.calls.length;
+      const { hasBegun, thaw } = freezeNextAppend(fate);
       const told = execute(other, jobId, 'progress', { token: tokenOf(claimed!), batchId: 'b' }).catch(
         (error: unknown) => error,
       );
-      await waitFor('its append', () => append.mock.calls.length > before);
+      await waitFor('its append', hasBegun);
       const judgedOn = async () => {
         const { beats } = (await service.leases.find([jobId])).get(jobId)!;
         const clocks = { leaseExpiresAt: 0, lastBeatAt: 0, lastActivityAt: 0 };
