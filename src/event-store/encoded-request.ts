@@ -113,8 +113,8 @@ export const encodeRequest = (
   if (reason !== undefined) return new InvalidAppend(stream, reason);
   try {
     const events = request.events.map((event) => encodeEvent(stream, event));
-    const suspect = events.findIndex(({ metadata }) => mayHoldReserved(metadata));
-    const reserved = suspect < 0 ? undefined : request.events.map(reservedFault).find((found) => found !== undefined);
+    const isSuspect = events.some(({ metadata }) => mayHoldReserved(metadata));
+    const reserved = isSuspect ? request.events.map(reservedFault).find((found) => found !== undefined) : undefined;
     if (reserved !== undefined) return new InvalidAppend(stream, reserved);
     return isLarger(events, limit) ? new TooLarge(stream, limit) : { ordinal, stream, expected, events, beside, loose };
   } catch (error) {

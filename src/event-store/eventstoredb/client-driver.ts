@@ -95,11 +95,15 @@ const FRESH = { requiresLeader: true };
 const START = 'start';
 const END = 'end';
 
-const keep = (events: StoredEvent[], { event }: { readonly event?: ClientEvent }): void => {
+interface Resolved {
+  readonly event?: ClientEvent;
+}
+
+const toStored = ({ event }: Resolved): StoredEvent | undefined => {
   // A link whose event is gone.
-  if (event?.position === undefined) return;
+  if (event?.position === undefined) return undefined;
   const isBytes = event.metadata instanceof Uint8Array;
-  events.push({
+  return {
     id: event.id,
     type: event.type,
     stream: event.streamId,
@@ -107,18 +111,22 @@ const keep = (events: StoredEvent[], { event }: { readonly event?: ClientEvent }
     position: event.position.commit,
     data: event.isJson ? (event.data as JsonObject) : undefined,
     metadata: isBytes ? undefined : (event.metadata as JsonObject | undefined),
-  });
+  };
 };
 
 /** By the stream's own events: an iteration costs a third more. */
 const allOf = async (reader: ClientReader): Promise<readonly StoredEvent[]> => {
   const events: StoredEvent[] = [];
+  const keep = (resolved: Resolved): void => {
+    const event = toStored(resolved);
+    if (event !== undefined) events.push(event);
+  };
   if (reader.on === undefined) {
-    for await (const resolved of reader) keep(events, resolved);
+    for await (const resolved of reader) keep(resolved);
     return events;
   }
   await new Promise<void>((resolve, reject) => {
-    reader.on!('data', (resolved: { readonly event?: ClientEvent }) => keep(events, resolved));
+    reader.on!('data', keep);
     reader.on!('error', reject);
     let isWhole = false;
     reader.on!('end', () => {
@@ -204,9 +212,8 @@ export class ClientDriver implements EventStoreDriver {
       if (!isOver) onEvent();
     });
     subscription.on('data', (resolved) => {
-      const events: StoredEvent[] = [];
-      keep(events, resolved as { readonly event?: ClientEvent });
-      for (const event of isOver ? [] : events) onEvent(event);
+      const event = toStored(resolved as Resolved);
+      if (!isOver && event !== undefined) onEvent(event);
     });
     subscription.on('error', fail);
     subscription.on('end', () => fail(new Unavailable('the subscription ended')));

@@ -114,7 +114,8 @@ export class EventStoreDbEventStore implements EventStore {
     const open = await this.#keeper.during(begun, async () => {
       const failed = await this.#appendAll(begun, now, outcomes);
       // What is answered from now on comes too late: its rows are not written with the others.
-      const [whole, rest] = [begun.filter(isWhole(outcomes)), begun.filter((unit) => !isWhole(outcomes)(unit))];
+      const whole = begun.filter(isWhole(outcomes));
+      const rest = begun.filter((unit) => !isWhole(outcomes)(unit));
       await this.#end(whole, outcomes);
       return { units: rest, failed };
     });

@@ -78,8 +78,8 @@ export class HeardLog {
     }
     const first = known === undefined && revision === 0 ? position : known?.first;
     this.#young.set(stream, { first, revision });
-    if (this.#waiting.some((waiter) => waiter.position <= position))
-      this.#settle((waiter) => waiter.position <= position);
+    const isReached = (waiter: Waiter): boolean => waiter.position <= position;
+    if (this.#waiting.some(isReached)) this.#settle(isReached);
   }
 
   /** The subscription broke: what comes until there is another is not heard. */

@@ -8,7 +8,7 @@
  * page, so nothing is waited for with rows in hand; all is read again.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { Unavailable, type RecordedEvent } from '../../event-store/event-store.js';
+import { comparePositions, Unavailable, type RecordedEvent } from '../../event-store/event-store.js';
 import { Recent } from '../../event-store/recent.js';
 import { binaryArray } from '../../event-store/postgres/binary-array.js';
 import type { Tx } from '../transaction.js';
@@ -66,12 +66,10 @@ const endsAfter = (before: Ends, events: readonly RecordedEvent[]): Ends | undef
   return { revision, work };
 };
 
-const isBehind = (row: KnownRow, position: string): boolean => BigInt(row.position) < BigInt(position);
-
 /** One that begins in the page needs no word of its row, unless that knows what comes after the page. */
 const fromNothing = (job: PageJob, row: KnownRow | undefined): Ready | undefined => {
   if (isFact(job.events[0]!) || endsAfter(NOWHERE, job.events) === undefined) return undefined;
-  const knowsMore = row !== undefined && isBehind({ ...row, position: job.events.at(-1)!.position }, row.position);
+  const knowsMore = row !== undefined && comparePositions(row.position, job.events.at(-1)!.position) > 0;
   return knowsMore ? undefined : { ...job, row, base: 'nothing' };
 };
 
@@ -79,8 +77,9 @@ const fromRow = (job: PageJob, row: KnownRow, remembered: Ends | undefined): Rea
   const ends = endsOf(row);
   if (!isSound(row) || remembered?.revision !== ends.revision || remembered.work !== ends.work) return undefined;
   const events = job.events.filter((event) => event.revision > (isFact(event) ? ends.work : ends.revision));
-  const follows = endsAfter(ends, events) !== undefined && isBehind(row, events[0]?.position ?? row.position);
-  return follows ? { ...job, events, row, base: 'row' } : undefined;
+  const [first] = events;
+  const isBehind = first !== undefined && comparePositions(row.position, first.position) < 0;
+  return isBehind && endsAfter(ends, events) !== undefined ? { ...job, events, row, base: 'row' } : undefined;
 };
 
 export class PageRows {

@@ -41,12 +41,14 @@ const FROZEN_MS = [1_500, 3_000] as const;
 const HANG_UP_MS = [1, 30] as const;
 const PERSON_MS = [50, 1_000] as const;
 
+const FLAKY = { code: 'Flaky', message: 'this time it failed' };
+
 const WAYS = {
   completes,
   /** Nobody ends this attempt but the reaper. */
   dies: () => Promise.resolve(),
   releases: says('release', { reason: 'shutdown' }),
-  fails: says('fail', { code: 'Flaky', message: 'this time it failed' }),
+  fails: says('fail', FLAKY),
   failsForGood: says('fail', { code: 'Broken', message: 'no attempt would help', retryable: false }),
   throttles: says('throttle', { retryAfterMs: 100 }),
   /** Cut off in its last call: whether that was taken, nobody is told, and nobody asks again. */
@@ -132,7 +134,7 @@ export const attempt = async (one: Attempt, ways: Ways): Promise<void> => {
 /** What ends an attempt of many that are said in one request, and how often; none: its worker has died. */
 const SHARED_ENDS = {
   completes: ['complete', { result: 'among many' }],
-  fails: ['fail', { code: 'Flaky', message: 'this time it failed' }],
+  fails: ['fail', FLAKY],
   releases: ['release', { reason: 'among many' }],
   dies: null,
 } as const satisfies Partial<Record<WayName, SharedCall | null>>;
