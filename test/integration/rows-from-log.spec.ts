@@ -5,10 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { START, Unavailable, type RecordedEvent } from '../../src/event-store/event-store.js';
+import { changesIn } from '../../src/api/streams/changes-in.js';
 import { ClientDriver } from '../../src/event-store/eventstoredb/client-driver.js';
 import { repairRow } from '../../src/projections/jobs/repair-row.js';
 import { rowFollower } from '../../src/projections/jobs/row-follower.js';
 import { inTransaction, type ProjectionSchema, type Statement, type Tx } from '../../src/projections/transaction.js';
+import { readsOf } from '../../src/reads.js';
 import { openService, type Service } from '../../src/service.js';
 import { FakeEventStoreDb } from '../support/eventstoredb/fake-server.js';
 import { claim, create, execute, options, tokenOf } from '../support/ledger.js';
@@ -129,6 +131,20 @@ describe('rows of a log that is followed from its start', () => {
     expect((await lateOf(fresh)).length).toBe(3);
     const factsPerJob = (await factsOf(fresh)).map((row) => (row as { batch_id: string }).batch_id);
     expect(factsPerJob.sort()).toEqual(['a', 'a', 'a', 'a', 'b', 'b', 'b', 'b', 'c']);
+  });
+
+  it('are read in the log for a stream of changes only where they do not know of them yet', async () => {
+    const fresh = await open();
+    const half = log.slice(0, 23);
+    await followerOf(fresh)(half);
+    const { jobs: queries } = readsOf({ ...fresh, place: 'elsewhere', tailFailed: () => undefined });
+    const read = jest.spyOn(ClientDriver.prototype, 'readStream');
+    const known = await queries.among(changesIn(half), {});
+    expect(known.map(({ job: { id } }) => id).sort()).toEqual([...changesIn(half).keys()].sort());
+    expect(read).not.toHaveBeenCalled();
+    const all = await queries.among(changesIn(log), {});
+    expect(new Map(all.map(({ job, position }) => [job.id, position]))).toEqual(changesIn(log));
+    expect(read).toHaveBeenCalled();
   });
 
   it('are so also when half of it was followed by a process that is gone, and pages come twice', async () => {

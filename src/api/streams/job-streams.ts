@@ -3,35 +3,26 @@
  * in its current state, under the position of its change, so that a reader may resume after any frame.
  */
 import { Injectable } from '@nestjs/common';
-import { jobIdOf } from '../../domain/streams.js';
-import { comparePositions, type Position, type RecordedEvent } from '../../event-store/event-store.js';
+import { comparePositions, type Position } from '../../event-store/event-store.js';
 import { type JobFilter, JobQueries } from '../../projections/jobs/job-queries.js';
 import type { StoredJob } from '../../projections/jobs/stored-job.js';
 import { LogTail } from '../../projections/log-tail.js';
 import { JobReader } from '../job-reader.js';
 import { eventFrame } from '../sse-frame.js';
 import type { SseStream } from '../sse.js';
+import { type Changes, changesIn } from './changes-in.js';
 
 /** Refusals change no job. */
 const CHANGES = { streamPrefixes: ['job-', 'work-'] };
-
-/** The position of each job's last change in a page. */
-const changesIn = (events: readonly RecordedEvent[]): ReadonlyMap<string, Position> => {
-  const changes = new Map<string, Position>();
-  for (const { stream, position } of events) {
-    const jobId = jobIdOf(stream);
-    if (jobId !== null) changes.set(jobId, position);
-  }
-  return changes;
-};
 
 /** Jobs that are held in memory at once: each may have values of 768 KiB. */
 const JOBS_AT_ONCE = 50;
 
 /** The jobs that changed, in the order of their last change, a few at a time. */
-function* inOrder(changes: ReadonlyMap<string, Position>): Generator<readonly string[]> {
-  const ids = [...changes].sort(([, a], [, b]) => comparePositions(a, b)).map(([id]) => id);
-  for (let from = 0; from < ids.length; from += JOBS_AT_ONCE) yield ids.slice(from, from + JOBS_AT_ONCE);
+function* inOrder(changes: Changes): Generator<Changes> {
+  const ordered = [...changes].sort(([, a], [, b]) => comparePositions(a, b));
+  for (let from = 0; from < ordered.length; from += JOBS_AT_ONCE)
+    yield new Map(ordered.slice(from, from + JOBS_AT_ONCE));
 }
 
 @Injectable()
@@ -53,9 +44,8 @@ export class JobStreams {
         stream.caughtUp(item.caughtUp);
         continue;
       }
-      const changes = changesIn(item);
-      for (const ids of inOrder(changes)) {
-        const rows = await this.queries.among(ids, filter);
+      for (const changes of inOrder(changesIn(item))) {
+        const rows = await this.queries.among(changes, filter);
         const due = rows
           .filter((row) => this.isDue(row, changes, live, shownAhead))
           .sort((a, b) => comparePositions(changes.get(a.job.id)!, changes.get(b.job.id)!));
@@ -70,7 +60,7 @@ export class JobStreams {
    */
   private isDue(
     { job: { id }, position }: StoredJob,
-    changes: ReadonlyMap<string, Position>,
+    changes: Changes,
     live: boolean,
     shownAhead: Map<string, Position>,
   ): boolean {
@@ -83,11 +73,7 @@ export class JobStreams {
     return !isShown;
   }
 
-  private async show(
-    stream: SseStream,
-    due: readonly StoredJob[],
-    changes: ReadonlyMap<string, Position>,
-  ): Promise<boolean> {
+  private async show(stream: SseStream, due: readonly StoredJob[], changes: Changes): Promise<boolean> {
     for (const view of await this.jobs.views(due)) {
       if (!(await stream.write(eventFrame('job', view, changes.get(view.id))))) return false;
     }

@@ -8,6 +8,7 @@ import { metadataOf } from '../../projections/jobs/stored-job.js';
 import { LogTail } from '../../projections/log-tail.js';
 import { EVENT_STORE } from '../ports.js';
 import type { SseStream } from '../sse.js';
+import { changesIn } from './changes-in.js';
 import { eventFrames } from './event-frames.js';
 
 export interface EventSelection {
@@ -18,10 +19,6 @@ export interface EventSelection {
 }
 
 const asksForJobs = (filter: JobFilter): boolean => Object.values(filter).some((value) => value !== undefined);
-
-const idsIn = (events: readonly RecordedEvent[]): readonly string[] => [
-  ...new Set(events.flatMap(({ stream }) => jobIdOf(stream) ?? [])),
-];
 
 @Injectable()
 export class LogStreams {
@@ -85,7 +82,7 @@ export class LogStreams {
   }
 
   private async ofJobs(events: readonly RecordedEvent[], filter: JobFilter): Promise<readonly RecordedEvent[]> {
-    const passing = new Set((await this.jobs.among(idsIn(events), filter)).map(({ job }) => job.id));
+    const passing = new Set((await this.jobs.among(changesIn(events), filter)).map(({ job }) => job.id));
     return events.filter(({ stream }) => passing.has(jobIdOf(stream) ?? ''));
   }
 

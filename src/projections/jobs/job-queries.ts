@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import type { JobStatus } from '../../domain/job-chart.js';
 import type { Instant } from '../../domain/job-events.js';
+import type { Position } from '../../event-store/event-store.js';
 import { isSound, JOB_COLUMNS, toStoredJob, type WitnessedRecord } from './job-rows.js';
 import type { StoredJob } from './stored-job.js';
 
@@ -108,12 +109,12 @@ export const keyOf = ({ job }: StoredJob, { by }: JobOrder): JobKey => ({ value:
 export class JobQueries {
   /**
    * @param remade writes the row that the log says in place of one that may not be served, and tells the job.
-   * @param catchUp brings rows to the end of a log elsewhere
+   * @param catchUp brings rows to the end of a log elsewhere; absent: they are there when an event is
    */
   constructor(
     private readonly pool: Pool,
     private readonly remade: (jobId: string) => Promise<StoredJob | null>,
-    private readonly catchUp: (ids: readonly string[]) => Promise<void> = () => Promise.resolve(),
+    private readonly catchUp?: (ids: readonly string[]) => Promise<void>,
   ) {}
 
   list({ filter, order, limit, after }: JobList): Promise<readonly StoredJob[]> {
@@ -128,12 +129,27 @@ export class JobQueries {
     return this.read(conditions, sorted);
   }
 
-  /** Those of the jobs that pass the filter, in order of their last position; each as its events up to now say. */
-  async among(ids: readonly string[], filter: JobFilter): Promise<readonly StoredJob[]> {
-    if (ids.length === 0) return [];
-    await this.catchUp(ids);
+  /**
+   * Of jobs that changed those that pass the filter, in order of their last position; each is at its change, or further.
+   * @param changes positions of events of the jobs, by their ids
+   */
+  async among(changes: ReadonlyMap<string, Position>, filter: JobFilter): Promise<readonly StoredJob[]> {
+    if (changes.size === 0) return [];
+    const ids = [...changes.keys()];
+    if (this.catchUp !== undefined) await this.catchUp(await this.behind(changes));
     const conditions = conditionsOf(filter).when(ids, (p) => `j.id = any (${p}::uuid[])`);
     return this.read(conditions, 'order by j.position');
+  }
+
+  /** Jobs whose rows do not know of their changes yet. */
+  private async behind(changes: ReadonlyMap<string, Position>): Promise<readonly string[]> {
+    const { rows } = await this.pool.query<{ id: string }>({
+      name: 'jobs-behind',
+      text: `select c.id from unnest($1::uuid[], $2::bigint[]) as c (id, position)
+        left join jobledger.jobs j on j.id = c.id where j.position is null or j.position < c.position`,
+      values: [[...changes.keys()], [...changes.values()]],
+    });
+    return rows.map(({ id }) => id);
   }
 
   /**
