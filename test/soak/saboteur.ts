@@ -19,6 +19,14 @@ export interface MadeFault {
   error: string | null;
 }
 
+/** What chance has to choose from. */
+export interface Chance {
+  /** Null: all that can be made there. */
+  readonly only: readonly FaultName[] | null;
+  /** Between two faults of one of three lanes, ms, from and to. */
+  readonly pauseMs: readonly [number, number];
+}
+
 /** What each may not overlap with. A process may be frozen while the database crashes, not while it is killed. */
 const EXCLUDES: Readonly<Record<Hold, readonly Hold[]>> = {
   node: ['nodes'],
@@ -30,7 +38,6 @@ const EXCLUDES: Readonly<Record<Hold, readonly Hold[]>> = {
 };
 
 const ON_ONE_NODE: ReadonlySet<Hold> = new Set<Hold>(['node', 'clients', 'upkeep']);
-const PAUSE_MS = [300, 6_000] as const;
 const LANES = 3;
 
 export class Saboteur {
@@ -68,7 +75,7 @@ export class Saboteur {
    * Makes faults by chance until it is told to stop, and resolves when the last is healed.
    * @throws the first error of a fault; the others go on until then.
    */
-  async makeMany(seed: number, stop: AbortSignal, only: readonly FaultName[] | null): Promise<void> {
+  async makeMany(seed: number, stop: AbortSignal, { only, pauseMs }: Chance): Promise<void> {
     const failed = new AbortController();
     const signal = AbortSignal.any([stop, failed.signal]);
     const names = faultsOf(this.site).filter((name) => only?.includes(name) !== false);
@@ -76,7 +83,7 @@ export class Saboteur {
     const goesOn = (): boolean => !signal.aborted;
     const lane = async (random: Random): Promise<void> => {
       while (goesOn()) {
-        await sleep(random.int(...PAUSE_MS), undefined, { signal }).catch(() => undefined);
+        await sleep(random.int(...pauseMs), undefined, { signal }).catch(() => undefined);
         const name = random.weighted<FaultName>(weights);
         const node = random.int(0, this.site.cluster.nodes.length - 1);
         if (goesOn() && this.isFree(name, node)) await this.make(name, node, random);

@@ -23,8 +23,6 @@ export interface SoakOptions {
   readonly seed: number;
   /** When to end: the part that is under way is judged then. */
   readonly isEnough: (soak: Progress) => boolean;
-  /** Longest load before it is judged. Default 40 s. */
-  readonly partMs?: number;
   /** Exactly these faults, one after another, in a single part. Default: by chance, three at a time at most. */
   readonly script?: readonly FaultName[];
   /** Default `all`. */
@@ -63,23 +61,36 @@ export interface Broken {
   readonly faults: readonly MadeFault[];
 }
 
+interface LoadKind {
+  readonly load: Partial<LoadOptions>;
+  /** Longest load before it is judged, ms. */
+  readonly partMs: number;
+  /** Calls of a part that are kept until it is judged, about. */
+  readonly partCalls: number;
+  /** Between two faults of three that may last at a time, ms, from and to. */
+  readonly pauseMs: readonly [number, number];
+}
+
 /** What clients and workers do: all that the API allows, or little of it with as many jobs as can be. */
 export const LOADS = {
   all: {
-    ...{ creators: 3, workers: 10, meddlers: 2, claimMax: 3, unstarted: 0.2 },
-    ...{ ways: ALL_WAYS, creations: ALL_CREATIONS },
+    load: {
+      ...{ creators: 3, workers: 10, meddlers: 2, claimMax: 3, unstarted: 0.2 },
+      ...{ ways: ALL_WAYS, creations: ALL_CREATIONS },
+    },
+    ...{ partMs: 40_000, partCalls: 40_000, pauseMs: [300, 6_000] },
   },
+  // There has to be time between faults to work off a backlog of hundreds of jobs.
   many: {
-    ...{ creators: 2, workers: 6, meddlers: 1, claimMax: 40, ahead: 400, leaseMs: 10_000 },
-    isShared: true,
-    creations: { many: 1 },
+    load: {
+      ...{ creators: 2, workers: 6, meddlers: 1, claimMax: 40, ahead: 400, leaseMs: 10_000 },
+      ...{ isShared: true, creations: { many: 1 } },
+    },
+    ...{ partMs: 120_000, partCalls: 80_000, pauseMs: [3_000, 40_000] },
   },
-} as const satisfies Record<string, Partial<LoadOptions>>;
+} as const satisfies Record<string, LoadKind>;
 export type LoadName = keyof typeof LOADS;
 
-const PART_MS = 40_000;
-/** Calls of a part that are kept until it is judged, about. */
-const PART_CALLS = 40_000;
 const POLL_MS = 50;
 /** Runs that end between the faults of a script. */
 const RUNS_BETWEEN = 10;
@@ -99,6 +110,7 @@ export class Soak {
   private violations = 0;
   private ended = { lifecycles: 0, jobs: 0, resumedStreams: 0 };
   private judged = { sent: 0, unknown: 0, refused: 0, notNow: 0 };
+  private readonly kind: LoadKind;
   private load: Load | undefined;
   private watchers: Watchers | undefined;
 
@@ -107,6 +119,7 @@ export class Soak {
     private readonly options: SoakOptions,
   ) {
     this.saboteur = new Saboteur(site);
+    this.kind = LOADS[options.load ?? 'all'];
   }
 
   get progress(): Progress {
@@ -158,7 +171,7 @@ export class Soak {
     this.watchers = watchers;
     this.load = Load.start(cluster, {
       ...{ queue, seed, meddling: BY_ANYBODY },
-      ...LOADS[this.options.load ?? 'all'],
+      ...this.kind.load,
     });
     const { load } = this;
     await attempt('load and faults', () => this.breakThings(load, seed));
@@ -176,7 +189,8 @@ export class Soak {
   }
 
   private async breakThings(load: Load, seed: number): Promise<void> {
-    const { script, partMs = PART_MS, faults = null, isEnough, signal } = this.options;
+    const { script, faults = null, isEnough, signal } = this.options;
+    const { partMs, partCalls, pauseMs } = this.kind;
     if (script !== undefined) {
       const random = new Random(seed);
       for (const name of script) {
@@ -187,12 +201,14 @@ export class Soak {
       return;
     }
     const stop = new AbortController();
-    const breaking = this.saboteur.makeMany(seed + 70_000, stop.signal, faults).finally(() => stop.abort());
+    const breaking = this.saboteur
+      .makeMany(seed + 70_000, stop.signal, { only: faults, pauseMs })
+      .finally(() => stop.abort());
     breaking.catch(() => undefined);
     const until = performance.now() + partMs;
     const { calls } = this.site.cluster.recorder;
     const goesOn = (): boolean =>
-      performance.now() < until && calls.length < PART_CALLS && !isEnough(this.progress) && signal?.aborted !== true;
+      performance.now() < until && calls.length < partCalls && !isEnough(this.progress) && signal?.aborted !== true;
     while (goesOn() && !stop.signal.aborted) await sleep(POLL_MS);
     stop.abort();
     await breaking;
