@@ -1,11 +1,21 @@
 /** Streams of a job, and what every event says beside its data. */
 import type { JobStatus } from './job-chart.js';
 
-export const jobStream = (jobId: string): string => `job-${jobId}`;
-export const workStream = (jobId: string): string => `work-${jobId}`;
-export const refusalsStream = (jobId: string): string => `refusals-${jobId}`;
+const TRANSITIONS = 'job-';
+const FACTS = 'work-';
+const REFUSALS = 'refusals-';
 
-export const JOB_STREAMS = ['job-', 'work-', 'refusals-'] as const;
+export const jobStream = (jobId: string): string => `${TRANSITIONS}${jobId}`;
+export const workStream = (jobId: string): string => `${FACTS}${jobId}`;
+export const refusalsStream = (jobId: string): string => `${REFUSALS}${jobId}`;
+
+export const isJobStream = (stream: string): boolean => stream.startsWith(TRANSITIONS);
+export const isWorkStream = (stream: string): boolean => stream.startsWith(FACTS);
+export const isRefusalsStream = (stream: string): boolean => stream.startsWith(REFUSALS);
+
+/** Prefixes of the streams whose events change what a job is. */
+export const CHANGING_STREAMS = [TRANSITIONS, FACTS] as const;
+export const JOB_STREAMS = [...CHANGING_STREAMS, REFUSALS] as const;
 
 /** The job that a stream belongs to; null for streams of something else. */
 export const jobIdOf = (stream: string): string | null => {

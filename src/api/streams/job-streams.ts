@@ -3,6 +3,7 @@
  * in its current state, under the position of its change, so that a reader may resume after any frame.
  */
 import { Injectable } from '@nestjs/common';
+import { CHANGING_STREAMS } from '../../domain/streams.js';
 import { comparePositions, type Position } from '../../event-store/event-store.js';
 import { type JobFilter, JobQueries } from '../../projections/jobs/job-queries.js';
 import type { StoredJob } from '../../projections/jobs/stored-job.js';
@@ -13,7 +14,7 @@ import type { SseStream } from '../sse.js';
 import { type Changes, changesIn } from './changes-in.js';
 
 /** Refusals change no job. */
-const CHANGES = { streamPrefixes: ['job-', 'work-'] };
+const CHANGES = { streamPrefixes: CHANGING_STREAMS };
 
 /** Jobs that are held in memory at once: each may have values of 768 KiB. */
 const JOBS_AT_ONCE = 50;

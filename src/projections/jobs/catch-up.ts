@@ -4,7 +4,7 @@
  * still is what it was read as, else the same is done again on what it has become.
  */
 import type { Pool } from 'pg';
-import { jobIdOf, jobStream, workStream } from '../../domain/streams.js';
+import { isRefusalsStream, jobIdOf, jobStream, workStream } from '../../domain/streams.js';
 import type { EventStore, RecordedEvent } from '../../event-store/event-store.js';
 import { inTransaction, type Tx } from '../transaction.js';
 import { isSound, JOB_COLUMNS, type JobRows, type WitnessedRecord } from './job-rows.js';
@@ -116,7 +116,7 @@ export const catchUpJob = async (on: CatchUpDependencies, jobId: string): Promis
 
 /** As `catchUpJob`, for the jobs of streams; those that make no row are passed over. */
 export const catchUpStreams = async (on: CatchUpDependencies, streams: readonly string[]): Promise<void> => {
-  const jobs = new Set(streams.filter((stream) => !stream.startsWith('refusals-')).map(jobIdOf));
+  const jobs = new Set(streams.filter((stream) => !isRefusalsStream(stream)).map(jobIdOf));
   jobs.delete(null);
   await inLots([...jobs] as readonly string[], (jobId) => catchUpJob(on, jobId));
 };

@@ -3,7 +3,7 @@ import type { Pool } from 'pg';
 import { JOB_STATUSES, type JobStatus } from '../../domain/job-chart.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
-import type { EventMetadata } from '../../domain/streams.js';
+import { type EventMetadata, jobStream, workStream } from '../../domain/streams.js';
 import { ROW_WAIT_MS } from '../../event-store/beside-table.js';
 import { RowLocked } from '../../event-store/event-store.js';
 import { isNewer, NEWEST_FORMAT } from '../formats.js';
@@ -127,7 +127,7 @@ const writeLocked = async (tx: Tx, stored: StoredJob): Promise<boolean> => {
   await tx.query({ text: `select jobledger.lock_log(), set_config('lock_timeout', '${ROW_WAIT_MS}', true)` });
   const [row] = await tx.query<{ head: string | null }>({
     text: 'select max(position)::text as head from jobledger.events where stream = any ($1)',
-    values: [[`job-${stored.job.id}`, `work-${stored.job.id}`]],
+    values: [[jobStream(stored.job.id), workStream(stored.job.id)]],
   });
   if (row?.head !== stored.position) return false;
   await tx.query(repairStatement(tx, stored));

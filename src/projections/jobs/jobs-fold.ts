@@ -5,7 +5,7 @@
  * It costs a handful of statements, whatever it holds. Of the facts that counted before only those are looked up that
  * might be repeated.
  */
-import { jobStream, workStream } from '../../domain/streams.js';
+import { isWorkStream, jobStream, workStream } from '../../domain/streams.js';
 import { FactKeys } from '../../domain/progress.js';
 import type { RecordedEvent } from '../../event-store/event-store.js';
 import { binaryArray } from '../../event-store/postgres/binary-array.js';
@@ -42,7 +42,7 @@ export const factKey = (jobId: string, event: RecordedEvent): FactKey => {
   return { jobId, run, attempt, batchId: toFact(event).data.batchId };
 };
 
-export const isFact = ({ stream }: RecordedEvent): boolean => stream.startsWith('work-');
+export const isFact = ({ stream }: RecordedEvent): boolean => isWorkStream(stream);
 
 const columnsOf = (keys: readonly FactKey[]): readonly Buffer[] => [
   binaryArray(

@@ -9,7 +9,7 @@
  * Made anew (`upkeep`), it takes no row's word: each job is made of its events from the first on, and written again.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { jobIdOf } from '../../domain/streams.js';
+import { isJobStream, isRefusalsStream, jobIdOf } from '../../domain/streams.js';
 import { comparePositions, type RecordedEvent } from '../../event-store/event-store.js';
 import type { Projection } from '../projection.js';
 import type { Tx } from '../transaction.js';
@@ -27,7 +27,7 @@ const LOOK_MS = 25;
 const jobsOf = (events: readonly RecordedEvent[]): ReadonlyMap<string, readonly RecordedEvent[]> => {
   const jobs = new Map<string, RecordedEvent[]>();
   for (const event of events) {
-    const jobId = event.stream.startsWith('refusals-') ? null : jobIdOf(event.stream);
+    const jobId = isRefusalsStream(event.stream) ? null : jobIdOf(event.stream);
     if (jobId === null) continue;
     const own = jobs.get(jobId);
     if (own === undefined) jobs.set(jobId, [event]);
@@ -36,7 +36,7 @@ const jobsOf = (events: readonly RecordedEvent[]): ReadonlyMap<string, readonly 
   return jobs;
 };
 
-const isBorn = ([first]: readonly RecordedEvent[]): boolean => first?.revision === 0 && first.stream.startsWith('job-');
+const isBorn = ([first]: readonly RecordedEvent[]): boolean => first?.revision === 0 && isJobStream(first.stream);
 
 type Jobs = ReadonlyMap<string, readonly RecordedEvent[]>;
 
@@ -50,7 +50,7 @@ const behind = async (tx: Tx, jobs: Jobs): Promise<ReadonlySet<string>> => {
   const known = new Map(rows.map((row) => [row.id, row]));
   const late = [...jobs].flatMap(([id, events]) => {
     const row = known.get(id);
-    const revision = events.findLast(({ stream }) => stream.startsWith('job-'))?.revision ?? 0;
+    const revision = events.findLast(({ stream }) => isJobStream(stream))?.revision ?? 0;
     const knows =
       row !== undefined &&
       Number(row.revision) >= revision &&

@@ -17,7 +17,7 @@ import {
   type ProgressFold,
   type SavedProgress,
 } from '../../domain/progress.js';
-import { jobIdOf, type EventMetadata } from '../../domain/streams.js';
+import { type EventMetadata, isJobStream, isWorkStream, jobIdOf } from '../../domain/streams.js';
 import { upcast, versionOf } from '../../domain/upcast.js';
 
 export interface StoredJob {
@@ -171,15 +171,15 @@ const foldFactEvent = (fold: JobFold, recorded: RecordedEvent): JobFold => {
 
 /** Applies one event of any of the job's streams; refusals change nothing. */
 export const foldEvent = (fold: JobFold, event: RecordedEvent): JobFold => {
-  if (event.stream.startsWith('job-')) return foldTransitionEvent(fold, event, jobIdOf(event.stream) ?? '');
-  return event.stream.startsWith('work-') ? foldFactEvent(fold, event) : fold;
+  if (isJobStream(event.stream)) return foldTransitionEvent(fold, event, jobIdOf(event.stream) ?? '');
+  return isWorkStream(event.stream) ? foldFactEvent(fold, event) : fold;
 };
 
 /** Revisions of the facts that stand after the end of the attempt that they name. */
 export const lateFacts = (before: JobFold, events: readonly RecordedEvent[]): readonly number[] => {
   const late: number[] = [];
   events.reduce((fold, event) => {
-    if (event.stream.startsWith('work-') && !isOpen(fold.facts, toFact(event))) late.push(event.revision);
+    if (isWorkStream(event.stream) && !isOpen(fold.facts, toFact(event))) late.push(event.revision);
     return foldEvent(fold, event);
   }, before);
   return late;
