@@ -14,6 +14,8 @@ export const BARE = 'bare client';
 export const openSecondLog = async (databaseUrl) => {
   const pool = createLogPool({ connectionString: databaseUrl });
   const store = new EventStoreDbEventStore({ driver: await openDriver(secondLogUrl), pool, clock: Date.now });
+  // As in the service, where projections and readers always follow the end of the log.
+  store.onAppended(() => undefined);
   return {
     append: async (request) => {
       const [result] = await store.append([request]);

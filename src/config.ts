@@ -100,12 +100,7 @@ const requireKeysBeyondLoopback = ({ HOST, API_KEYS }: Values): void => {
 };
 
 /** A log is never chosen by one setting and named by another: half a change would go on with another log. */
-const requireOneLog = ({ EVENT_STORE, EVENTSTOREDB_PREVIEW, EVENTSTOREDB_URL }: Values): void => {
-  if (EVENT_STORE === 'eventstoredb' && EVENTSTOREDB_PREVIEW !== 'true') {
-    throw new ConfigError(
-      `${PREFIX}EVENT_STORE: "eventstoredb" is a preview, with limits that README names: expected "postgres", or ${PREFIX}EVENTSTOREDB_PREVIEW=true beside it`,
-    );
-  }
+const requireOneLog = ({ EVENT_STORE, EVENTSTOREDB_URL }: Values): void => {
   if (EVENT_STORE === 'eventstoredb' && EVENTSTOREDB_URL === null) {
     throw new ConfigError(
       `${PREFIX}EVENTSTOREDB_URL: expected ${SETTINGS.EVENTSTOREDB_URL.expected}, since ${PREFIX}EVENT_STORE is "eventstoredb"`,

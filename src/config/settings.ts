@@ -59,7 +59,6 @@ export const SETTINGS = {
   DATA_DIR: setting(text('a path'), null),
   EVENT_STORE: setting(choice('postgres', 'eventstoredb'), 'postgres'),
   /** What is known to be wrong over that log: README, Limits. */
-  EVENTSTOREDB_PREVIEW: setting(choice('true', 'false'), 'false'),
   EVENTSTOREDB_URL: setting(eventStoreDbUrl, null, { redact: withoutCredentials }),
   RUN: setting(subset(...DUTIES), DUTIES),
   REAPER_INTERVAL_MS: setting(milliseconds(100, DAY_MS), 60_000),

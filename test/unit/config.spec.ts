@@ -223,14 +223,8 @@ describe('a start is refused', () => {
 });
 
 describe('the log', () => {
-  const preview = { JOBLEDGER_EVENT_STORE: 'eventstoredb', JOBLEDGER_EVENTSTOREDB_PREVIEW: 'true' };
-  const at = (url: string) => ({ ...preview, JOBLEDGER_EVENTSTOREDB_URL: url });
-
-  it('is a preview in EventStoreDB: whoever wants it says so', () => {
-    expect(refusal({ JOBLEDGER_EVENT_STORE: 'eventstoredb', JOBLEDGER_EVENTSTOREDB_URL: 'esdb://a:2113' })).toMatch(
-      /^JOBLEDGER_EVENT_STORE: "eventstoredb" is a preview, .* JOBLEDGER_EVENTSTOREDB_PREVIEW=true beside it$/,
-    );
-  });
+  const elsewhere = { JOBLEDGER_EVENT_STORE: 'eventstoredb' };
+  const at = (url: string) => ({ ...elsewhere, JOBLEDGER_EVENTSTOREDB_URL: url });
 
   it.each([
     'esdb://localhost:2113?tls=false',
@@ -251,7 +245,7 @@ describe('the log', () => {
   );
 
   it('is said by both settings, or by none', () => {
-    expect(refusal(preview)).toMatch(
+    expect(refusal(elsewhere)).toMatch(
       /^JOBLEDGER_EVENTSTOREDB_URL: expected .*, since JOBLEDGER_EVENT_STORE is "eventstoredb"$/,
     );
     expect(refusal({ JOBLEDGER_EVENTSTOREDB_URL: 'esdb://a:2113' })).toMatch(

@@ -23,7 +23,6 @@ export const logInDatabase = (): Promise<ClusterLog> =>
 
 const environmentOf = (url: string): Environment => ({
   JOBLEDGER_EVENT_STORE: 'eventstoredb',
-  JOBLEDGER_EVENTSTOREDB_PREVIEW: 'true',
   JOBLEDGER_EVENTSTOREDB_URL: url,
 });
 
