@@ -3,8 +3,9 @@ export const HELP = `npm run soak [-- options]
 
 Two processes of the service on one PostgreSQL of their own, clients, workers and readers of streams that do all that the
 API allows, and faults by chance: processes are killed, frozen, stopped; the database crashes, stops, hangs, is locked, is
-cut off from one of them; clients are cut off; read models are rebuilt. Every call is kept. Every 40 s faults stop, what is
-there is worked off, and all that anybody was told is held against the log, by the rules of the end-to-end tests.
+cut off from one of them; clients are cut off; read models are rebuilt. Every call is kept. Every 40 s (120 s with --load
+many) faults stop, what is there is worked off, and all that anybody was told is held against the log, by the rules of the
+end-to-end tests.
 
   --minutes N       how long, 1 to 1440 (3)
   --lifecycles N    until so many runs have ended, instead of --minutes
