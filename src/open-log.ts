@@ -2,11 +2,13 @@
  * The log of a process: in the database, or in an EventStoreDB beside it. Which tables an append writes beside the
  * events is said here, since they belong to three folders.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { ANSWERS } from './commands/answers.js';
 import type { BesideTable } from './event-store/beside-table.js';
-import type { EventStore } from './event-store/event-store.js';
+import { type EventStore, Unavailable } from './event-store/event-store.js';
 import { EventStoreDbEventStore } from './event-store/eventstoredb/eventstoredb-event-store.js';
+import { NamedLog } from './event-store/eventstoredb/named-log.js';
 import { openDriver } from './event-store/eventstoredb/open-driver.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW } from './leases/lease-rows.js';
@@ -49,14 +51,32 @@ interface LogOptions {
   readonly onDutyFailed: (error: unknown) => void;
 }
 
-/** Opens the log where it is kept; its duties do not run yet. */
+/** Of one that does not answer by then it is seen when it does. */
+const BOUND_WITHIN_MS = 2_000;
+
+/** @throws OtherLog when the log that answers is another one */
+const boundInTime = async (log: NamedLog): Promise<void> => {
+  const later = (error: unknown): void => {
+    if (!(error instanceof Unavailable)) throw error;
+  };
+  const bound = log.bind().catch(later);
+  // What is wrong after that, each use of the log tells.
+  bound.catch(() => undefined);
+  await Promise.race([bound, pause(BOUND_WITHIN_MS, undefined, { ref: false })]);
+};
+
+/**
+ * Opens the log where it is kept; its duties do not run yet.
+ * @throws OtherLog when the log elsewhere is not the one that the database has rows of
+ */
 export const openLog = async (options: LogOptions): Promise<Log> => {
   const { eventStoreDbUrl, pool, readPool, now, onDutyFailed } = options;
   if (eventStoreDbUrl === undefined) {
     const store = new PostgresEventStore({ pool, besideTables: BESIDE_TABLES });
     return { store, reading: new PostgresEventStore({ pool: readPool, wokenBy: store }), duties: [] };
   }
-  const driver = await openDriver(eventStoreDbUrl);
+  const driver = new NamedLog(await openDriver(eventStoreDbUrl), pool);
+  await boundInTime(driver);
   const rows = new PostgresJobRows(pool, 'elsewhere');
   const store: EventStoreDbEventStore = new EventStoreDbEventStore({
     ...{ driver, pool, clock: now, besideTables: BESIDE_TABLES },

@@ -1,12 +1,18 @@
 /** Upkeep beside a log in EventStoreDB, over HTTP; and a database that is held to its log. */
 /* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-return -- a test looks into answers by name. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { Unavailable } from '../../src/event-store/event-store.js';
+import type { EventStoreDriver } from '../../src/event-store/eventstoredb/driver.js';
+import { NamedLog } from '../../src/event-store/eventstoredb/named-log.js';
+import { openDriver } from '../../src/event-store/eventstoredb/open-driver.js';
 import { bindLog, OtherLog } from '../../src/event-store/postgres/place-of-log.js';
 import { openService } from '../../src/service.js';
 import { Caller, startApp, type TestApp } from '../support/app.js';
 import { FakeEventStoreDb } from '../support/eventstoredb/fake-server.js';
 import { options } from '../support/ledger.js';
+import { createTestDatabase } from '../support/test-database.js';
 
 let server: FakeEventStoreDb;
 let app: TestApp;
@@ -90,7 +96,84 @@ describe('a position', () => {
   });
 });
 
+describe('a row of a job that the log does not have, as after it was restored from a backup', () => {
+  const phantom = async (queue: string): Promise<string> => {
+    const id = randomUUID();
+    const { rows } = await owner.query('select * from jobledger.jobs where id = $1', [
+      (await api.create({ queue })).jobId,
+    ]);
+    const [row] = rows;
+    const copy = { ...row, id, doc: { ...row.doc, id } };
+    const columns = Object.keys(copy).filter((name) => copy[name] !== null);
+    const values = columns.map((name) =>
+      typeof copy[name] === 'object' && !(copy[name] instanceof Date) ? JSON.stringify(copy[name]) : copy[name],
+    );
+    await owner.query(
+      `insert into jobledger.jobs (${columns.join()}) values (${columns.map((_, n) => `$${n + 1}`).join()})`,
+      values,
+    );
+    return id;
+  };
+
+  it('is not claimed, takes no other with it, and is gone then', async () => {
+    const id = await phantom('phantom');
+    // Beside it is the job that it was copied from.
+    const { status, body } = await api.post('/v1/claims', { workerId: 'w', queues: ['phantom'], max: 5 });
+    expect([status, body.jobs.map(({ job }: { job: { id: string } }) => job.id === id)]).toEqual([200, [false]]);
+    expect((await owner.query('select from jobledger.jobs where id = $1', [id])).rowCount).toBe(0);
+  });
+
+  it('is no job to whoever asks for it', async () => {
+    const id = await phantom('asked');
+    expect((await api.get(`/v1/jobs/${id}`)).status).toBe(404);
+    const other = await phantom('asked');
+    expect((await api.post(`/v1/jobs/${other}/cancel`, {})).status).toBe(404);
+    expect((await api.get('/v1/jobs?queue=asked')).body.items.length).toBe(2);
+  });
+});
+
+const writtenTo = ({ log }: FakeEventStoreDb) => log.all.filter(({ type }) => !type.startsWith('$'));
+
 describe('a database', () => {
+  it('that has the rows of one log elsewhere is opened with no other of them', async () => {
+    const other = await FakeEventStoreDb.start();
+    const at = (url: string) => openService(options(app.databaseUrl, { eventStoreDbUrl: url }));
+    try {
+      await expect(at(other.url)).rejects.toThrow(
+        /^the log at JOBLEDGER_EVENTSTOREDB_URL is not the one whose jobs the database has rows of: /,
+      );
+      expect(writtenTo(other)).toEqual([]);
+    } finally {
+      other.stop();
+    }
+    await (await at(server.url)).close();
+  });
+
+  it('does no work with another log that comes in place of its own', async () => {
+    const [own, other] = [await FakeEventStoreDb.start(), await FakeEventStoreDb.start()];
+    const drivers = [await openDriver(own.url), await openDriver(other.url)];
+    let [driver] = drivers;
+    const either = new Proxy({} as EventStoreDriver, { get: (_, name) => Reflect.get(driver!, name).bind(driver) });
+    const database = await createTestDatabase();
+    await (await openService(options(database.url, { eventStoreDbUrl: own.url }))).close();
+    const pool = new pg.Pool({ connectionString: database.url });
+    const log = new NamedLog(either, pool);
+    try {
+      const failed = new Promise((resolve) => log.subscribeToEnd(() => undefined, resolve));
+      await log.readAll({ direction: 'forwards', limit: 1 });
+      own.stop();
+      await failed;
+      driver = drivers[1];
+      await expect(log.append('job-1', -1, [])).rejects.toThrow(Unavailable);
+      expect(writtenTo(other)).toEqual([]);
+    } finally {
+      await pool.end();
+      await Promise.all(drivers.map((each) => each.close()));
+      await database.drop();
+      other.stop();
+    }
+  });
+
   it('that has the rows of one log is opened with no other', async () => {
     await expect(openService(options(app.databaseUrl))).rejects.toThrow(
       'the database belongs to a log in EventStoreDB (JOBLEDGER_EVENT_STORE=eventstoredb), not to a log of its own',

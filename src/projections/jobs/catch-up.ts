@@ -7,7 +7,7 @@ import type { Pool } from 'pg';
 import { isRefusalsStream, jobIdOf, jobStream, workStream } from '../../domain/streams.js';
 import type { EventStore, RecordedEvent } from '../../event-store/event-store.js';
 import { inTransaction, type Tx } from '../transaction.js';
-import { isSound, JOB_COLUMNS, type JobRows, type WitnessedRecord } from './job-rows.js';
+import { isLastOf, isSound, JOB_COLUMNS, type JobRows, type WitnessedRecord } from './job-rows.js';
 import { countedBefore, factKey, isFact, keepFacts, resume, type FactKey } from './jobs-fold.js';
 import { keepWork, putJobs } from './put-jobs.js';
 import { repairRow } from './repair-row.js';
@@ -45,14 +45,28 @@ const rowOf = async (pool: Pool, jobId: string): Promise<KnownRow | undefined> =
   return rows[0];
 };
 
-/** What the log has behind the row, in order; one instant of both streams. */
-const eventsBehind = async (store: EventStore, row: KnownRow): Promise<readonly RecordedEvent[]> => {
+/**
+ * What the log has behind the row, in order; one instant of both streams. Undefined: the row is not of this log, which
+ * does not have its last transition, or another one in its place. It was restored, and ends before the row.
+ */
+const eventsBehind = async (store: EventStore, row: KnownRow): Promise<readonly RecordedEvent[] | undefined> => {
   const { position: upTo } = await store.head();
-  const streams = await Promise.all([
-    store.readStream(jobStream(row.id), { from: Number(row.revision) + 1, upTo }),
+  const [[last, ...transitions], facts] = await Promise.all([
+    store.readStream(jobStream(row.id), { from: Number(row.revision), upTo }),
     store.readStream(workStream(row.id), { from: Number(row.work_revision ?? -1) + 1, upTo }),
   ]);
-  return inOrder(streams.flat());
+  if (last === undefined || !isLastOf(row, last)) return undefined;
+  return inOrder([...transitions, ...facts]);
+};
+
+/** Takes a row away, with what was kept of its facts, if it still is what it was read as. */
+const forget = async (pool: Pool, { id, revision, position }: KnownRow): Promise<void> => {
+  await pool.query({
+    text: `with gone as (delete from jobledger.jobs where id = $1 and revision = $2 and position = $3 returning id),
+        facts as (delete from jobledger.job_facts f using gone where f.job_id = gone.id)
+      delete from jobledger.late_facts l using gone where l.job_id = gone.id`,
+    values: [id, revision, position],
+  });
 };
 
 /** False when the row is not any more what it was. */
@@ -94,6 +108,11 @@ const tryOnce = async ({ pool, store, rows }: CatchUpDependencies, jobId: string
     return true;
   }
   const events = await eventsBehind(store, row);
+  if (events === undefined) {
+    await forget(pool, row);
+    await repairRow(store, rows, jobId);
+    return true;
+  }
   if (events.length === 0) return true;
   const keys = events.filter(isFact).map((event) => factKey(jobId, event));
   const revision = Number(row.work_revision ?? -1) + keys.length;

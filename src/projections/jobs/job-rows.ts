@@ -5,7 +5,7 @@ import { toEpochMs } from '../../domain/job-events.js';
 import type { Job, JobValues } from '../../domain/job.js';
 import { type EventMetadata, jobStream, workStream } from '../../domain/streams.js';
 import { ROW_WAIT_MS } from '../../event-store/beside-table.js';
-import { RowLocked } from '../../event-store/event-store.js';
+import { type RecordedEvent, RowLocked } from '../../event-store/event-store.js';
 import { isNewer, NEWEST_FORMAT } from '../formats.js';
 import { inTransaction, StatementFailed, type Statement, type Tx } from '../transaction.js';
 import type { KnownWork } from './job-history.js';
@@ -83,14 +83,19 @@ type Said = Pick<Job, 'status' | 'run' | 'attempt'>;
 const saysTheSame = (doc: Said, { status, run, attempt }: Said | Witnessed): boolean =>
   doc.status === status && doc.run === run && doc.attempt === attempt;
 
+/** Whether a transition of the log is the last one that a row knows. */
+export const isLastOf = ({ doc }: JobRecord, event: Pick<RecordedEvent, 'revision' | 'metadata'>): boolean => {
+  const { to, run, attempt } = event.metadata as unknown as EventMetadata;
+  return event.revision === doc.revision && to !== null && saysTheSame(doc, { status: to, run, attempt });
+};
+
 /** What the log's last transition says of the job. */
-const isOfLog = (doc: Job, { transition }: Witnessed): boolean => {
+const isOfLog = (row: WitnessedRecord): boolean => {
+  const { transition } = row;
   if (transition === null) return true;
   const space = transition.indexOf(' ');
-  const { to, run, attempt } = JSON.parse(transition.slice(space)) as EventMetadata;
-  return (
-    Number(transition.slice(0, space)) === doc.revision && to !== null && saysTheSame(doc, { status: to, run, attempt })
-  );
+  const metadata = JSON.parse(transition.slice(space)) as RecordedEvent['metadata'];
+  return isLastOf(row, { revision: Number(transition.slice(0, space)), metadata });
 };
 
 /**
@@ -102,7 +107,7 @@ export const isSound = (row: WitnessedRecord): boolean => {
   if (doc?.id !== row.id || (doc.spec as Job['spec'] | undefined) === undefined) return false;
   const isKnown = JOB_STATUSES.some((known) => known === doc.status);
   const isItsRow = doc.revision === Number(row.revision) && (doc.lease !== null) === row.leased;
-  return isKnown && isItsRow && saysTheSame(doc, row) && isOfLog(doc, row);
+  return isKnown && isItsRow && saysTheSame(doc, row) && isOfLog(row);
 };
 
 /**
