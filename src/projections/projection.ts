@@ -44,6 +44,11 @@ export interface Projection {
   apply(events: readonly RecordedEvent[], tx: Tx): Promise<void>;
   /** The same for more events than should be kept until they are applied; absent: they are. */
   fold?(): Fold;
+  /**
+   * Once it is made anew in tables that are not its own: takes away what no event has written.
+   * @param since transaction id from which on it was written; null: unknown
+   */
+  prune?(since: string | null, signal: AbortSignal): Promise<void>;
 }
 
 /** A select of all that a table says, of its key and its fields. */

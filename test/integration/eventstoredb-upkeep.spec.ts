@@ -123,6 +123,16 @@ describe('a row of a job that the log does not have, as after it was restored fr
     expect((await owner.query('select from jobledger.jobs where id = $1', [id])).rowCount).toBe(0);
   });
 
+  it('is gone after a rebuild', async () => {
+    const id = await phantom('rebuilt');
+    const listed = async () =>
+      (await api.get('/v1/jobs?queue=rebuilt')).body.items.map((job: { id: string }) => job.id);
+    expect(await listed()).toContain(id);
+    expect((await api.post('/v1/admin/projections/job_rows/rebuild')).body).toMatchObject({ state: 'done', ok: true });
+    expect((await listed()).length).toBe(1);
+    expect(await listed()).not.toContain(id);
+  });
+
   it('is no job to whoever asks for it', async () => {
     const id = await phantom('asked');
     expect((await api.get(`/v1/jobs/${id}`)).status).toBe(404);

@@ -13,7 +13,7 @@ import { isJobStream, isRefusalsStream, jobIdOf } from '../../domain/streams.js'
 import { comparePositions, type RecordedEvent } from '../../event-store/event-store.js';
 import type { Projection } from '../projection.js';
 import type { Tx } from '../transaction.js';
-import { catchUpJob, type CatchUpDependencies, inLots } from './catch-up.js';
+import { catchUpJob, catchUpToShow, type CatchUpDependencies, inLots } from './catch-up.js';
 import { PageRows } from './page-rows.js';
 import { repairRow } from './repair-row.js';
 
@@ -22,6 +22,10 @@ const ALIVE_MS = 500;
 /** How old the events are that a row must know of. */
 const GRACE_MS = 500;
 const LOOK_MS = 25;
+
+/** Before every id that there is. */
+const FIRST_ID = '00000000-0000-0000-0000-000000000000';
+const PRUNED_AT_ONCE = 500;
 
 /** Jobs with their events of the page, in order. */
 const jobsOf = (events: readonly RecordedEvent[]): ReadonlyMap<string, readonly RecordedEvent[]> => {
@@ -91,6 +95,24 @@ export const rowFollower = (on: CatchUpDependencies, now: () => number): Project
     version: 1,
     tables: [],
     gapMs: 20,
+    prune: async (since, signal) => {
+      for (let after = FIRST_ID; ;) {
+        signal.throwIfAborted();
+        // A row that was written since stands for a job of the log; any other is held against its stream.
+        const { rows } = await on.pool.query<{ id: string }>({
+          text: `select id from jobledger.jobs where id > $1 and ($2::xid is null or age(xmin) >= age($2::xid))
+            order by id limit $3`,
+          values: [after, since, PRUNED_AT_ONCE],
+        });
+        await catchUpToShow(
+          on,
+          rows.map(({ id }) => id),
+        );
+        const last = rows.at(-1);
+        if (last === undefined) return;
+        after = last.id;
+      }
+    },
     apply: async (events, given) => {
       const jobs = jobsOf(events);
       if (jobs.size === 0) return;

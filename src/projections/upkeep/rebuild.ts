@@ -6,7 +6,8 @@
  * live tables wait for the swap, and the swap for them, 0.2 s at a time.
  */
 import { performance } from 'node:perf_hooks';
-import type { EventStore } from '../../event-store/event-store.js';
+import type { Pool } from 'pg';
+import { type EventStore, START } from '../../event-store/event-store.js';
 import { pauseFor } from '../wake.js';
 import { BUILDING_SCHEMA, TakenOver, type Building } from './building.js';
 import { dropRetired, NotYet, swap, withFence, type FenceDependencies } from './fence.js';
@@ -69,6 +70,11 @@ export const analyze = async ({ live }: Building, { pool }: Pick<FenceDependenci
   }
 };
 
+const transactionNow = async (pool: Pool): Promise<string> => {
+  const { rows } = await pool.query<{ id: string }>('select pg_current_xact_id()::xid::text as id');
+  return rows[0]!.id;
+};
+
 export class Rebuild {
   constructor(
     private readonly building: Building,
@@ -79,8 +85,11 @@ export class Rebuild {
   async run(): Promise<object> {
     const { building, work, on } = this;
     const began = performance.now();
+    // Of one that is gone on with nobody remembers.
+    const since = (await building.checkpoint()).position === START ? await transactionNow(on.pool) : null;
     await approachHead(building, work, on.store);
     await analyze(building, on);
+    await building.live.prune?.(since, work.signal);
     await work.enter('swapping');
     const position = await whenPossible(work, async () => {
       await approachHead(building, work, on.store);
