@@ -102,17 +102,16 @@ describe('a position', () => {
 describe('a database', () => {
   it('that has the rows of one log is opened with no other', async () => {
     await expect(openService(options(app.databaseUrl))).rejects.toThrow(
-      'the log of this database is in EventStoreDB, and this process is to keep it in the database: set ' +
-        'JOBLEDGER_EVENT_STORE=eventstoredb with JOBLEDGER_EVENTSTOREDB_URL again, or give it another database ' +
-        '(JOBLEDGER_DATABASE_URL; JOBLEDGER_DATA_DIR of the embedded one)',
+      'the log of the jobs in this database is in EventStoreDB, and JOBLEDGER_EVENT_STORE is postgres: set it to ' +
+        'eventstoredb again, with JOBLEDGER_EVENTSTOREDB_URL, or start with another database',
     );
     await bindLog(owner, 'elsewhere');
     await owner.query('delete from jobledger.place_of_log');
     await bindLog(owner, 'here');
     await expect(bindLog(owner, 'elsewhere')).rejects.toThrow(OtherLog);
     await expect(bindLog(owner, 'elsewhere')).rejects.toThrow(
-      'the log of this database is in the database, and this process is to keep it in EventStoreDB: unset ' +
-        'JOBLEDGER_EVENT_STORE and JOBLEDGER_EVENTSTOREDB_URL, or give it another database ',
+      'this database keeps its log itself, and JOBLEDGER_EVENT_STORE is eventstoredb: set it to postgres again, ' +
+        'without JOBLEDGER_EVENTSTOREDB_URL, or start with another database',
     );
     await owner.query(`update jobledger.place_of_log set place = 'elsewhere'`);
   });
