@@ -220,15 +220,16 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
   const pool = createLedgerPool({ connectionString, poolSize: poolSize - readers, statementTimeoutMs });
   const readPool = createLedgerPool({ connectionString, poolSize: readers, statementTimeoutMs });
-  await bindLog(pool, placeOfLog(options));
-  const formats = new Formats(pool);
-  await formats.declare();
   const clock = new DatabaseClock(pool);
-  await clock.sample();
   const { store, reading, duties } = await openLog({
     ...{ eventStoreDbUrl: options.eventStoreDbUrl, pool, readPool, now: () => clock.now() },
     onDutyFailed: (error) => options.reaper.log.failed(error, 1),
   });
+  // Afterwards: it is for good, and a log that cannot be opened is no place.
+  await bindLog(pool, placeOfLog(options));
+  const formats = new Formats(pool);
+  await formats.declare();
+  await clock.sample();
   const tokens = new LeaseTokens(options.secret ?? (await installationSecret(pool)));
   const contexts = new Contexts(clock, options.policy, Math.random);
   const { reservations, answers, ...commands } = commandsOf(options, pool, store, contexts);
