@@ -11,11 +11,20 @@ export const CONNECTION_OPTIONS: Readonly<Record<string, Option>> = {
   timeout: { value: 'SECONDS', help: 'how long to wait for an answer (10)' },
   key: { value: 'KEY', help: 'API key (JOBLEDGER_API_KEY); the variable is not shown in lists of processes' },
 };
+/** Of every command that the service does once for a key. */
+export const KEY_OPTION = 'idempotency-key';
+const KEYED_OPTIONS: Readonly<Record<string, Option>> = {
+  [KEY_OPTION]: {
+    value: 'KEY',
+    help: 'the same key again, with the same command, does nothing twice, and prints the first answer',
+  },
+};
 /** Of every command. */
 export const HELP_OPTION: Readonly<Record<string, Option>> = { help: { help: 'show this' } };
 
-export const optionsOf = ({ options, asksService }: Command): Readonly<Record<string, Option>> => ({
+export const optionsOf = ({ options, asksService, isKeyed }: Command): Readonly<Record<string, Option>> => ({
   ...options,
+  ...(isKeyed ? KEYED_OPTIONS : {}),
   ...(asksService ? CONNECTION_OPTIONS : {}),
   ...HELP_OPTION,
 });
