@@ -1,16 +1,10 @@
 /** `jobledger`: the program that people and scripts call. Finds the command, runs it, and says how it went. */
 import { randomUUID } from 'node:crypto';
-import {
-  type JobledgerClient,
-  OutcomeUnknownError,
-  ProblemError,
-  UnavailableError,
-  UnreachableError,
-  ValidationError,
-} from '../client/client.js';
+import { type JobledgerClient, OutcomeUnknownError, ProblemError, ValidationError } from '../client/client.js';
 import { reasonOf } from '../client/reason.js';
 import { ConfigError } from '../config.js';
 import { readVersion } from '../version.js';
+import { isAway } from './away.js';
 import { BrokenPipe } from './broken-pipe.js';
 import type { Command } from './command.js';
 import { findCommand, KEY_OPTION, readValues } from './command-line.js';
@@ -91,12 +85,7 @@ const codeOf = (error: unknown): number => {
   // What the service finds malformed was given on the command line.
   if (error instanceof UsageError || error instanceof ConfigError || error instanceof ValidationError)
     return EXIT.USAGE;
-  const isAway =
-    error instanceof UnreachableError ||
-    error instanceof OutcomeUnknownError ||
-    error instanceof UnavailableError ||
-    error instanceof NoServiceError;
-  return isAway ? EXIT.UNREACHABLE : EXIT.REFUSED;
+  return isAway(error) || error instanceof NoServiceError ? EXIT.UNREACHABLE : EXIT.REFUSED;
 };
 
 const isMistakeOfOurs = (error: unknown): boolean =>
