@@ -40,6 +40,13 @@ const didYouMean = (name: string, known: readonly string[]): string => {
   return near === undefined ? '' : `, did you mean ${near}?`;
 };
 
+/** What was asked for with its words turned round: `log verify`, `list jobs`. */
+const turnedRound = (commands: readonly Command[], [first, second]: readonly string[]): string | undefined => {
+  const isMeant = ({ words, positionals }: Command): boolean =>
+    words[0] === second && (words.length === 1 ? positionals !== undefined : words[1] === first);
+  return second !== undefined && commands.some(isMeant) ? `${second} ${first}` : undefined;
+};
+
 /** Options before the command belong to it: `jobledger --url … jobs list`. */
 const optionsLast = (args: readonly string[]): string[] => {
   const first: string[] = [];
@@ -69,6 +76,8 @@ export const findCommand = (commands: readonly Command[], args: readonly string[
   }
   const group = commands.filter(({ words: [word] }) => word === first);
   if (group.length > 0 && second === undefined) return { kind: 'group', words: [first], commands: group };
+  const turned = turnedRound(commands, named);
+  if (turned !== undefined) throw new UsageError(`no such command: ${first} ${second}, did you mean ${turned}?`);
   const asked = group.length > 0 ? `${first} ${second}` : first;
   const known = group.length > 0 ? group.map((one) => one.words.join(' ')) : commands.map((one) => one.words[0] ?? '');
   throw new UsageError(`no such command: ${asked}${didYouMean(asked, known)}`);
