@@ -15,6 +15,7 @@ import { EXIT } from './cli/exit-codes.js';
 import { type Config, ConfigError, describeConfig, loadConfig } from './config.js';
 import { Unsupported } from './event-store/event-store.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
+import { OtherLog } from './event-store/postgres/place-of-log.js';
 import { namingTheAddress, requireFree } from './listen-address.js';
 import { createLogger, keyLog, type Logger, nestLogger, outageLog, projectionLog, reaperLog } from './process-log.js';
 import { readVersion } from './version.js';
@@ -69,9 +70,11 @@ const openApplication = (
 const UNREACHABLE =
   /^(E(CONNREFUSED|NOTFOUND|TIMEDOUT|HOSTUNREACH|NETUNREACH|CONNRESET|AI_AGAIN)|28\w{3}|3D000|57P03)$/;
 
-/** What is wrong with a connection string, with the setting that has it; never the string, which may hold a password. */
+/** What is wrong with where the log or the database is, with the setting that says it; never the string, which may hold a password. */
 const namingTheSetting = ({ databaseUrl }: Config, error: unknown): unknown => {
-  if (error instanceof Unsupported) return new Error(`JOBLEDGER_EVENTSTOREDB_URL: ${error.message}`, { cause: error });
+  if (error instanceof Unsupported)
+    return new ConfigError(`JOBLEDGER_EVENTSTOREDB_URL: ${error.message}`, { cause: error });
+  if (error instanceof OtherLog) return new ConfigError(error.message, { cause: error });
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (databaseUrl === null || typeof code !== 'string' || !UNREACHABLE.test(code)) return error;
   const reason = typeof message === 'string' && message !== '' ? message : code;

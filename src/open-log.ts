@@ -10,6 +10,7 @@ import { type EventStore, Unavailable } from './event-store/event-store.js';
 import { EventStoreDbEventStore } from './event-store/eventstoredb/eventstoredb-event-store.js';
 import { NamedLog } from './event-store/eventstoredb/named-log.js';
 import { openDriver } from './event-store/eventstoredb/open-driver.js';
+import { bindLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { LEASES_DIRECT, LEASES_END, LEASES_PUT, LEASES_RENEW } from './leases/lease-rows.js';
 import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE } from './projections/jobs/job-row.js';
@@ -67,15 +68,19 @@ const boundInTime = async (log: NamedLog): Promise<void> => {
 
 /**
  * Opens the log where it is kept; its duties do not run yet.
- * @throws OtherLog when the log elsewhere is not the one that the database has rows of
+ * @throws OtherLog when it is not the one that the database has rows of
  */
 export const openLog = async (options: LogOptions): Promise<Log> => {
   const { eventStoreDbUrl, pool, readPool, now, onDutyFailed } = options;
   if (eventStoreDbUrl === undefined) {
+    await bindLog(pool, 'here');
     const store = new PostgresEventStore({ pool, besideTables: BESIDE_TABLES });
     return { store, reading: new PostgresEventStore({ pool: readPool, wokenBy: store }), duties: [] };
   }
-  const driver = new NamedLog(await openDriver(eventStoreDbUrl), pool);
+  const opened = await openDriver(eventStoreDbUrl);
+  // Afterwards: it is for good, and a log that cannot be opened is no place.
+  await bindLog(pool, 'elsewhere');
+  const driver = new NamedLog(opened, pool);
   await boundInTime(driver);
   const rows = new PostgresJobRows(pool, 'elsewhere');
   const store: EventStoreDbEventStore = new EventStoreDbEventStore({

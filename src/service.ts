@@ -22,7 +22,7 @@ import type { EventStore } from './event-store/event-store.js';
 import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
-import { bindLog, type PlaceOfLog } from './event-store/postgres/place-of-log.js';
+import type { PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
 import { installationSecret } from './leases/installation.js';
@@ -220,15 +220,14 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
   const pool = createLedgerPool({ connectionString, poolSize: poolSize - readers, statementTimeoutMs });
   const readPool = createLedgerPool({ connectionString, poolSize: readers, statementTimeoutMs });
-  await bindLog(pool, placeOfLog(options));
-  const formats = new Formats(pool);
-  await formats.declare();
   const clock = new DatabaseClock(pool);
-  await clock.sample();
   const { store, reading, duties } = await openLog({
     ...{ eventStoreDbUrl: options.eventStoreDbUrl, pool, readPool, now: () => clock.now() },
     onDutyFailed: (error) => options.reaper.log.failed(error, 1),
   });
+  const formats = new Formats(pool);
+  await formats.declare();
+  await clock.sample();
   const tokens = new LeaseTokens(options.secret ?? (await installationSecret(pool)));
   const contexts = new Contexts(clock, options.policy, Math.random);
   const { reservations, answers, ...commands } = commandsOf(options, pool, store, contexts);

@@ -11,11 +11,20 @@ export const CONNECTION_OPTIONS: Readonly<Record<string, Option>> = {
   timeout: { value: 'SECONDS', help: 'how long to wait for an answer (10)' },
   key: { value: 'KEY', help: 'API key (JOBLEDGER_API_KEY); the variable is not shown in lists of processes' },
 };
+/** Of every command that the service does once for a key. */
+export const KEY_OPTION = 'idempotency-key';
+const KEYED_OPTIONS: Readonly<Record<string, Option>> = {
+  [KEY_OPTION]: {
+    value: 'KEY',
+    help: 'the same key again, with the same command, does nothing twice, and prints the first answer',
+  },
+};
 /** Of every command. */
 export const HELP_OPTION: Readonly<Record<string, Option>> = { help: { help: 'show this' } };
 
-export const optionsOf = ({ options, asksService }: Command): Readonly<Record<string, Option>> => ({
+export const optionsOf = ({ options, asksService, isKeyed }: Command): Readonly<Record<string, Option>> => ({
   ...options,
+  ...(isKeyed ? KEYED_OPTIONS : {}),
   ...(asksService ? CONNECTION_OPTIONS : {}),
   ...HELP_OPTION,
 });
@@ -29,6 +38,13 @@ export type Found =
 const didYouMean = (name: string, known: readonly string[]): string => {
   const near = nearName(name, known);
   return near === undefined ? '' : `, did you mean ${near}?`;
+};
+
+/** What was asked for with its words turned round: `log verify`, `list jobs`. */
+const turnedRound = (commands: readonly Command[], [first, second]: readonly string[]): string | undefined => {
+  const isMeant = ({ words, positionals }: Command): boolean =>
+    words[0] === second && (words.length === 1 ? positionals !== undefined : words[1] === first);
+  return second !== undefined && commands.some(isMeant) ? `${second} ${first}` : undefined;
 };
 
 /** Options before the command belong to it: `jobledger --url … jobs list`. */
@@ -60,6 +76,8 @@ export const findCommand = (commands: readonly Command[], args: readonly string[
   }
   const group = commands.filter(({ words: [word] }) => word === first);
   if (group.length > 0 && second === undefined) return { kind: 'group', words: [first], commands: group };
+  const turned = turnedRound(commands, named);
+  if (turned !== undefined) throw new UsageError(`no such command: ${first} ${second}, did you mean ${turned}?`);
   const asked = group.length > 0 ? `${first} ${second}` : first;
   const known = group.length > 0 ? group.map((one) => one.words.join(' ')) : commands.map((one) => one.words[0] ?? '');
   throw new UsageError(`no such command: ${asked}${didYouMean(asked, known)}`);

@@ -24,6 +24,8 @@ export interface Command<Name extends string = string> {
   readonly options: Readonly<Record<Name, Option>>;
   /** Whether it asks a service: it takes `--url` and `--key` then. */
   readonly asksService: boolean;
+  /** Whether the service does it once for a key: it takes `--idempotency-key` then, and names the key in an outage. */
+  readonly isKeyed?: true;
   readonly examples: readonly string[];
   /** Said when an option is unknown: where what was meant may stand. */
   readonly hint?: string;
@@ -40,6 +42,8 @@ export interface Call<Name extends string = string> {
   readonly cwd: string;
   readonly connection: Connection;
   readonly ledger: JobledgerClient;
+  /** The one that was given, or a new one. */
+  readonly idempotencyKey: string;
   /** Aborted by Ctrl-C and SIGTERM, from the first time that it is asked for. */
   readonly signal: AbortSignal;
 }

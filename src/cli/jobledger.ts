@@ -1,17 +1,13 @@
 /** `jobledger`: the program that people and scripts call. Finds the command, runs it, and says how it went. */
-import {
-  type JobledgerClient,
-  OutcomeUnknownError,
-  ProblemError,
-  UnavailableError,
-  UnreachableError,
-  ValidationError,
-} from '../client/client.js';
+import { randomUUID } from 'node:crypto';
+import { type JobledgerClient, OutcomeUnknownError, ProblemError, ValidationError } from '../client/client.js';
+import { reasonOf } from '../client/reason.js';
 import { ConfigError } from '../config.js';
 import { readVersion } from '../version.js';
+import { isAway } from './away.js';
 import { BrokenPipe } from './broken-pipe.js';
 import type { Command } from './command.js';
-import { findCommand, readValues } from './command-line.js';
+import { findCommand, KEY_OPTION, readValues } from './command-line.js';
 import { config } from './commands/config.js';
 import { db } from './commands/db.js';
 import { demo } from './commands/demo.js';
@@ -89,12 +85,7 @@ const codeOf = (error: unknown): number => {
   // What the service finds malformed was given on the command line.
   if (error instanceof UsageError || error instanceof ConfigError || error instanceof ValidationError)
     return EXIT.USAGE;
-  const isAway =
-    error instanceof UnreachableError ||
-    error instanceof OutcomeUnknownError ||
-    error instanceof UnavailableError ||
-    error instanceof NoServiceError;
-  return isAway ? EXIT.UNREACHABLE : EXIT.REFUSED;
+  return isAway(error) || error instanceof NoServiceError ? EXIT.UNREACHABLE : EXIT.REFUSED;
 };
 
 const isMistakeOfOurs = (error: unknown): boolean =>
@@ -109,12 +100,16 @@ const linesOf = (error: unknown): string[] => {
     return fields.length > 0 ? fields : [error.detail];
   }
   if (error instanceof ProblemError) return [`${error.detail} (${error.code})`];
+  // Its message names the key of one call; the option that is told takes that of the command.
+  if (error instanceof OutcomeUnknownError)
+    return [`whether it was done is not known: no answer (${reasonOf(error.cause)})`];
   if (!(error instanceof Error)) return [String(error)];
   return [(isMistakeOfOurs(error) ? error.stack : undefined) ?? error.message];
 };
 
 const runCommand = async (command: Command, args: readonly string[], terminal: Terminal): Promise<number> => {
   const name = ['jobledger', ...command.words].join(' ');
+  let idempotencyKey: string = randomUUID();
   try {
     const values = readValues(command, args);
     if (values.flag('help')) {
@@ -123,9 +118,10 @@ const runCommand = async (command: Command, args: readonly string[], terminal: T
     }
     const { env } = process;
     const connection = readConnection(values, env);
+    if (command.isKeyed) idempotencyKey = values.text(KEY_OPTION) ?? idempotencyKey;
     let ledger: JobledgerClient | undefined;
     return await command.run({
-      ...{ values, terminal, env, cwd: userFolder(env), connection },
+      ...{ values, terminal, env, cwd: userFolder(env), connection, idempotencyKey },
       get ledger() {
         return (ledger ??= connect(connection));
       },
@@ -139,7 +135,11 @@ const runCommand = async (command: Command, args: readonly string[], terminal: T
     terminal.status(null);
     for (const line of linesOf(error)) terminal.note(`${name}: ${line}`);
     if (error instanceof UsageError) terminal.note(`${name} --help says what it takes`);
-    return codeOf(error);
+    const code = codeOf(error);
+    if (command.isKeyed && code === EXIT.UNREACHABLE) {
+      terminal.note(`repeat the same command with --${KEY_OPTION} ${idempotencyKey}: nothing is done twice`);
+    }
+    return code;
   }
 };
 

@@ -15,7 +15,11 @@ export interface AttemptContext {
   readonly signal: AbortSignal;
   /** What an earlier attempt of the run saved last, or null. */
   readonly lastCheckpoint: Json;
-  /** Counts work. A repeat after a lost answer is counted once. */
+  /**
+   * Counts work. A repeat after a lost answer is counted once.
+   * @throws UnreachableError, OutcomeUnknownError or UnavailableError after the client's `retry.deadlineMs` without an
+   * answer: a handler that lets it through fails its attempt
+   */
   readonly progress: (update: ProgressUpdate) => Promise<void>;
   /** Saves where another attempt may go on; while one is being saved only the latest waits. */
   readonly checkpoint: (value: Json) => Promise<void>;

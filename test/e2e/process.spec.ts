@@ -211,6 +211,14 @@ describe('a process', () => {
     ['an unknown setting', 2, { JOBLEDGER_COLOUR: 'red' }, 'JOBLEDGER_COLOUR'],
     ['a value out of range', 2, { JOBLEDGER_PORT: '99999' }, 'JOBLEDGER_PORT'],
     ['a file of keys that is not there', 2, { JOBLEDGER_API_KEYS: '/none.yaml' }, 'JOBLEDGER_API_KEYS'],
+    ...['esdb://127.0.0.1:1?tls=maybe', 'kurrentdb://127.0.0.1:1?tls=maybe'].map(
+      (url): [string, number, Record<string, string>, string] => [
+        `a log that cannot be opened, ${url}`,
+        2,
+        { JOBLEDGER_EVENT_STORE: 'eventstoredb', JOBLEDGER_EVENTSTOREDB_URL: url },
+        'JOBLEDGER_EVENTSTOREDB_URL: ',
+      ],
+    ),
     [
       'a database that is not there',
       1,
@@ -229,6 +237,24 @@ describe('a process', () => {
     expect(refused.stdout).toBe('');
     expect(refused.stderr).toMatch(/^jobledger did not start: .+\n$/);
     expect(refused.stderr).toContain(reason);
+  });
+
+  it('does not start with a log that cannot be opened, and leaves the database free for another one', async () => {
+    const empty = await createTestDatabase();
+    try {
+      const settings = { JOBLEDGER_DATABASE_URL: empty.url, JOBLEDGER_EVENT_STORE: 'eventstoredb' };
+      const refused = start({ ...settings, JOBLEDGER_EVENTSTOREDB_URL: 'esdb://127.0.0.1:1?tls=maybe' });
+      expect(await refused.ended).toBe(2);
+      const running = start({ JOBLEDGER_DATABASE_URL: empty.url });
+      await running.url();
+      const other = start({ ...settings, JOBLEDGER_EVENTSTOREDB_URL: 'esdb://127.0.0.1:1?tls=false' });
+      expect(await other.ended).toBe(2);
+      expect(other.stderr).toMatch(/^jobledger did not start: this database keeps its log itself, and .*\n$/);
+      running.signal('SIGTERM');
+      await running.ended;
+    } finally {
+      await empty.drop();
+    }
   });
 
   it('stops when it is told to while it waits to migrate', async () => {

@@ -87,6 +87,15 @@ describe('a verification', () => {
   });
 });
 
+describe('a name of a projection that is not there', () => {
+  it.each(['rebuild', 'verify'])('is answered with those that are: %s', async (what) => {
+    expect(await api.post(`/v1/admin/projections/jobs/${what}`)).toMatchObject({
+      status: 404,
+      body: { detail: 'there is no projection jobs, only job_rows and counters' },
+    });
+  });
+});
+
 describe('a position', () => {
   it('that stands between two events is the fault of who gives it, not one of ours', async () => {
     const { body } = await api.get('/v1/events?limit=1');
@@ -186,12 +195,17 @@ describe('a database', () => {
 
   it('that has the rows of one log is opened with no other', async () => {
     await expect(openService(options(app.databaseUrl))).rejects.toThrow(
-      'the database belongs to a log in EventStoreDB (JOBLEDGER_EVENT_STORE=eventstoredb), not to a log of its own',
+      'the log of the jobs in this database is in EventStoreDB, and JOBLEDGER_EVENT_STORE is postgres: set it to ' +
+        'eventstoredb again, with JOBLEDGER_EVENTSTOREDB_URL, or start with another database',
     );
     await bindLog(owner, 'elsewhere');
     await owner.query('delete from jobledger.place_of_log');
     await bindLog(owner, 'here');
     await expect(bindLog(owner, 'elsewhere')).rejects.toThrow(OtherLog);
+    await expect(bindLog(owner, 'elsewhere')).rejects.toThrow(
+      'this database keeps its log itself, and JOBLEDGER_EVENT_STORE is eventstoredb: set it to postgres again, ' +
+        'without JOBLEDGER_EVENTSTOREDB_URL, or start with another database',
+    );
     await owner.query(`update jobledger.place_of_log set place = 'elsewhere'`);
   });
 });

@@ -20,7 +20,7 @@ const spec = (words: string[], over: Partial<Command> = {}): Command =>
 
 const list = spec(['jobs', 'list']);
 const show = spec(['jobs', 'show'], { positionals: { usage: 'JOB', min: 1, max: 1 } });
-const COMMANDS = [list, show, spec(['verify'])];
+const COMMANDS = [list, show, spec(['verify'], { positionals: { usage: 'NAME', min: 0, max: 9 } })];
 
 const refusal = (work: () => unknown): string => {
   try {
@@ -53,6 +53,10 @@ describe('finding a command', () => {
   it.each([
     [['jobs', 'lst'], 'no such command: jobs lst, did you mean jobs list?'],
     [['verfy'], 'no such command: verfy, did you mean verify?'],
+    [['log', 'verify'], 'no such command: log verify, did you mean verify log?'],
+    [['jobs', 'verify', '--json'], 'no such command: jobs verify, did you mean verify jobs?'],
+    [['list', 'jobs'], 'no such command: list jobs, did you mean jobs list?'],
+    [['frobnicate', 'job'], 'no such command: frobnicate'],
     [['frobnicate'], 'no such command: frobnicate'],
     [['--json'], 'no command is given, only --json'],
   ])('%j is refused: %s', (args, message) => {

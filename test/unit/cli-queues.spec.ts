@@ -6,7 +6,7 @@ import { readValues } from '../../src/cli/command-line.js';
 import { counters } from '../../src/cli/commands/numbers.js';
 import { queues } from '../../src/cli/commands/queues.js';
 import type { Terminal } from '../../src/cli/terminal.js';
-import { answer, problem, ScriptedLedger } from '../support/scripted-ledger.js';
+import { answer, loseAnswer, problem, ScriptedLedger } from '../support/scripted-ledger.js';
 
 const NOW = Date.parse('2026-01-31T12:00:00.000Z');
 
@@ -106,6 +106,28 @@ describe('a queue', () => {
     );
     expect(await shown(queue({ t: 1 }, others, claimer('v', null, 2_000)))).toMatch(/ any type \(v, 2s ago\), a /);
     expect(await shown(queue({}, others, claimer('v', null, 2_000)))).toMatch(/ a .*, c \(w, now\) … /);
+  });
+});
+
+describe('queues in an outage of the log, in which jobs cannot be listed', () => {
+  const away = problem(503, 'unavailable');
+
+  it('are shown; who is busy, and how old the counts are, is said not to be known', async () => {
+    const found = queue({ t: 1, u: 1, v: 1 }, claimer('w-1', ['t'], 11 * MIN), claimer('w-2', ['u'], 0));
+    ledger.script('GET /v1/queues', page(found)).script('GET /v1/jobs', away).script('GET /v1/admin/projections', away);
+    const { lines, notes } = await run(queues);
+    expect(lines.at(-1)).toMatch(/ t\?, v!, u +t \(w-1, 11m ago\), u \(w-2, now\) /);
+    expect(notes).toEqual([
+      'which of those who have not asked for 75 s are busy is not known: says unavailable',
+      'how far these counts are behind the log is not known: says unavailable',
+    ]);
+  });
+
+  it('are shown also where the rest is not answered at all', async () => {
+    ledger.script('GET /v1/queues', page(queue({ t: 1 }, claimer('w-1', ['t'], 11 * MIN))));
+    ledger.script('GET /v1/jobs', loseAnswer).script('GET /v1/admin/projections', loseAnswer);
+    const { lines, notes } = await run(queues);
+    expect([lines.at(-1), notes.length]).toEqual([expect.stringMatching(/ t\? +t \(w-1, 11m ago\) /), 2]);
   });
 });
 

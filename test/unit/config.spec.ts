@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { start } from '../../src/cli/commands/start.js';
+import { commandHelp } from '../../src/cli/help.js';
 import { type Config, ConfigError, describeConfig, loadConfig } from '../../src/config.js';
 import { defaultDataDir } from '../../src/config/data-dir.js';
+import { SETTINGS } from '../../src/config/settings.js';
 import { POLICY_FIELDS, PRESETS } from '../../src/domain/policy.js';
 
 let cwd: string;
@@ -261,6 +264,21 @@ describe('the log', () => {
   ])('is described without its password: %s', (url, shown) => {
     const row = described(load(at(url)), 'JOBLEDGER_EVENTSTOREDB_URL');
     expect(row).toMatchObject({ value: shown, source: 'env' });
+  });
+});
+
+describe('the documentation', () => {
+  it('has every setting in the table of README', () => {
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const rows = readme.split('\n').filter((line) => line.startsWith('| `JOBLEDGER_'));
+    const named = rows.flatMap((row) =>
+      [...row.split('|')[1]!.matchAll(/`JOBLEDGER_([A-Z_]+)`/g)].map(([, name]) => name),
+    );
+    expect(named.sort()).toEqual(Object.keys(SETTINGS).sort());
+  });
+
+  it('has where the log is in the help of start', () => {
+    expect(commandHelp(start)).toMatch(/JOBLEDGER_EVENT_STORE, JOBLEDGER_EVENTSTOREDB_URL/);
   });
 });
 

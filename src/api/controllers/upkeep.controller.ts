@@ -132,7 +132,9 @@ export class UpkeepController {
   }
 
   private known(name: string): string {
-    if (!this.catalogue.has(name)) throw notFound(`there is no projection ${name}`);
+    // Which there are depends on where the log is.
+    const { names } = this.catalogue;
+    if (!names.includes(name)) throw notFound(`there is no projection ${name}, only ${names.join(' and ')}`);
     return name;
   }
 

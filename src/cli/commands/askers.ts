@@ -16,15 +16,15 @@ export type Holders = ReadonlyMap<string, number>;
 
 export interface Asker extends Claimer {
   readonly agoMs: number;
-  /** How many jobs it has; not looked at of one that asks. */
-  readonly holds: number;
+  /** How many jobs it has; not looked at of one that asks. Null: not known. */
+  readonly holds: number | null;
 }
 
 const agoOf = ({ lastAskedAt }: Claimer, now: number): number => Math.max(0, now - Date.parse(lastAskedAt));
 
 export const isPresent = ({ agoMs }: Pick<Asker, 'agoMs'>): boolean => agoMs <= PRESENT_MS;
 /** It has not asked lately, and may ask again: when it has room. */
-export const isBusy = ({ holds }: Asker): boolean => holds > 0;
+export const isBusy = ({ holds }: Asker): boolean => holds !== null && holds > 0;
 /** Whether somebody may come for a job. */
 export const isThere = (asker: Asker): boolean => isPresent(asker) || isBusy(asker);
 
@@ -47,15 +47,28 @@ export const absentees = (queues: readonly Queue[], now: number): readonly strin
   return [...new Set(away.map(({ workerId }) => workerId))];
 };
 
-/** The last one that asked first. */
-export const askersOf = ({ claimers }: Pick<Queue, 'claimers'>, holders: Holders, now: number): readonly Asker[] =>
-  claimers.map((one) => ({ ...one, agoMs: agoOf(one, now), holds: holders.get(one.workerId) ?? 0 }));
+/**
+ * The last one that asked first.
+ * @param holders null: not known
+ */
+export const askersOf = (
+  { claimers }: Pick<Queue, 'claimers'>,
+  holders: Holders | null,
+  now: number,
+): readonly Asker[] =>
+  claimers.map((one) => ({
+    ...{ ...one, agoMs: agoOf(one, now) },
+    holds: holders === null ? null : (holders.get(one.workerId) ?? 0),
+  }));
 
 export const askersFor = (type: string, askers: readonly Asker[]): readonly Asker[] =>
   askers.filter(({ types }) => types === null || types.includes(type));
 
 /** Whether there may be askers that are not told. */
 export const mayBeMore = (askers: readonly Asker[]): boolean => askers.length >= MOST_TOLD;
+
+/** Whether it cannot be told if one of them is busy. */
+export const mayBeBusy = (askers: readonly Asker[]): boolean => askers.some(({ holds }) => holds === null);
 
 const MAX_NAMES = 3;
 
@@ -76,5 +89,6 @@ export const stateOf = (askers: readonly Asker[]): string => {
   const present = askers.filter(isPresent);
   if (present.length > 0) return `${named(present, '', '')}, ${ago(last.agoMs)}`;
   const busy = askers.filter(isBusy);
+  if (mayBeBusy(askers)) return `${named(askers, '', '')}, ${ago(last.agoMs)}`;
   return busy.length > 0 ? named(busy, ' is busy', ' are busy') : `nobody for ${formatDuration(last.agoMs)}`;
 };

@@ -1,5 +1,11 @@
 /** Commands on jobs that an operator gives by hand: `cancel`, `retry`, `requeue` and such. */
-import type { CommandAnswer, JobledgerClient, WithAvailability, WithReason } from '../../client/client.js';
+import type {
+  CommandAnswer,
+  CommandOptions,
+  JobledgerClient,
+  WithAvailability,
+  WithReason,
+} from '../../client/client.js';
 import { ProblemError, UnavailableError } from '../../client/client.js';
 import { type Command, command, type Option } from '../command.js';
 import { EXIT } from '../exit-codes.js';
@@ -18,6 +24,7 @@ interface Move<Name extends string> {
     ledger: JobledgerClient,
     jobId: string,
     body: WithReason,
+    options: CommandOptions,
     values: Values<Name>,
   ) => Promise<CommandAnswer>;
 }
@@ -36,15 +43,18 @@ const move = <Name extends string>({ name, summary, options, arguments: given, s
       json: { help: 'one JSON document a line: the answers, or the problems' },
     },
     asksService: true,
+    isKeyed: true,
     examples: [
       `jobledger jobs ${name} 019a2b3c-…${given === undefined ? '' : ` ${given}`} --reason "asked for by Ann"`,
     ],
-    run: async ({ values, terminal, ledger }) => {
+    run: async ({ values, terminal, ledger, idempotencyKey }) => {
       const isJson = values.flag('json');
       let code: number = EXIT.OK;
       for (const jobId of jobIdsOf(values)) {
         try {
-          const answer = await send(ledger, jobId, { reason: values.text('reason') }, values);
+          // Of each job one of its own, the same one however many are named.
+          const options = { idempotencyKey: `${idempotencyKey}/${jobId}` };
+          const answer = await send(ledger, jobId, { reason: values.text('reason') }, options, values);
           const what = answer.events.length === 0 ? 'already so' : answer.events.join(', ');
           if (isJson) await printJsonLine(terminal, answer);
           else await terminal.line(`${answer.jobId}  ${answer.status}  ${what}`);
@@ -81,18 +91,18 @@ export const jobMoves: readonly Command[] = [
     name: 'start',
     summary: 'let drafts be worked on',
     options: {},
-    send: (ledger, jobId, body) => ledger.start(jobId, body),
+    send: (ledger, jobId, body, options) => ledger.start(jobId, body, options),
   }),
   move({
     name: 'reschedule',
     summary: 'say anew when jobs may be claimed',
     options: WHEN_OPTIONS,
     arguments: '--delay-ms 60000',
-    send: (ledger, jobId, body, values) => {
+    send: (ledger, jobId, body, options, values) => {
       const when = readWhen(values);
       if ((when.availableAt === undefined) === (when.delayMs === undefined))
         throw new UsageError('Give one of --available-at and --delay-ms');
-      return ledger.reschedule(jobId, { ...body, ...when });
+      return ledger.reschedule(jobId, { ...body, ...when }, options);
     },
   }),
   move({
@@ -100,52 +110,53 @@ export const jobMoves: readonly Command[] = [
     summary: 'let jobs go before others, or behind them',
     options: { priority: PRIORITY_OPTION },
     arguments: '--priority 10',
-    send: (ledger, jobId, body, values) => {
+    send: (ledger, jobId, body, options, values) => {
       const priority = readPriority(values);
       if (priority === undefined) throw new UsageError('Give --priority');
-      return ledger.setPriority(jobId, { ...body, priority });
+      return ledger.setPriority(jobId, { ...body, priority }, options);
     },
   }),
   move({
     name: 'cancel',
     summary: 'cancel jobs',
     options: { force: { help: 'without waiting for the worker' } },
-    send: (ledger, jobId, body, values) => ledger.cancel(jobId, { ...body, force: values.flag('force') }),
+    send: (ledger, jobId, body, options, values) =>
+      ledger.cancel(jobId, { ...body, force: values.flag('force') }, options),
   }),
   move({
     name: 'retry',
     summary: 'start a new run of jobs that failed or were cancelled',
     options: {},
-    send: (ledger, jobId, body) => ledger.retry(jobId, body),
+    send: (ledger, jobId, body, options) => ledger.retry(jobId, body, options),
   }),
   move({
     name: 'resume',
     summary: 'what these jobs waited for has come',
     options: {},
-    send: (ledger, jobId, body) => ledger.resume(jobId, body),
+    send: (ledger, jobId, body, options) => ledger.resume(jobId, body, options),
   }),
   move({
     name: 'hold',
     summary: 'let these jobs wait until they are resumed; what a worker has, once it gives that back',
     options: {},
-    send: (ledger, jobId, body) => ledger.hold(jobId, body),
+    send: (ledger, jobId, body, options) => ledger.hold(jobId, body, options),
   }),
   move({
     name: 'requeue',
     summary: 'take jobs away from their workers; give dead letters a new run',
     options: {},
-    send: (ledger, jobId, body) => ledger.requeue(jobId, body),
+    send: (ledger, jobId, body, options) => ledger.requeue(jobId, body, options),
   }),
   move({
     name: 'force-fail',
     summary: 'end jobs that somebody works on or waits for as failed',
     options: {},
-    send: (ledger, jobId, body) => ledger.forceFail(jobId, body),
+    send: (ledger, jobId, body, options) => ledger.forceFail(jobId, body, options),
   }),
   move({
     name: 'emergency-stop',
     summary: 'end whatever has not ended as failed, at once',
     options: {},
-    send: (ledger, jobId, body) => ledger.emergencyStop(jobId, body),
+    send: (ledger, jobId, body, options) => ledger.emergencyStop(jobId, body, options),
   }),
 ];

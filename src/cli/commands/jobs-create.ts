@@ -1,7 +1,7 @@
 /** `jobledger jobs create`: one job, by hand. */
 import { type Json, parseJsonBody } from '../../api/json-body.js';
 import { Problem } from '../../api/problem.js';
-import type { CommandOptions, CreateJob, PolicyOverrides, PresetName } from '../../client/client.js';
+import type { CreateJob, PolicyOverrides, PresetName } from '../../client/client.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { UsageError } from '../usage-error.js';
@@ -48,18 +48,18 @@ export const jobsCreate = command({
       help: 'what bounds it, beside the default: {"leaseMs":60000}; the section Policy of README has the fields',
     },
     preset: { value: 'PRESET', help: 'protea, antenna or beacon: what its policy goes out from' },
-    'idempotency-key': { value: 'KEY', help: 'the same key again makes no second job, and prints the id of the first' },
     draft: { help: 'nobody gets it until `jobs start`' },
     reason: { value: 'TEXT', help: 'why: it is kept in the event' },
     json: { help: 'the answer as the service gave it' },
   },
   asksService: true,
+  isKeyed: true,
   examples: [
     `jobledger jobs create --type report --payload '{"pages":["a","b"]}'`,
     'jobledger jobs create --type report --payload "$(cat payload.json)" --delay-ms 60000',
     `jobledger jobs create --type report --policy '{"timeoutMs":600000}' --idempotency-key nightly-2026-01-31`,
   ],
-  run: async ({ values, terminal, ledger }) => {
+  run: async ({ values, terminal, ledger, idempotencyKey }) => {
     const type = values.text('type');
     if (type === undefined) throw new UsageError('Give --type');
     const job: CreateJob = {
@@ -71,9 +71,7 @@ export const jobsCreate = command({
       ...(values.flag('draft') && { autostart: false }),
       reason: values.text('reason'),
     };
-    const key = values.text('idempotency-key');
-    const options: CommandOptions = key === undefined ? {} : { idempotencyKey: key };
-    const answer = await ledger.createJob(job, options);
+    const answer = await ledger.createJob(job, { idempotencyKey });
     if (values.flag('json')) await printJson(terminal, answer);
     else await terminal.line(answer.jobId);
     return EXIT.OK;

@@ -1,5 +1,6 @@
 /** Counts follow the log: how far behind they are is said beside them, when it is worth saying. */
 import { type JobledgerClient, ProblemError } from '../../client/client.js';
+import { isAway, whyAway } from '../away.js';
 import type { Terminal } from '../terminal.js';
 import { formatCount, formatDuration } from '../text.js';
 
@@ -22,7 +23,7 @@ const lagOfAnybody = async (ledger: JobledgerClient): Promise<string | undefined
   return projections === undefined || projections.status === 'ok' ? undefined : (projections.detail ?? undefined);
 };
 
-/** It stands beside an answer: that it cannot be told takes nothing from it. */
+/** It stands beside an answer, from which it takes nothing that it cannot be told. */
 export const noteLag = async (ledger: JobledgerClient, terminal: Terminal): Promise<void> => {
   try {
     const lag = await lagOf(ledger).catch((error: unknown) => {
@@ -31,6 +32,7 @@ export const noteLag = async (ledger: JobledgerClient, terminal: Terminal): Prom
     });
     if (lag !== undefined) terminal.note(lag);
   } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
+    if (isAway(error)) terminal.note(`how far these counts are behind the log is not known: ${whyAway(error)}`);
+    else if (!(error instanceof ProblemError)) throw error;
   }
 };

@@ -1,8 +1,10 @@
 /** `jobledger queues`: what waits where, and who comes for it. */
-import type { Queue } from '../../client/client.js';
+import type { JobledgerClient, Queue } from '../../client/client.js';
+import { isAway, whyAway } from '../away.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { type Column, renderTable } from '../table.js';
+import type { Terminal } from '../terminal.js';
 import { formatCount, formatDuration } from '../text.js';
 import {
   absentees,
@@ -11,6 +13,7 @@ import {
   askersOf,
   findHolders,
   isThere,
+  mayBeBusy,
   mayBeMore,
   namesOf,
   stateOf,
@@ -24,10 +27,22 @@ interface Asked {
   readonly askers: readonly Asker[];
 }
 
-/** No letter of a name: what it marks waits in vain. `?`: of more askers than are told one may ask for it. */
+/** No letter of a name: what it marks waits in vain. `?`: somebody who is not told, or may be busy, may ask for it. */
 const markOf = (type: string, askers: readonly Asker[]): string => {
-  if (askersFor(type, askers).some(isThere)) return '';
-  return mayBeMore(askers) ? '?' : '!';
+  const own = askersFor(type, askers);
+  if (own.some(isThere)) return '';
+  return mayBeMore(askers) || mayBeBusy(own) ? '?' : '!';
+};
+
+/** Null: not known, and said so. Where the log is elsewhere queues can be read in its outage, jobs cannot. */
+const holdersOf = async (ledger: JobledgerClient, terminal: Terminal, ids: readonly string[]) => {
+  try {
+    return await findHolders(ledger, ids);
+  } catch (error) {
+    if (!isAway(error)) throw error;
+    terminal.note(`which of those who have not asked for 75 s are busy is not known: ${whyAway(error)}`);
+    return null;
+  }
 };
 
 const waitingTypes = ({ queue, askers }: Asked): string => {
@@ -79,7 +94,7 @@ export const queues = command({
   words: ['queues'],
   summary: 'the queues: how long the oldest job has waited, which types wait, and who asks for which',
   about:
-    'A type with ! waits in vain: nobody who asks for it is there. WORKERS ASK FOR tells of each type, of those that wait first,\nwho asked for it last, and when, within a day: a worker that is busy asks when it has room again, one that has no jobs and\nhas not asked for 75 s is gone. The service tells of the last 20 who asked: with ? somebody else may ask for the type. How\nfar the counts are behind the log is said on standard error when it is more than 2 s.',
+    'A type with ! waits in vain: nobody who asks for it is there. WORKERS ASK FOR tells of each type, of those that wait first,\nwho asked for it last, and when, within a day: a worker that is busy asks when it has room again, one that has no jobs and\nhas not asked for 75 s is gone. The service tells of the last 20 who asked: with ? somebody else may ask for the type,\nor it is not known who is busy. How far the counts are behind the log is said on standard error when it is more than 2 s.',
   options: LIST_OPTIONS,
   asksService: true,
   examples: ['jobledger queues', "jobledger queues --all --json | jq '.[] | {name, depth, depthByType, claimers}'"],
@@ -89,7 +104,7 @@ export const queues = command({
     else if (listed.items.length === 0) terminal.note('there are no queues yet');
     else {
       const now = Date.now();
-      const holders = await findHolders(ledger, absentees(listed.items, now));
+      const holders = await holdersOf(ledger, terminal, absentees(listed.items, now));
       const rows = listed.items.map((queue) => ({ queue, askers: askersOf(queue, holders, now) }));
       await printLines(terminal, renderTable(COLUMNS, rows, terminal));
     }

@@ -36,10 +36,12 @@ export const reaperSweep = command({
     json: { help: 'the report as the service has it' },
   },
   asksService: true,
+  isKeyed: true,
   examples: ['jobledger reaper sweep --dry-run'],
-  run: async ({ values, terminal, ledger, connection }) => {
+  run: async ({ values, terminal, ledger, connection, idempotencyKey }) => {
     const dryRun = values.flag('dry-run');
-    const report = await ledger.sweep({ dryRun }, { deadlineMs: 0, timeoutMs: connection.timeoutMs ?? SWEEP_LIMIT_MS });
+    const timeoutMs = connection.timeoutMs ?? SWEEP_LIMIT_MS;
+    const report = await ledger.sweep({ dryRun }, { deadlineMs: 0, timeoutMs, idempotencyKey });
     if (values.flag('json')) await printJson(terminal, report);
     else {
       await terminal.line(told(report));

@@ -12,6 +12,8 @@ environment, which wins; \`jobledger config --local\` shows all of them. The one
   JOBLEDGER_HOST, JOBLEDGER_PORT     where to listen (127.0.0.1, 8080; port 0: a free one)
   JOBLEDGER_DATABASE_URL             a PostgreSQL server of yours instead of the embedded one
   JOBLEDGER_DATA_DIR                 where the embedded one keeps its data
+  JOBLEDGER_EVENT_STORE, JOBLEDGER_EVENTSTOREDB_URL
+                                     eventstoredb and its connection string: the log is there (postgres)
   JOBLEDGER_RUN                      a part of api,projections,reaper (all)
   JOBLEDGER_PRESET                   protea, antenna or beacon: the default policy
   JOBLEDGER_LOG_LEVEL                trace, debug, info, warn, error, fatal, silent (info)`,

@@ -50,7 +50,7 @@ const jobs = (count: number): string => `${count} job${count === 1 ? '' : 's'}`;
 
 const askedOf = (asker: Asker): string => {
   const { workerId, agoMs, holds } = asker;
-  const busy = isBusy(asker) ? ` and is busy with ${jobs(holds)}` : '';
+  const busy = holds !== null && holds > 0 ? ` and is busy with ${jobs(holds)}` : '';
   return isThere(asker)
     ? `${workerId} asked ${ago(agoMs)}${busy}`
     : `none is there, the last one asked ${ago(agoMs)}: ${workerId}`;

@@ -3,9 +3,11 @@ import type pg from 'pg';
 
 export type PlaceOfLog = 'here' | 'elsewhere';
 
-const NAMES: Readonly<Record<PlaceOfLog, string>> = {
-  here: 'a log of its own (JOBLEDGER_EVENT_STORE=postgres)',
-  elsewhere: 'a log in EventStoreDB (JOBLEDGER_EVENT_STORE=eventstoredb)',
+/** By where the log of the jobs in the database is: what is wrong when a process keeps it at the other place. */
+const OTHER: Readonly<Record<PlaceOfLog, string>> = {
+  here: 'this database keeps its log itself, and JOBLEDGER_EVENT_STORE is eventstoredb: set it to postgres again, without JOBLEDGER_EVENTSTOREDB_URL',
+  elsewhere:
+    'the log of the jobs in this database is in EventStoreDB, and JOBLEDGER_EVENT_STORE is postgres: set it to eventstoredb again, with JOBLEDGER_EVENTSTOREDB_URL',
 };
 
 /** The database holds rows of jobs of another log. */
@@ -22,5 +24,5 @@ export const bindLog = async (pool: pg.Pool, place: PlaceOfLog): Promise<void> =
   });
   const { bound } = rows[0]!;
   if (bound === place) return;
-  throw new OtherLog(`the database belongs to ${NAMES[bound]}, not to ${NAMES[place]}: give the other log another one`);
+  throw new OtherLog(`${OTHER[bound]}, or start with another database`);
 };

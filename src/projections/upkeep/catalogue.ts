@@ -43,14 +43,15 @@ export class ProjectionCatalogue {
     this.runs = new UpkeepRuns(on.pool, '');
   }
 
-  has(name: string): boolean {
-    return this.on.projections.some((projection) => projection.name === name);
+  /** In the order of the program. */
+  get names(): readonly string[] {
+    return this.on.projections.map(({ name }) => name);
   }
 
   /** In the order of the program. One that follows the log and never ran stands at the start. */
   async list(): Promise<readonly CataloguedProjection[]> {
     const { projections, watch } = this.on;
-    const names = projections.map(({ name }) => name);
+    const { names } = this;
     const beside = names.flatMap((name) => [buildingName(name), retiredName(name)]);
     const [statuses, rows, runs] = await Promise.all([
       watch.status(),
