@@ -4,7 +4,6 @@
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { EventStore } from '../event-store/event-store.js';
-import type { PlaceOfLog } from '../event-store/postgres/place-of-log.js';
 import { DatabaseMode } from '../leases/database-mode.js';
 import { Formats } from '../projections/formats.js';
 import { type ProjectionStatus, ProjectionWatch } from '../projections/projection-watch.js';
@@ -12,7 +11,7 @@ import { ReaperWatch } from '../reaper/reaper-watch.js';
 import { DATABASE_AWAY, LOG_AWAY } from './away.js';
 import type * as wire from './contract.js';
 import type { ApiKeys } from './keys/api-keys.js';
-import { API_KEYS, EVENT_STORE, PLACE_OF_LOG } from './ports.js';
+import { API_KEYS, EVENT_STORE, IS_LOG_ELSEWHERE } from './ports.js';
 import { Shutdown } from './shutdown.js';
 import { within } from './within.js';
 
@@ -87,7 +86,7 @@ export class Readiness {
     @Inject(API_KEYS) private readonly keys: ApiKeys | null,
     private readonly formats: Formats,
     private readonly mode: DatabaseMode,
-    @Inject(PLACE_OF_LOG) private readonly place: PlaceOfLog,
+    @Inject(IS_LOG_ELSEWHERE) private readonly isElsewhere: boolean,
   ) {}
 
   async check(): Promise<wire.Ready> {
@@ -98,7 +97,7 @@ export class Readiness {
       within(CHECK_MS, this.reaperWatch.complaint()),
       within(CHECK_MS, this.formats.isOutdated()),
     ]);
-    const isElsewhere = this.place === 'elsewhere';
+    const { isElsewhere } = this;
     const isLogAway = isElsewhere && !hasHead;
     const database = databaseCheck(isElsewhere || hasHead ? takesWrites : undefined);
     // Projections are asked of both.
