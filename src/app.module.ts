@@ -35,7 +35,7 @@ import { JobReader } from './api/job-reader.js';
 import type { ApiKeys } from './api/keys/api-keys.js';
 import { KeyGuard } from './api/keys/key.guard.js';
 import { LedgerMetrics } from './api/ledger-metrics.js';
-import { API_KEYS, CLOCK, EVENT_STORE, JOB_ROWS, LEASES, POOLS, SETTINGS } from './api/ports.js';
+import { API_KEYS, CLOCK, EVENT_STORE, IS_LOG_ELSEWHERE, JOB_ROWS, LEASES, POOLS, SETTINGS } from './api/ports.js';
 import { ProcessMetrics } from './api/process-metrics.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { QueryGuard } from './api/query.guard.js';
@@ -96,6 +96,7 @@ const PROCESS_CONTROLLERS = [HealthController, MetricsController];
 /** Each part under the name that it is asked for by. */
 const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) => unknown])[] = [
   [EVENT_STORE, ({ reads }) => reads.store],
+  [IS_LOG_ELSEWHERE, ({ reads }) => reads.place === 'elsewhere'],
   [CLOCK, ({ clock }) => clock],
   [JOB_ROWS, ({ reads }) => reads.rows],
   [LEASES, ({ reads }) => reads.leases],

@@ -9,7 +9,11 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type * as wire from './api/contract.js';
 import { ApiKeys } from './api/keys/api-keys.js';
 import { KeyFileError } from './api/keys/key-file.js';
+import { LOG_AWAY } from './api/away.js';
 import { Shutdown } from './api/shutdown.js';
+import { within } from './api/within.js';
+import { announce } from './announcement.js';
+import { SERVICE } from './app.module.js';
 import { createApplication, runsNoApi } from './application.js';
 import { EXIT } from './cli/exit-codes.js';
 import { type Config, ConfigError, describeConfig, loadConfig } from './config.js';
@@ -18,6 +22,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/post
 import { OtherLog } from './event-store/postgres/place-of-log.js';
 import { namingTheAddress, requireFree } from './listen-address.js';
 import { createLogger, keyLog, type Logger, nestLogger, outageLog, projectionLog, reaperLog } from './process-log.js';
+import type { Service } from './service.js';
 import { readVersion } from './version.js';
 
 /** The server of those who run none; null when a database is configured. */
@@ -100,10 +105,18 @@ const farewell = async (server: Server): Promise<void> => {
   while (performance.now() - began < LONGEST_FAREWELL_MS && (await connections()) > 0) await sleep(CONNECTIONS_POLL_MS);
 };
 
+/** Whoever starts it waits for its line. */
+const LOG_CHECK_MS = 2_000;
+
+/** Of one in the database: it answered when the process was started. */
+const doesLogAnswer = async (config: Config, { store }: Service): Promise<boolean> =>
+  config.eventStoreDbUrl === null || (await within(LOG_CHECK_MS, store.head())) !== undefined;
+
 const serve = async (
   app: NestFastifyApplication,
   config: Config,
   signalled: Promise<NodeJS.Signals>,
+  shutdown: Shutdown,
   log: Logger,
   state: { ready: boolean },
 ): Promise<void> => {
@@ -118,7 +131,16 @@ const serve = async (
   const what = config.run.includes('api')
     ? `ready at ${url}`
     : `ready: it ${runsNoApi(config.run)}; only /health and /metrics are at ${url}`;
-  process.stdout.write(`Jobledger is ${what} (${access})\n`);
+  const service = app.get<Service>(SERVICE);
+  void announce(
+    {
+      ready: `Jobledger is ${what} (${access})\n`,
+      notReady: `Jobledger listens at ${url} and is not ready: ${LOG_AWAY} at what JOBLEDGER_EVENTSTOREDB_URL names; trying until it does\n`,
+      doesLogAnswer: () => doesLogAnswer(config, service),
+      say: (line) => process.stdout.write(line),
+    },
+    shutdown.signal,
+  );
   log.info({ signal: await signalled }, 'stopping');
 };
 
@@ -143,7 +165,7 @@ const run = async (state: { ready: boolean }): Promise<void> => {
     }
     const stopping = signalled.finally(() => shutdown.begin());
     try {
-      await serve(app, config, stopping, log, state);
+      await serve(app, config, stopping, shutdown, log, state);
       await farewell(app.getHttpServer());
     } finally {
       await app.close();

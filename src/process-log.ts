@@ -1,4 +1,4 @@
-/** What the process says of itself: JSON lines on stderr, so that stdout holds the one line with the address. */
+/** What the process says of itself: JSON lines on stderr, so that stdout holds what whoever starts it waits for: the line with the address. */
 import type { LoggerService } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
 import type { KeyLog } from './api/keys/api-keys.js';

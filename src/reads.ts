@@ -18,6 +18,7 @@ import { LogTail } from './projections/log-tail.js';
 /** What the API reads from: whoever waits here waits for other readers alone. */
 export interface Reads {
   readonly store: EventStore;
+  readonly place: PlaceOfLog;
   readonly rows: PostgresJobRows;
   readonly leases: PostgresLeases;
   readonly logs: JobLogs;
@@ -46,6 +47,7 @@ export const readsOf = ({ pool, store, place, tailFailed }: ReadsDependencies): 
   const rows = new PostgresJobRows(pool, place, isSound, catchUp);
   return {
     store,
+    place,
     rows,
     leases: new PostgresLeases(pool),
     logs: new JobLogs(pool),

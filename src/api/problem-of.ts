@@ -8,10 +8,12 @@ import {
   Overloaded,
   PreconditionFailed,
 } from '../commands/errors.js';
+import { KeyUnsettled } from '../commands/answers.js';
 import { Refused } from '../commands/envelope.js';
 import { Refusal } from '../domain/errors.js';
 import {
   ForeignPosition,
+  LogUnavailable,
   RowLocked,
   StreamDeleted,
   TooLarge,
@@ -21,6 +23,7 @@ import {
 import { isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
 import { StatementFailed } from '../projections/transaction.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
+import { DATABASE_AWAY, LOG_AWAY } from './away.js';
 import {
   conflict,
   notFound,
@@ -93,17 +96,23 @@ const damageDetail = (error: Error): string => {
   return newer ?? 'the history of this job cannot be read at the moment';
 };
 
-const AWAY = 'the database does not answer at the moment, or not in time';
-const UNKNOWN = ', and whether the call was done is not known: repeat it with the same Idempotency-Key';
-const WHEN_BACK = '/health/ready says when the database is back';
+/** Which of the two the error is of: nobody looks for what is wrong where nothing is. */
+const awayDetail = (error: Error, isQuestion: boolean): string => {
+  const [what, name] = error instanceof LogUnavailable ? [LOG_AWAY, 'log'] : [DATABASE_AWAY, 'database'];
+  const unknown = isQuestion
+    ? ''
+    : ', and whether the call was done is not known: repeat it with the same Idempotency-Key';
+  return `${what} at the moment, or not in time${unknown}; /health/ready says when the ${name} is back`;
+};
 
 /** What the log says of itself; its own words, with names of streams and hosts, stay inside. */
 const ofStorage = (error: Error, isQuestion: boolean): Problem | undefined => {
   if (isDamage(error)) return unavailable(damageDetail(error), DAMAGE_RETRY_SECONDS);
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
+  if (error instanceof KeyUnsettled) return unavailable(`${error.message}: repeat it with the same Idempotency-Key`);
   if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))
-    return unavailable(`${isQuestion ? AWAY : `${AWAY}${UNKNOWN}`}; ${WHEN_BACK}`);
+    return unavailable(awayDetail(error, isQuestion));
   if (error instanceof RowLocked) return unavailable(error.message);
   if (error instanceof ForeignPosition) return validationFailed([{ path: '', message: error.message }]);
   if (error instanceof Unsupported) return new Problem('not_implemented', error.message);

@@ -6,17 +6,19 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EventStore } from '../event-store/event-store.js';
 import { DatabaseMode } from '../leases/database-mode.js';
 import { Formats } from '../projections/formats.js';
-import { ProjectionWatch } from '../projections/projection-watch.js';
+import { type ProjectionStatus, ProjectionWatch } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
+import { DATABASE_AWAY, LOG_AWAY } from './away.js';
 import type * as wire from './contract.js';
 import type { ApiKeys } from './keys/api-keys.js';
-import { API_KEYS, EVENT_STORE } from './ports.js';
+import { API_KEYS, EVENT_STORE, IS_LOG_ELSEWHERE } from './ports.js';
 import { Shutdown } from './shutdown.js';
 import { within } from './within.js';
 
 type Check = wire.Ready['checks'][string];
 
 const OK: Check = { status: 'ok', detail: null };
+const unavailable = (detail: string): Check => ({ status: 'unavailable', detail });
 
 /** A projection that is further behind answers what is no longer true. */
 const MAX_LAG_MS = 30_000;
@@ -48,6 +50,32 @@ const keysCheck = ({ complaint, size }: ApiKeys): Check => {
   return size === 0 ? NO_KEYS : OK;
 };
 
+/** @param takesWrites undefined: it does not answer */
+const databaseCheck = (takesWrites: boolean | undefined): Check => {
+  if (takesWrites === undefined) return unavailable(DATABASE_AWAY);
+  return takesWrites ? OK : unavailable('the database is read-only');
+};
+
+const projectionsCheck = (found: readonly ProjectionStatus[]): Check => {
+  const late = found.find(({ lagMs }) => lagMs > MAX_LAG_MS);
+  if (late !== undefined) return unavailable(`${late.name} is ${late.lagMs} ms behind`);
+  const parked = found.find((each) => each.parked > 0);
+  if (parked !== undefined) {
+    const skipped = parked.parked === 1 ? '' : ` and ${parked.parked - 1} more`;
+    const where = `GET /v1/admin/projections/${parked.name} says why`;
+    return { status: 'degraded', detail: `${parked.name} skips the stream ${parked.firstParked}${skipped}: ${where}` };
+  }
+  const stuck = found.find((each) => each.lastError !== null);
+  return stuck === undefined ? OK : { status: 'degraded', detail: `${stuck.name}: ${stuck.lastError}` };
+};
+
+/** @param complaint undefined: not known */
+const reaperCheck = (complaint: string | null | undefined, isLogAway: boolean): Check => {
+  if (complaint === undefined) return { status: 'degraded', detail: `not known: ${DATABASE_AWAY}` };
+  if (complaint !== null) return { status: 'degraded', detail: complaint };
+  return isLogAway ? { status: 'degraded', detail: `nothing can be reaped: ${LOG_AWAY}` } : OK;
+};
+
 @Injectable()
 export class Readiness {
   constructor(
@@ -58,57 +86,31 @@ export class Readiness {
     @Inject(API_KEYS) private readonly keys: ApiKeys | null,
     private readonly formats: Formats,
     private readonly mode: DatabaseMode,
+    @Inject(IS_LOG_ELSEWHERE) private readonly isElsewhere: boolean,
   ) {}
 
   async check(): Promise<wire.Ready> {
-    const [database, projections, reaper, isOutdated] = await Promise.all([
-      this.database(),
-      this.projections(),
-      this.reaper(),
+    const [hasHead, takesWrites, found, complaint, isOutdated] = await Promise.all([
+      within(CHECK_MS, this.store.head()).then((head) => head !== undefined),
+      within(CHECK_MS, this.mode.takesWrites()),
+      within(CHECK_MS, this.projectionWatch.status()),
+      within(CHECK_MS, this.reaperWatch.complaint()),
       within(CHECK_MS, this.formats.isOutdated()),
     ]);
-    const stopping: Check = { status: 'unavailable', detail: 'the process is stopping' };
+    const { isElsewhere } = this;
+    const isLogAway = isElsewhere && !hasHead;
+    const database = databaseCheck(isElsewhere || hasHead ? takesWrites : undefined);
+    // Projections are asked of both.
+    const away = isLogAway && takesWrites !== undefined ? LOG_AWAY : DATABASE_AWAY;
     const checks = {
-      ...{ database, projections, reaper },
+      database,
+      ...(isElsewhere ? { log: isLogAway ? unavailable(LOG_AWAY) : OK } : {}),
+      projections: found === undefined ? unavailable(`not known: ${away}`) : projectionsCheck(found),
+      reaper: reaperCheck(complaint, isLogAway),
       ...(isOutdated === true ? { version: OUTDATED } : {}),
       ...(this.keys === null ? {} : { apiKeys: keysCheck(this.keys) }),
-      ...(this.shutdown.begun ? { process: stopping } : {}),
+      ...(this.shutdown.begun ? { process: unavailable('the process is stopping') } : {}),
     };
     return { status: worst(Object.values(checks)), checks };
-  }
-
-  private async database(): Promise<Check> {
-    const [head, takesWrites] = await Promise.all([
-      within(CHECK_MS, this.store.head()),
-      within(CHECK_MS, this.mode.takesWrites()),
-    ]);
-    if (head === undefined || takesWrites === undefined) {
-      return { status: 'unavailable', detail: 'the database does not answer' };
-    }
-    return takesWrites ? OK : { status: 'unavailable', detail: 'the database is read-only' };
-  }
-
-  private async projections(): Promise<Check> {
-    const found = await within(CHECK_MS, this.projectionWatch.status());
-    if (found === undefined) return { status: 'unavailable', detail: 'not known: the database does not answer' };
-    const late = found.find(({ lagMs }) => lagMs > MAX_LAG_MS);
-    if (late !== undefined) return { status: 'unavailable', detail: `${late.name} is ${late.lagMs} ms behind` };
-    const parked = found.find((each) => each.parked > 0);
-    if (parked !== undefined) {
-      const skipped = parked.parked === 1 ? '' : ` and ${parked.parked - 1} more`;
-      const where = `GET /v1/admin/projections/${parked.name} says why`;
-      return {
-        status: 'degraded',
-        detail: `${parked.name} skips the stream ${parked.firstParked}${skipped}: ${where}`,
-      };
-    }
-    const stuck = found.find((each) => each.lastError !== null);
-    return stuck === undefined ? OK : { status: 'degraded', detail: `${stuck.name}: ${stuck.lastError}` };
-  }
-
-  private async reaper(): Promise<Check> {
-    const complaint = await within(CHECK_MS, this.reaperWatch.complaint());
-    if (complaint === undefined) return { status: 'degraded', detail: 'not known: the database does not answer' };
-    return complaint === null ? OK : { status: 'degraded', detail: complaint };
   }
 }

@@ -156,6 +156,9 @@ export class GroupAborted extends Error {
 /** The log cannot be reached or did not answer in time. Whether an append was written is unknown. */
 export class Unavailable extends Error {}
 
+/** As `Unavailable`, of a log with a server of its own: the database may be well. */
+export class LogUnavailable extends Unavailable {}
+
 /** The adapter cannot do what was asked (for example a position of another log). */
 export class Unsupported extends Error {}
 

@@ -10,14 +10,24 @@ import { performance } from 'node:perf_hooks';
 import type { Pool } from 'pg';
 import { comparePositions, type EventStore, type Page } from '../event-store/event-store.js';
 import { applyPage, LeftToNewer } from './apply-page.js';
-import { checkpointAt, VersionMismatch, verifyCheckpoint, type Checkpoint, type Checkpoints } from './checkpoint.js';
+import {
+  checkpointAt,
+  LogDiverged,
+  VersionMismatch,
+  verifyCheckpoint,
+  type Checkpoint,
+  type Checkpoints,
+} from './checkpoint.js';
 import { describeError, type ParkedStream } from './parked.js';
 import type { Projection } from './projection.js';
 import { beginSpan, linksTo } from '../tracing.js';
 import { Wake } from './wake.js';
 
 export interface ProjectionLog {
-  /** `consecutive` failures of the projection, from 1; it is tried again. */
+  /**
+   * `consecutive` failures of the projection, from 1; it is tried again. Of a log that has diverged once: nothing but a
+   * rebuild mends that, and until it changes every try fails in the same way.
+   */
   readonly failed: (projection: string, error: unknown, consecutive: number) => void;
   readonly parked: (projection: string, parked: ParkedStream) => void;
 }
@@ -45,6 +55,8 @@ export class ProjectionLoop {
   /** Where this process goes on while it leads. */
   private held: Checkpoint | undefined;
   private failures = 0;
+  /** What was told of a log that has diverged; undefined once it is the same again. */
+  private divergence: string | undefined;
   /** From start to stop. */
   private run: AbortController | undefined;
   private ended: Promise<void> = Promise.resolve();
@@ -123,6 +135,7 @@ export class ProjectionLoop {
     });
     // Each time: a log may be restored from a backup while this process sleeps, and no statement of it fails.
     await verifyCheckpoint(this.on.store, this.projection.name, from);
+    this.divergence = undefined;
     if (page.next === from.position) {
       if (!signal.aborted) await this.news.wait();
       return;
@@ -189,7 +202,9 @@ export class ProjectionLoop {
     const { name } = this.projection;
     this.held = undefined;
     this.failures += 1;
-    this.on.log.failed(name, error, this.failures);
+    const divergence = error instanceof LogDiverged ? error.message : undefined;
+    if (divergence === undefined || divergence !== this.divergence) this.on.log.failed(name, error, this.failures);
+    this.divergence = divergence ?? this.divergence;
     await this.on.checkpoints.note(name, describeError(error)).catch(() => undefined);
     if (error instanceof LeftToNewer) {
       // A newer process takes the lead in at most `leadMs`, and finds it free for twice as long.

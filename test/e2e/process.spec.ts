@@ -13,6 +13,7 @@ import { MIGRATION_LOCK } from '../../src/event-store/postgres/migrate.js';
 import { buildService, mainFile } from '../support/e2e/build.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { openDatabaseProxy } from '../support/database-proxy.js';
+import { FakeEventStoreDb } from '../support/eventstoredb/fake-server.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 import { Caller } from '../support/app.js';
 import { SseReader } from '../support/sse-reader.js';
@@ -100,6 +101,53 @@ describe('a process', () => {
       `Jobledger is ready: it runs projections, reaper (JOBLEDGER_RUN) and not the API; only /health and /metrics are at ${url} (no API keys: loopback only, every role granted)\n`,
     );
     expect((await new Caller(url).get('/health/ready')).status).toBe(200);
+  });
+
+  it('whose log is away says where it listens and what is missing, and that it is ready once it is', async () => {
+    const own = await createTestDatabase();
+    const server = await FakeEventStoreDb.start();
+    server.stop();
+    try {
+      const running = start({
+        JOBLEDGER_DATABASE_URL: own.url,
+        JOBLEDGER_EVENT_STORE: 'eventstoredb',
+        JOBLEDGER_EVENTSTOREDB_URL: `esdb://admin:changeit@127.0.0.1:${server.port}?tls=false`,
+      });
+      const url = await running.url();
+      const missing =
+        `Jobledger listens at ${url} and is not ready: the log (EventStoreDB) does not answer at what ` +
+        'JOBLEDGER_EVENTSTOREDB_URL names; trying until it does\n';
+      expect(running.stdout).toBe(missing);
+      expect((await new Caller(url).get('/health/ready')).status).toBe(503);
+      await server.start();
+      await waitFor('it to say that it is ready', () => running.stdout !== missing);
+      const ready = `Jobledger is ready at ${url} (no API keys: loopback only, every role granted)\n`;
+      expect(running.stdout).toBe(`${missing}${ready}`);
+      running.signal('SIGTERM');
+      expect(await running.ended).toBe(0);
+      expect(running.stdout + running.stderr).not.toContain('changeit');
+    } finally {
+      server.stop();
+      await own.drop();
+    }
+  });
+
+  it('does not start with a certificate of the log that is not there, and says which', async () => {
+    const own = await createTestDatabase();
+    try {
+      const refused = start({
+        JOBLEDGER_DATABASE_URL: own.url,
+        JOBLEDGER_EVENT_STORE: 'eventstoredb',
+        JOBLEDGER_EVENTSTOREDB_URL: 'esdb://admin:changeit@127.0.0.1:1?tls=true&tlsCAFile=/none.crt',
+      });
+      expect(await refused.ended).toBe(1);
+      expect(refused.stderr).toBe(
+        'jobledger did not start: JOBLEDGER_EVENTSTOREDB_URL: the connection string cannot be read: ' +
+          "tlsCAFile: ENOENT: no such file or directory, open '/none.crt'\n",
+      );
+    } finally {
+      await own.drop();
+    }
   });
 
   it('tells who has a connection that it stops, however late they ask, and closes that', async () => {

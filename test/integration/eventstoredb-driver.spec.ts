@@ -318,6 +318,10 @@ describe('a connection string', () => {
   it.each([
     ['postgresql://localhost', 'begins neither with esdb:// nor kurrentdb://'],
     ['esdb://user:secret@host:port', /^the connection string cannot be read(?!.*secret)/],
+    [
+      'esdb://user:secret@localhost:2113?tls=true&tlsCAFile=%2Fnone.crt',
+      /^the connection string cannot be read: tlsCAFile: ENOENT: .*'\/none.crt'$/,
+    ],
     ['esdb://localhost:2113?throwOnAppendFailure=false', 'throwOnAppendFailure must stay true'],
     ['kurrentdb://localhost:2113', '@kurrent/kurrentdb-client is not installed: npm install @kurrent/kurrentdb-client'],
   ])('%s is refused', async (url, message) => {

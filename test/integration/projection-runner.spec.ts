@@ -1,7 +1,8 @@
 /** What a projection is promised: each event once and in order, whatever breaks, and whoever else runs it. */
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type AppendRequest, Unavailable } from '../../src/event-store/event-store.js';
 import { createLedgerPool } from '../../src/event-store/postgres/ledger-pool.js';
+import { LogDiverged } from '../../src/projections/checkpoint.js';
 import { listParked } from '../../src/projections/parked.js';
 import type { Projection } from '../../src/projections/projection.js';
 import { ProjectionWatch } from '../../src/projections/projection-watch.js';
@@ -303,6 +304,32 @@ describe('a checkpoint', () => {
     await bench.caughtUp(projection);
     expect(await recorded()).toEqual(upTo(9));
     expect(await status(projection)).toMatchObject({ lastError: null });
+  });
+
+  it('of another log is told once, until it changes or was the same again', async () => {
+    const projection = recorder();
+    await caughtUpAndStopped(projection);
+    const { hash } = await bench.store.head();
+    const verified = jest.spyOn(bench.store, 'hashAt');
+    /** It was told so often in all, and no more often when it was looked at again and again. */
+    const toldOnly = async (times: number) => {
+      await until(() => Promise.resolve(bench.failures.length === times));
+      const enough = verified.mock.calls.length + 2;
+      await until(() => Promise.resolve(verified.mock.calls.length >= enough));
+      expect(bench.failures).toHaveLength(times);
+    };
+    await setRow(`hash = 'other'`);
+    bench.runner({ projections: [projection] }).start();
+    await toldOnly(1);
+    await setRow(`position = 60`);
+    await toldOnly(2);
+    await setRow(`position = 6, hash = '${hash}'`);
+    await appendSome(1);
+    await bench.caughtUp(projection);
+    await setRow(`position = 60`);
+    await appendSome(1);
+    await toldOnly(3);
+    expect(bench.failures).toEqual(['6', '60', '60'].map((position) => new LogDiverged('recorder', position)));
   });
 
   it('beyond the end of the log stops the projection, also while it runs', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { HttpException, NotFoundException } from '@nestjs/common';
 import { Problem } from '../../src/api/problem.js';
 import { problemOf } from '../../src/api/problem-of.js';
+import { KeyUnsettled } from '../../src/commands/answers.js';
 import { Refused } from '../../src/commands/envelope.js';
 import {
   DeadlineExceeded,
@@ -12,7 +13,7 @@ import {
 } from '../../src/commands/errors.js';
 import { AlreadyTerminal, BrokenHistory, IllegalTransition, StaleLease } from '../../src/domain/errors.js';
 import type { Job } from '../../src/domain/job.js';
-import { StreamDeleted, TooLarge, Unavailable } from '../../src/event-store/event-store.js';
+import { LogUnavailable, StreamDeleted, TooLarge, Unavailable } from '../../src/event-store/event-store.js';
 import { UnreadableEvent } from '../../src/projections/jobs/stored-job.js';
 
 const job = { status: 'running', run: 2, attempt: 3, revision: 9 } as Job;
@@ -53,6 +54,18 @@ describe('an error becomes a problem', () => {
     expect(problemOf(away)?.message).toMatch(/not known: repeat it with the same Idempotency-Key;/);
     expect(problemOf(away, true)?.message).toBe(
       'the database does not answer at the moment, or not in time; /health/ready says when the database is back',
+    );
+  });
+
+  it('of a log that is away names the log, and of an unsettled key the key', () => {
+    const away = new LogUnavailable('10.0.0.1 refused');
+    const whenBack = '/health/ready says when the log is back';
+    expect(problemOf(away, true)?.message).toBe(
+      `the log (EventStoreDB) does not answer at the moment, or not in time; ${whenBack}`,
+    );
+    expect(problemOf(away)?.message).toMatch(/^the log .* not known: repeat it with the same Idempotency-Key; .*log/);
+    expect(problemOf(new KeyUnsettled())?.message).toBe(
+      'the first call of this key is not settled yet: repeat it with the same Idempotency-Key',
     );
   });
 

@@ -233,7 +233,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
     'ready',
     'Ready',
     'Can it serve?',
-    '503 only when this process cannot serve: database, schema, a projection that is far behind. A reaper in trouble is 200 `degraded`.',
+    '503 only when this process cannot serve: database, the log where it has a server of its own, schema, a projection that is far behind. A reaper in trouble is 200 `degraded`.',
   ),
   'GET /metrics': operation(
     'metrics',

@@ -7,7 +7,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { JsonObject } from '../event-store.js';
-import { Unavailable } from '../event-store.js';
+import { LogUnavailable } from '../event-store.js';
 import { asPortError, isConflict, isStreamNotFound } from './client-error.js';
 import { Places } from './places.js';
 import { dropStrayRejections } from './stray-rejections.js';
@@ -134,7 +134,7 @@ const allOf = async (reader: ClientReader): Promise<readonly StoredEvent[]> => {
       resolve();
     });
     reader.on!('close', () => {
-      if (!isWhole) reject(new Unavailable('the read was broken off'));
+      if (!isWhole) reject(new LogUnavailable('the read was broken off'));
     });
   });
   return events;
@@ -166,7 +166,7 @@ export class ClientDriver implements EventStoreDriver {
     const send = (): Promise<ClientAppended> => this.#client.appendToStream(stream, events.map(toClientEvent), options);
     try {
       const { nextExpectedRevision, position } = await this.#places.hold(() => this.#limited(doing, send()));
-      if (position === undefined) throw new Unavailable(`${doing}: the answer has no position`);
+      if (position === undefined) throw new LogUnavailable(`${doing}: the answer has no position`);
       return { ok: true, revision: Number(nextExpectedRevision), position: position.commit };
     } catch (error) {
       if (isConflict(error)) return { ok: false, actual: actualOf(error) };
@@ -216,7 +216,7 @@ export class ClientDriver implements EventStoreDriver {
       if (!isOver && event !== undefined) onEvent(event);
     });
     subscription.on('error', fail);
-    subscription.on('end', () => fail(new Unavailable('the subscription ended')));
+    subscription.on('end', () => fail(new LogUnavailable('the subscription ended')));
     return () => {
       isOver = true;
       this.#track(subscription.unsubscribe());
@@ -258,7 +258,7 @@ export class ClientDriver implements EventStoreDriver {
     this.#isConnected = true;
     this.#pending.add(answer);
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Unavailable(`${doing}: no answer in time`)), this.#timeoutMs);
+      const timer = setTimeout(() => reject(new LogUnavailable(`${doing}: no answer in time`)), this.#timeoutMs);
       const over = (): void => {
         clearTimeout(timer);
         this.#pending.delete(answer);

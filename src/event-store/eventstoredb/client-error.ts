@@ -1,5 +1,5 @@
 /** What an error of a client means to a caller of the port. */
-import { ForeignPosition, StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store.js';
+import { ForeignPosition, LogUnavailable, StreamDeleted, TooLarge, Unavailable, Unsupported } from '../event-store.js';
 import { MAX_APPEND_BYTES } from '../encoded-request.js';
 
 /** The fields by which errors of either client are told apart: `name` is always "Error", the message often empty. */
@@ -30,7 +30,7 @@ export const isConflict = (error: unknown): boolean => (error as ClientError | n
 
 export const isStreamNotFound = (error: unknown): boolean => (error as ClientError | null)?.type === 'stream-not-found';
 
-/** The error as the port names it. Whatever is not known to last is `Unavailable`: it may be over with the next try. */
+/** The error as the port names it. Whatever is not known to last is `LogUnavailable`: it may be over with the next try. */
 export const asPortError = (doing: string, error: unknown, stream = ''): Error => {
   if (error instanceof Unavailable || error instanceof Unsupported) return error;
   const { type, maxAppendSize, message = '' } = error as ClientError;
@@ -40,5 +40,5 @@ export const asPortError = (doing: string, error: unknown, stream = ''): Error =
   if (WRONG_POSITION.test(message)) return new ForeignPosition('no event stands at this position', options);
   const said = `${doing}: ${describe(error as ClientError)}`;
   if (type !== undefined && LASTING.has(type)) return new Error(said, options);
-  return new Unavailable(said, options);
+  return new LogUnavailable(said, options);
 };

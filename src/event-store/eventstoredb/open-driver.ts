@@ -2,6 +2,7 @@
  * The driver for a connection string: `esdb://` and `esdb+discover://` through `@eventstore/db-client`, `kurrentdb://`
  * and `kurrentdb+discover://` through `@kurrent/kurrentdb-client`, which has to be installed beside.
  */
+import { readFileSync } from 'node:fs';
 import { Unsupported } from '../event-store.js';
 import { ClientDriver, type DriverOptions, type GrpcClient } from './client-driver.js';
 import type { EventStoreDriver } from './driver.js';
@@ -28,6 +29,18 @@ const load = async (module: string, name: string): Promise<Connect> => {
   return found as Connect;
 };
 
+/** What is wrong with a file that the string names: of one that is missing a client says neither which nor where. */
+const fileComplaint = (url: string): string | undefined => {
+  for (const [, option, path] of url.matchAll(/[?&](tlsCAFile|userCertFile|userKeyFile)=([^&]*)/gi)) {
+    try {
+      readFileSync(decodeURIComponent(path!.trim()));
+    } catch (error) {
+      return `${option}: ${(error as Error).message}`;
+    }
+  }
+  return undefined;
+};
+
 /**
  * Connects at the first call.
  * @throws Unsupported when the scheme is another, the string cannot be read, or its client is not installed
@@ -44,8 +57,11 @@ export const openDriver = async (url: string, options: DriverOptions = {}): Prom
   } catch (error) {
     // Neither the string nor the client's message, which quotes it: they may hold a password.
     const { location, expected } = error as { location?: readonly number[]; expected?: string };
-    const where =
-      location?.[0] === undefined ? '' : ` at character ${location[0] + 1}: expected ${expected ?? 'another'}`;
-    throw new Unsupported(`the connection string cannot be read${where}`);
+    const said = 'the connection string cannot be read';
+    if (location?.[0] !== undefined) {
+      throw new Unsupported(`${said} at character ${location[0] + 1}: expected ${expected ?? 'another'}`);
+    }
+    const complaint = fileComplaint(url);
+    throw new Unsupported(complaint === undefined ? said : `${said}: ${complaint}`);
   }
 };

@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expectedBase, NO_STREAM } from '../append-plan.js';
 import type { EncodedRequest } from '../encoded-request.js';
 import type { Appended, AppendResult } from '../event-store.js';
-import { Conflict, StreamDeleted, TooLarge, Unavailable } from '../event-store.js';
+import { Conflict, LogUnavailable, StreamDeleted, TooLarge, Unavailable } from '../event-store.js';
 import type { EventStoreDriver, StoredEvent, WireAppended, WireEvent } from './driver.js';
 import type { HeardLog } from './heard-log.js';
 import { ReadBack } from './read-back.js';
@@ -133,7 +133,7 @@ export class StreamAppender {
       this.#tails.forget(request.stream);
       if (base !== undefined) return (await this.replay(request)) ?? conflict(request, sent.actual);
     }
-    throw new Unavailable(`appending to ${request.stream}: others were faster ${MAX_OVERTAKEN} times`);
+    throw new LogUnavailable(`appending to ${request.stream}: others were faster ${MAX_OVERTAKEN} times`);
   }
 
   /** Reads nothing when what is remembered is enough to try, or when the stream is to be made. */

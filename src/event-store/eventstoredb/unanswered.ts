@@ -1,6 +1,6 @@
 /** Appends of a call that have no answer: whose fate is unknown, while that of the others is not. */
 import type { Outcomes } from '../append-plan.js';
-import { Unavailable } from '../event-store.js';
+import { LogUnavailable, Unavailable } from '../event-store.js';
 import type { HeldUnit } from './beside-rows.js';
 
 /**
@@ -46,7 +46,7 @@ interface Open {
 export const settleUnknown = ({ units, failed }: Open, all: number, outcomes: Outcomes): void => {
   const reasons = units.map(({ requests }) => {
     const [reason] = requests.flatMap(({ request }) => failed.get(request.ordinal) ?? []);
-    return reason ?? new Unavailable('an append was not answered in time');
+    return reason ?? new LogUnavailable('an append was not answered in time');
   });
   units.forEach(({ requests }, index) => {
     const error = reasons[index]!;
