@@ -124,18 +124,20 @@ describe('a row of a job that the log does not have, as after it was restored fr
     return id;
   };
 
+  const idsOf = (jobs: readonly { readonly id: string }[]): readonly string[] => jobs.map(({ id }) => id);
+
   it('is not claimed, takes no other with it, and is gone then', async () => {
     const id = await phantom('phantom');
     // Beside it is the job that it was copied from.
     const { status, body } = await api.post('/v1/claims', { workerId: 'w', queues: ['phantom'], max: 5 });
-    expect([status, body.jobs.map(({ job }: { job: { id: string } }) => job.id === id)]).toEqual([200, [false]]);
+    expect(status).toBe(200);
+    expect(body.jobs).toEqual([expect.objectContaining({ job: expect.not.objectContaining({ id }) })]);
     expect((await owner.query('select from jobledger.jobs where id = $1', [id])).rowCount).toBe(0);
   });
 
   it('is gone after a rebuild', async () => {
     const id = await phantom('rebuilt');
-    const listed = async () =>
-      (await api.get('/v1/jobs?queue=rebuilt')).body.items.map((job: { id: string }) => job.id);
+    const listed = async () => idsOf((await api.get('/v1/jobs?queue=rebuilt')).body.items);
     expect(await listed()).toContain(id);
     expect((await api.post('/v1/admin/projections/job_rows/rebuild')).body).toMatchObject({ state: 'done', ok: true });
     expect((await listed()).length).toBe(1);
@@ -172,7 +174,9 @@ describe('a database', () => {
     const [own, other] = [await FakeEventStoreDb.start(), await FakeEventStoreDb.start()];
     const drivers = [await openDriver(own.url), await openDriver(other.url)];
     let [driver] = drivers;
-    const either = new Proxy({} as EventStoreDriver, { get: (_, name) => Reflect.get(driver!, name).bind(driver) });
+    const either = new Proxy({} as EventStoreDriver, {
+      get: (_, name: keyof EventStoreDriver) => driver![name].bind(driver),
+    });
     const database = await createTestDatabase();
     await (await openService(options(database.url, { eventStoreDbUrl: own.url }))).close();
     const pool = new pg.Pool({ connectionString: database.url });

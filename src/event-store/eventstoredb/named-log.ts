@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import { Unavailable } from '../event-store.js';
+import { LogUnavailable } from '../event-store.js';
 import { execute } from '../postgres/connection.js';
 import { OtherLog } from '../postgres/place-of-log.js';
 import type {
@@ -102,7 +102,7 @@ export class NamedLog implements EventStoreDriver {
     try {
       await this.bind();
     } catch (error) {
-      throw error instanceof OtherLog ? new Unavailable(error.message, { cause: error }) : error;
+      throw error instanceof OtherLog ? new LogUnavailable(error.message, { cause: error }) : error;
     }
   }
 
