@@ -140,7 +140,7 @@ describe('a process', () => {
         JOBLEDGER_EVENT_STORE: 'eventstoredb',
         JOBLEDGER_EVENTSTOREDB_URL: 'esdb://admin:changeit@127.0.0.1:1?tls=true&tlsCAFile=/none.crt',
       });
-      expect(await refused.ended).toBe(1);
+      expect(await refused.ended).toBe(2);
       expect(refused.stderr).toBe(
         'jobledger did not start: JOBLEDGER_EVENTSTOREDB_URL: the connection string cannot be read: ' +
           "tlsCAFile: ENOENT: no such file or directory, open '/none.crt'\n",
