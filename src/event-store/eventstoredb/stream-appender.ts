@@ -49,6 +49,8 @@ export class StreamAppender {
   readonly #last = new Map<string, Promise<unknown>>();
   /** No event of this process's that is not yet answered stands at or before it. */
   #highest = -1n;
+  /** When the first call failed of those that failed since one was answered, of the process's clock, ms. */
+  #awaySince: number | undefined;
 
   constructor(driver: EventStoreDriver, heard: HeardLog, { retryForMs = DEFAULT_RETRY_MS }: AppenderOptions = {}) {
     this.#driver = driver;
@@ -160,14 +162,20 @@ export class StreamAppender {
     }
   }
 
-  /** Asks again while the log is away and there is time. */
+  /**
+   * Asks again while the log is away and there is time. That is counted from when it went: in an outage that lasts whoever
+   * comes is told at once, and does not wait behind others who wait.
+   */
   async #repeated<T>(ask: () => Promise<T>): Promise<T> {
-    const until = performance.now() + this.#retryForMs;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS)) {
       try {
-        return await ask();
+        const answer = await ask();
+        this.#awaySince = undefined;
+        return answer;
       } catch (error) {
-        if (!(error instanceof Unavailable) || performance.now() + pauseMs > until) throw error;
+        if (!(error instanceof Unavailable)) throw error;
+        this.#awaySince ??= performance.now();
+        if (performance.now() + pauseMs > this.#awaySince + this.#retryForMs) throw error;
         await pause(pauseMs);
       }
     }

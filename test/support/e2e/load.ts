@@ -57,7 +57,8 @@ export class Load {
   private endedUnseen = 0;
   private creating = true;
   private working = true;
-  private readonly running: Promise<unknown>[] = [];
+  private readonly clients: Promise<unknown>[] = [];
+  private readonly workers: Promise<unknown>[] = [];
 
   private constructor(
     private readonly cluster: Pick<Cluster, 'recorder'>,
@@ -68,13 +69,13 @@ export class Load {
   static start(cluster: Pick<Cluster, 'recorder'>, options: LoadOptions): Load {
     const load = new Load(cluster, options, options.seed ?? Math.floor(Math.random() * 2 ** 32));
     const { creators = 3, workers = 8, meddlers = 0 } = options;
-    for (let n = 0; n < creators; n += 1) load.running.push(load.create(load.chance(1, n)));
+    for (let n = 0; n < creators; n += 1) load.clients.push(load.create(load.chance(1, n)));
     for (let n = 0; n < workers; n += 1) {
-      load.running.push(load.work(`${options.queue}-worker-${n}`, load.chance(2, n)));
+      load.workers.push(load.work(`${options.queue}-worker-${n}`, load.chance(2, n)));
     }
-    for (let n = 0; n < meddlers; n += 1) load.running.push(load.meddle(load.chance(3, n)));
+    for (let n = 0; n < meddlers; n += 1) load.clients.push(load.meddle(load.chance(3, n)));
     // A failure is told by `finish`, not by an unhandled rejection meanwhile.
-    for (const lane of load.running) lane.catch(() => undefined);
+    for (const lane of [...load.clients, ...load.workers]) lane.catch(() => undefined);
     return load;
   }
 
@@ -104,6 +105,8 @@ export class Load {
    */
   async end(limitMs?: number): Promise<void> {
     this.creating = false;
+    // A creation that is still tried makes a job after all others have ended.
+    await Promise.all(this.clients);
     const isWorkedOff = async (): Promise<boolean> => {
       const left = await this.unfinished();
       for (const { id, status } of left) {
@@ -114,7 +117,7 @@ export class Load {
     };
     await waitFor(`all jobs of ${this.options.queue} to end`, isWorkedOff, limitMs);
     this.working = false;
-    await Promise.all(this.running);
+    await Promise.all(this.workers);
   }
 
   /** Ends it, and gives every job as it is then. */
