@@ -23,6 +23,11 @@ export default {
   },
   transformIgnorePatterns: [`/node_modules/(?!(?:.*/node_modules/)?${esmOnly}/)`],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  // Two minutes more, and hard on a slow machine beside other files: `npm run test:e2e -- --log eventstoredb`.
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    ...(process.env.JOBLEDGER_TEST_LOG === 'eventstoredb' ? [] : ['/second-log-faults\\.spec']),
+  ],
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   setupFiles: ['reflect-metadata', '<rootDir>/test/support/seeds.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
