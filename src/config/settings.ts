@@ -58,7 +58,6 @@ export const SETTINGS = {
   STATEMENT_TIMEOUT_MS: setting(milliseconds(100, 3_600_000), 10_000),
   DATA_DIR: setting(text('a path'), null),
   EVENT_STORE: setting(choice('postgres', 'eventstoredb'), 'postgres'),
-  /** What is known to be wrong over that log: README, Limits. */
   EVENTSTOREDB_URL: setting(eventStoreDbUrl, null, { redact: withoutCredentials }),
   RUN: setting(subset(...DUTIES), DUTIES),
   REAPER_INTERVAL_MS: setting(milliseconds(100, DAY_MS), 60_000),
