@@ -5,7 +5,7 @@
  */
 import type { Pool } from 'pg';
 import { isRefusalsStream, jobIdOf, jobStream, workStream } from '../../domain/streams.js';
-import type { EventStore, RecordedEvent } from '../../event-store/event-store.js';
+import { comparePositions, type EventStore, type RecordedEvent } from '../../event-store/event-store.js';
 import { inTransaction, type Tx } from '../transaction.js';
 import { isLastOf, isSound, JOB_COLUMNS, type JobRows, type WitnessedRecord } from './job-rows.js';
 import { countedBefore, factKey, isFact, keepFacts, resume, type FactKey } from './jobs-fold.js';
@@ -34,6 +34,8 @@ export interface CatchUpDependencies {
   readonly pool: Pool;
   readonly store: EventStore;
   readonly rows: JobRows;
+  /** Whether a log that ends before a row was restored, as somebody says who has it made anew; default false. */
+  readonly isRestored?: boolean;
 }
 
 const rowOf = async (pool: Pool, jobId: string): Promise<KnownRow | undefined> => {
@@ -49,14 +51,18 @@ const rowOf = async (pool: Pool, jobId: string): Promise<KnownRow | undefined> =
  * What the log has behind the row, in order; one instant of both streams. Undefined: the row is not of this log, which
  * does not have its last transition, or another one in its place. It was restored, and ends before the row.
  */
-const eventsBehind = async (store: EventStore, row: KnownRow): Promise<readonly RecordedEvent[] | undefined> => {
+const eventsBehind = async (
+  { store, isRestored = false }: CatchUpDependencies,
+  row: KnownRow,
+): Promise<readonly RecordedEvent[] | undefined> => {
   const { position: upTo } = await store.head();
   const [[last, ...transitions], facts] = await Promise.all([
     store.readStream(jobStream(row.id), { from: Number(row.revision), upTo }),
     store.readStream(workStream(row.id), { from: Number(row.work_revision ?? -1) + 1, upTo }),
   ]);
-  if (last === undefined || !isLastOf(row, last)) return undefined;
-  return inOrder([...transitions, ...facts]);
+  if (last !== undefined && isLastOf(row, last)) return inOrder([...transitions, ...facts]);
+  // A node that leads no more, and does not know it, ends before rows too: nothing is taken away on its word.
+  return isRestored || comparePositions(upTo, row.position) >= 0 ? undefined : [];
 };
 
 /** Takes a row away, with what was kept of its facts, if it still is what it was read as. */
@@ -101,13 +107,14 @@ export const follow = (jobId: string, before: JobFold, events: readonly Recorded
 };
 
 /** @returns false when the row changed meanwhile. */
-const tryOnce = async ({ pool, store, rows }: CatchUpDependencies, jobId: string): Promise<boolean> => {
+const tryOnce = async (on: CatchUpDependencies, jobId: string): Promise<boolean> => {
+  const { pool, store, rows } = on;
   const row = await rowOf(pool, jobId);
   if (row === undefined || !isSound(row)) {
     await repairRow(store, rows, jobId);
     return true;
   }
-  const events = await eventsBehind(store, row);
+  const events = await eventsBehind(on, row);
   if (events === undefined) {
     await forget(pool, row);
     await repairRow(store, rows, jobId);

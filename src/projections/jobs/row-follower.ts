@@ -105,7 +105,7 @@ export const rowFollower = (on: CatchUpDependencies, now: () => number): Project
           values: [after, since, PRUNED_AT_ONCE],
         });
         await catchUpToShow(
-          on,
+          { ...on, isRestored: true },
           rows.map(({ id }) => id),
         );
         const last = rows.at(-1);
