@@ -11,7 +11,8 @@ import { LogUnavailable } from '../event-store.js';
 import { asPortError, isConflict, isStreamNotFound } from './client-error.js';
 import { Places } from './places.js';
 import { dropStrayRejections } from './stray-rejections.js';
-import { passOverUnknownAnswers, type StreamMaker } from './unknown-answers.js';
+import type { ClientAppended, ClientEvent, ClientReader, GrpcClient } from './grpc-client.js';
+import { passOverUnknownAnswers } from './unknown-answers.js';
 import type {
   EventStoreDriver,
   ReadFromAll,
@@ -21,33 +22,6 @@ import type {
   WireEvent,
   WireRevision,
 } from './driver.js';
-
-/** What both clients have. */
-export interface GrpcClient extends StreamMaker {
-  appendToStream(stream: string, events: readonly object[], options: object): Promise<ClientAppended>;
-  readStream(stream: string, options: object): ClientReader;
-  readAll(options: object): ClientReader;
-  subscribeToAll(options: object): ClientSubscription;
-  tombstoneStream(stream: string): Promise<unknown>;
-  dispose(): Promise<void>;
-  /** Not in the types of either: `dispose` ends the calls, and leaves the connection. */
-  getChannel?(): Promise<{ close(): void }>;
-}
-
-interface ClientAppended {
-  readonly nextExpectedRevision: bigint;
-  readonly position?: { readonly commit: bigint };
-}
-
-interface ClientReader extends AsyncIterable<{ readonly event?: ClientEvent }> {
-  /** A stream in one client, a generator in the other. */
-  cancel?(): Promise<void>;
-  destroy?(): unknown;
-  on?(event: 'data' | 'error' | 'end' | 'close', listener: (value: never) => void): unknown;
-  return?(): Promise<unknown>;
-  /** Of the stream: makes an event of a message. Not in its types. */
-  _transform?(message: { hasStreamNotFound?(): boolean }, encoding: unknown, next: () => void): void;
-}
 
 /**
  * A stream that does not exist is one without events. The client itself breaks off the call then, and a server ends the
@@ -61,22 +35,6 @@ const takeAbsentAsEmpty = (reader: ClientReader): void => {
     else transform(message, encoding, next);
   };
 };
-
-interface ClientSubscription {
-  on(event: 'confirmation' | 'data' | 'error' | 'end', listener: (value: unknown) => void): unknown;
-  unsubscribe(): Promise<void>;
-}
-
-interface ClientEvent {
-  readonly streamId: string;
-  readonly id: string;
-  readonly revision: bigint;
-  readonly type: string;
-  readonly isJson: boolean;
-  readonly data: unknown;
-  readonly metadata: unknown;
-  readonly position?: { readonly commit: bigint };
-}
 
 export interface DriverOptions {
   /** Longest time of an append or a read, ms; default 8,000. */

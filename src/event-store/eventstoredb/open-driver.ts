@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { Unsupported } from '../event-store.js';
-import { ClientDriver, type DriverOptions, type GrpcClient } from './client-driver.js';
+import { ClientDriver, type DriverOptions } from './client-driver.js';
+import type { GrpcClient } from './grpc-client.js';
 import type { EventStoreDriver } from './driver.js';
 
 const CLIENTS = {
