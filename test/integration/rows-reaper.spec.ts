@@ -151,8 +151,11 @@ describe('the reaper', () => {
     const ledger = await serving();
     const other = await reaping(100);
     const { instanceId } = await other.reaper();
-    await waitFor('it to lead', async () => (await ledger.reaper()).leader === instanceId);
-    expect(await ledger.reaper()).toMatchObject({ alive: true });
+    // It leads before its first sweep is written down: alive is told of both.
+    await waitFor('it to lead, and to have swept', async () => {
+      const { leader, alive } = await ledger.reaper();
+      return leader === instanceId && alive;
+    });
     await apps.pop()?.close();
     await ledger.hold({}, { leaseMs: 100 });
     const late = await waitFor('it to be missed', async () => {
