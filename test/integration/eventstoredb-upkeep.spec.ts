@@ -106,13 +106,13 @@ describe('a position', () => {
 });
 
 describe('a row of a job that the log does not have, as after it was restored from a backup', () => {
-  const phantom = async (queue: string): Promise<string> => {
+  const phantom = async (queue: string, columnsOf: Readonly<Record<string, unknown>> = {}): Promise<string> => {
     const id = randomUUID();
     const { rows } = await owner.query('select * from jobledger.jobs where id = $1', [
       (await api.create({ queue })).jobId,
     ]);
     const [row] = rows;
-    const copy = { ...row, id, doc: { ...row.doc, id } };
+    const copy = { ...row, ...columnsOf, id, doc: { ...row.doc, id } };
     const columns = Object.keys(copy).filter((name) => copy[name] !== null);
     const values = columns.map((name) =>
       typeof copy[name] === 'object' && !(copy[name] instanceof Date) ? JSON.stringify(copy[name]) : copy[name],
@@ -150,6 +150,14 @@ describe('a row of a job that the log does not have, as after it was restored fr
     const other = await phantom('asked');
     expect((await api.post(`/v1/jobs/${other}/cancel`, {})).status).toBe(404);
     expect((await api.get('/v1/jobs?queue=asked')).body.items.length).toBe(2);
+  });
+
+  it('is kept while the log ends before it, as a server does that was deposed: a rebuild alone takes it away', async () => {
+    const id = await phantom('ahead', { position: '9000000000000000' });
+    const status = async () => (await api.get(`/v1/jobs/${id}`)).status;
+    expect(await status()).toBe(200);
+    await api.post('/v1/admin/projections/job_rows/rebuild');
+    expect(await status()).toBe(404);
   });
 });
 

@@ -24,7 +24,8 @@ const agoOf = ({ lastAskedAt }: Claimer, now: number): number => Math.max(0, now
 
 export const isPresent = ({ agoMs }: Pick<Asker, 'agoMs'>): boolean => agoMs <= PRESENT_MS;
 /** It has not asked lately, and may ask again: when it has room. */
-export const isBusy = ({ holds }: Asker): boolean => holds !== null && holds > 0;
+export const isBusy = (asker: Asker): asker is Asker & { readonly holds: number } =>
+  asker.holds !== null && asker.holds > 0;
 /** Whether somebody may come for a job. */
 export const isThere = (asker: Asker): boolean => isPresent(asker) || isBusy(asker);
 
@@ -88,7 +89,7 @@ export const stateOf = (askers: readonly Asker[]): string => {
   };
   const present = askers.filter(isPresent);
   if (present.length > 0) return `${named(present, '', '')}, ${ago(last.agoMs)}`;
-  const busy = askers.filter(isBusy);
   if (mayBeBusy(askers)) return `${named(askers, '', '')}, ${ago(last.agoMs)}`;
+  const busy = askers.filter(isBusy);
   return busy.length > 0 ? named(busy, ' is busy', ' are busy') : `nobody for ${formatDuration(last.agoMs)}`;
 };

@@ -49,8 +49,8 @@ const othersOf = (type: string, askers: readonly Asker[]): string => {
 const jobs = (count: number): string => `${count} job${count === 1 ? '' : 's'}`;
 
 const askedOf = (asker: Asker): string => {
-  const { workerId, agoMs, holds } = asker;
-  const busy = holds !== null && holds > 0 ? ` and is busy with ${jobs(holds)}` : '';
+  const { workerId, agoMs } = asker;
+  const busy = isBusy(asker) ? ` and is busy with ${jobs(asker.holds)}` : '';
   return isThere(asker)
     ? `${workerId} asked ${ago(agoMs)}${busy}`
     : `none is there, the last one asked ${ago(agoMs)}: ${workerId}`;

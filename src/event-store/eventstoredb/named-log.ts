@@ -28,9 +28,8 @@ const OTHER =
 export class NamedLog implements EventStoreDriver {
   readonly #driver: EventStoreDriver;
   readonly #pool: pg.Pool;
-  /** Undefined until it is asked for, and when it failed. */
+  /** Undefined until it is asked for, when it failed, and since the connection broke. */
   #bound: Promise<void> | undefined;
-  #isBound = false;
 
   constructor(driver: EventStoreDriver, pool: pg.Pool) {
     this.#driver = driver;
@@ -43,28 +42,26 @@ export class NamedLog implements EventStoreDriver {
    * @throws Unavailable when one of them does not answer
    */
   bind(): Promise<void> {
-    this.#bound ??= this.#bind().then(
-      () => void (this.#isBound = true),
-      (error: unknown) => {
-        this.#bound = undefined;
-        throw error;
-      },
-    );
-    return this.#bound;
+    if (this.#bound !== undefined) return this.#bound;
+    const bound = this.#bind().catch((error: unknown) => {
+      if (this.#bound === bound) this.#bound = undefined;
+      throw error;
+    });
+    return (this.#bound = bound);
   }
 
   async append(stream: string, expected: WireRevision, events: readonly WireEvent[]): Promise<WireAppended> {
-    if (!this.#isBound) await this.#same();
+    await this.#same();
     return this.#driver.append(stream, expected, events);
   }
 
   async readStream(stream: string, options: ReadFromStream): Promise<readonly StoredEvent[]> {
-    if (!this.#isBound) await this.#same();
+    await this.#same();
     return this.#driver.readStream(stream, options);
   }
 
   async readAll(options: ReadFromAll): Promise<readonly StoredEvent[]> {
-    if (!this.#isBound) await this.#same();
+    await this.#same();
     return this.#driver.readAll(options);
   }
 
@@ -73,7 +70,6 @@ export class NamedLog implements EventStoreDriver {
     let stop: (() => void) | undefined;
     const fail = (error: unknown): void => {
       // Who answers when it is made again may be another server.
-      this.#isBound = false;
       this.#bound = undefined;
       if (isOver) return;
       isOver = true;

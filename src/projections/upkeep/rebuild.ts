@@ -85,11 +85,13 @@ export class Rebuild {
   async run(): Promise<object> {
     const { building, work, on } = this;
     const began = performance.now();
+    const { live } = building;
     // Of one that is gone on with nobody remembers.
-    const since = (await building.checkpoint()).position === START ? await transactionNow(on.pool) : null;
+    const isNew = live.prune !== undefined && (await building.checkpoint()).position === START;
+    const since = isNew ? await transactionNow(on.pool) : null;
     await approachHead(building, work, on.store);
     await analyze(building, on);
-    await building.live.prune?.(since, work.signal);
+    await live.prune?.(since, work.signal);
     await work.enter('swapping');
     const position = await whenPossible(work, async () => {
       await approachHead(building, work, on.store);
