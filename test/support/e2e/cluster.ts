@@ -12,7 +12,7 @@ export interface ClusterTests<Database extends ClusterDatabase> {
 }
 
 const START_LIMIT_MS = 240_000;
-const SCENARIO_LIMIT_MS = 180_000;
+const SCENARIO_LIMIT_MS = 360_000;
 
 const makeWhole = async (cluster: Cluster): Promise<void> => {
   for (const node of cluster.nodes) {

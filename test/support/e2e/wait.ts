@@ -1,7 +1,7 @@
 /** Waiting for a condition: never for a time. The limits only bound a test that has failed already. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const LIMIT_MS = 45_000;
+const LIMIT_MS = 120_000;
 const POLL_MS = 25;
 
 /**
