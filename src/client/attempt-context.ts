@@ -17,8 +17,8 @@ export interface AttemptContext {
   readonly lastCheckpoint: Json;
   /**
    * Counts work. A repeat after a lost answer is counted once.
-   * @throws UnreachableError, OutcomeUnknownError or UnavailableError after the client's `retry.deadlineMs` without an
-   * answer: a handler that lets it through fails its attempt
+   * @throws UnreachableError, OutcomeUnknownError or UnavailableError after one and a half leases, and the client's
+   * `retry.deadlineMs`, without an answer: `signal` was aborted before, so a handler that lets it through gives the job back
    */
   readonly progress: (update: ProgressUpdate) => Promise<void>;
   /** Saves where another attempt may go on; while one is being saved only the latest waits. */

@@ -169,8 +169,11 @@ export class Attempt {
   }
 
   async #count(body: RecordProgress): Promise<void> {
+    const { client } = this.#options;
+    // An outage costs no attempt: after a lease without an answer, and a beat that hangs, the handler has been called off.
+    const call = { ...this.#work, deadlineMs: Math.max(client.deadlineMs, 1.5 * this.leaseMs) };
     try {
-      await this.#options.client.progress(this.#id, body, this.#work);
+      await client.progress(this.#id, body, call);
       this.#lease.renewed();
     } catch (error) {
       if (isLeaseGone(error)) this.#lose(error);
@@ -243,9 +246,10 @@ export class Attempt {
     }
   }
 
+  /** Told until it is answered: work that is done is not done again because the ledger was away. */
   #end({ command, body }: Ending): Promise<CommandAnswer> {
     const { client } = this.#options;
-    const call = { signal: this.#endCall.signal };
+    const call = { signal: this.#endCall.signal, deadlineMs: Infinity };
     switch (command) {
       case 'complete':
         return client.complete(this.#id, { ...body, ...this.#token }, call);

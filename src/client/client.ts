@@ -71,6 +71,11 @@ export class JobledgerClient extends CommandCalls {
     return this.transport.clock;
   }
 
+  /** Shared with workers: for how long a call is repeated, ms. */
+  get deadlineMs(): number {
+    return this.transport.deadlineMs;
+  }
+
   /** Shared with workers: tells of every try of any call whether it was answered. @returns how to stop */
   observe(observer: CallObserver): () => void {
     return this.transport.observe(observer);

@@ -93,7 +93,7 @@ const checkClientOptions = (options: ClientOptions): void => {
 export interface CallOptions {
   /** Ends the call: it rejects with the signal's reason. A command may have taken effect all the same. */
   readonly signal?: AbortSignal;
-  /** Overrides `retry.deadlineMs`. */
+  /** Overrides `retry.deadlineMs`; `Infinity`: until it is answered. */
   readonly deadlineMs?: number;
   /** Overrides `retry.timeoutMs`. */
   readonly timeoutMs?: number;
@@ -160,6 +160,10 @@ export class Transport {
     this.#batches = batch && new CommandBatches((body, signal) => this.#sendTogether(body, signal), batch);
   }
 
+  get deadlineMs(): number {
+    return this.#retry.deadlineMs;
+  }
+
   /** Tells of every try from now on. @returns how to stop */
   observe(observer: CallObserver): () => void {
     this.#observers.add(observer);
@@ -173,7 +177,7 @@ export class Transport {
   async send<T>(call: Call, options: CallOptions = {}): Promise<T> {
     const { initialMs, maxMs } = this.#retry;
     const waitMs = call.waitMs ?? 0;
-    const deadlineMs = options.deadlineMs ?? this.#retry.deadlineMs;
+    const deadlineMs = options.deadlineMs ?? this.deadlineMs;
     const timeoutMs = (options.timeoutMs ?? this.#retry.timeoutMs) + waitMs;
     const until: Deadline = { endsAt: this.clock.now() + deadlineMs + waitMs };
     const [url, init] = this.#request(call);

@@ -1,6 +1,7 @@
 /** What a worker does while a handler runs: beats, checkpoints, progress, logs, and losing the lease. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { JobledgerClient, StaleLeaseError, Worker, type AttemptContext } from '../../src/client/client.js';
+import { JobledgerClient, StaleLeaseError, Worker } from '../../src/client/client.js';
+import type { AttemptContext, Handler, WorkerOptions } from '../../src/client/client.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { ScriptedLedger, answer, loseAnswer, neverAnswer, problem } from '../support/scripted-ledger.js';
 import { BEAT_MS, BEAT_TIMEOUT_MS, CLAIM, acceptAll, beatAnswer, claimedJob, claims } from '../support/worked-job.js';
@@ -57,7 +58,7 @@ it('a handler that ignores its signal holds its slot: it is told', async () => {
 });
 
 /** A handler that runs until `finish`, or throws its signal's reason; what it was given. */
-const hold = (checkpoint: unknown = null): Promise<AttemptContext> =>
+const hold = (checkpoint: unknown = null, options: Partial<WorkerOptions> = {}): Promise<AttemptContext> =>
   new Promise((resolve) => {
     ledger.script(CLAIM, claims(claimedJob('a', checkpoint)), neverAnswer);
     worker = new Worker({
@@ -77,6 +78,7 @@ const hold = (checkpoint: unknown = null): Promise<AttemptContext> =>
         leaseLost: (_, cause) => told.push(`lost: ${(cause as Error).name}`),
         error: (error) => errors.push(error),
       },
+      ...options,
     });
     worker.start();
   });
@@ -271,6 +273,46 @@ describe('progress', () => {
       { batchId: 'mine', current: 5 },
       { batchId: 'auto-3', current: 6 },
     ]);
+  });
+
+  /** Between the tries of a call that is sent again and again: 6.3 s, and then 5 s each. */
+  const pauses = (long: number): readonly number[] => [
+    ...[100, 200, 400, 800, 1_600, 3_200],
+    ...Array<number>(long).fill(5_000),
+  ];
+
+  it('is told through an outage that its lease outlasts', async () => {
+    const outage = pauses(11);
+    ledger.script(BEAT, loseAnswer).script(PROGRESS, ...outage.map(() => loseAnswer), answer({}));
+    const { progress, signal } = await hold(null, { leaseMs: 120_000 });
+    const told = progress({ processed: 1 });
+    for (const ms of outage) await clock.elapse(ms);
+    await told;
+    expect(signal.aborted).toBe(false);
+    await end();
+  });
+
+  it('that is told nothing for longer fails when the handler is called off, and costs the job no attempt', async () => {
+    ledger
+      .script(BEAT, loseAnswer)
+      .script(PROGRESS, loseAnswer)
+      .script(CLAIM, claims(claimedJob('a')), neverAnswer);
+    let wasAborted = false;
+    const handler: Handler = async (_, { progress, signal }) => {
+      try {
+        await progress({ processed: 1 });
+      } finally {
+        wasAborted = signal.aborted;
+      }
+    };
+    const silent = () => undefined;
+    const listeners = { error: silent, leaseLost: silent, slotsHeld: silent, unreachable: silent, reachable: silent };
+    const client = new JobledgerClient({ baseUrl: ledger.url, clock });
+    worker = new Worker({ client, workerId: 'w1', handler, listeners, leaseMs: 60_000 });
+    worker.start();
+    for (const ms of pauses(16)) await clock.elapse(ms);
+    expect((await ledger.received(RELEASE)).body).toMatchObject({ reason: 'lease_lost' });
+    expect(wasAborted).toBe(true);
   });
 
   it('that nobody awaits is delivered before the end, and told when it fails', async () => {
