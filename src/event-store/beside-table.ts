@@ -45,8 +45,8 @@ export interface AroundAppend<Row = unknown> {
   /**
    * `(base bigint, at timestamptz[], revision int[], length int[], parts text[], rows <type>[])`: the events are in the
    * log. `base + event` is the position of the row's event, and of row n `at[n]` is its recorded time, `revision[n]` its
-   * revision, `length[n]` the number of events of its request, and `parts[n]` what was appended of its group, as JSON
-   * `[[stream, first revision, number of events], …]`.
+   * revision, `length[n]` the number of events of its request, and `parts[n]`, of a table that is `ofGroup`, what was appended
+   * of its group, as JSON `[[stream, first revision, number of events], …]`; null of any other.
    *
    * When rows are not at the events that these follow, it raises SQLSTATE `JL003`, with the detail a JSON array of their
    * streams: nothing of the call is written, and it is made again once `catchUp` has brought them there. An answer is

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { RecordedEvent } from '../../src/event-store/event-store.js';
 import { catchUpStreams, catchUpToShow, type CatchUpDependencies } from '../../src/projections/jobs/catch-up.js';
+import { PageRows } from '../../src/projections/jobs/page-rows.js';
 import { rowFollower } from '../../src/projections/jobs/row-follower.js';
 import type { Tx } from '../../src/projections/transaction.js';
 
@@ -56,5 +57,22 @@ describe('a reader of the log that brings rows on', () => {
     // Of a job that did not begin in the page: it is read from its streams.
     const event = { stream: `job-${ids[0]}`, revision: 7, position: '1', at: '2026-01-01T00:00:00.000Z' };
     await rowFollower(on, Date.now).apply([event as RecordedEvent], tx);
+  });
+
+  it('leaves to its writer a row that knows of the page by the time that it is read: nothing is asked of the log', async () => {
+    const [id] = ids;
+    const event = { stream: `job-${id}`, revision: 7, position: '9', at: '2026-01-01T00:00:00.000Z' } as RecordedEvent;
+    const statements: string[] = [];
+    const tx: Tx = {
+      schema: 'jobledger',
+      query: <Row>({ name = '' }) => {
+        statements.push(name);
+        return Promise.resolve([{ id, revision: '8', position: '11', work_revision: null }] as Row[]);
+      },
+    };
+    const asked: string[] = [];
+    const ask = (jobs: readonly string[]): Promise<void> => Promise.resolve(void asked.push(...jobs));
+    await new PageRows().write([{ id: id!, events: [event] }], tx, ask, true);
+    expect([statements, asked]).toEqual([['jobs-of-page'], []]);
   });
 });

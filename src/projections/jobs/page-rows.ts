@@ -66,6 +66,12 @@ const endsAfter = (before: Ends, events: readonly RecordedEvent[]): Ends | undef
   return { revision, work };
 };
 
+/** Whether a row knows of all that the page says of its job. */
+export const knowsOf = (row: Pick<KnownRow, 'revision' | 'position'>, events: readonly RecordedEvent[]): boolean => {
+  const last = events.findLast((event) => !isFact(event))?.revision ?? 0;
+  return Number(row.revision) >= last && comparePositions(row.position, events.at(-1)!.position) >= 0;
+};
+
 /** One that begins in the page needs no word of its row, unless that knows what comes after the page. */
 const fromNothing = (job: PageJob, row: KnownRow | undefined): Ready | undefined => {
   if (isFact(job.events[0]!) || endsAfter(NOWHERE, job.events) === undefined) return undefined;
@@ -102,6 +108,7 @@ export class PageRows {
       if (tries >= MAX_TRIES) throw new Unavailable('rows of jobs are held by others');
       if (tries > 0) await pause(LOOK_MS);
       const rows = await readRows(left, tx);
+      if (mayTrust) left = left.filter(({ id, events }) => !rows.has(id) || !knowsOf(rows.get(id)!, events));
       const ready = left.flatMap((job) => this.#ready(job, rows.get(job.id), mayTrust) ?? []);
       const isReady = new Set(ready.map(({ id }) => id));
       // Before rows are in hand: their transactions could wait for us.

@@ -10,17 +10,18 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { isJobStream, isRefusalsStream, jobIdOf } from '../../domain/streams.js';
-import { comparePositions, type RecordedEvent } from '../../event-store/event-store.js';
+import type { RecordedEvent } from '../../event-store/event-store.js';
 import type { Projection } from '../projection.js';
 import type { Tx } from '../transaction.js';
 import { catchUpJob, catchUpToShow, type CatchUpDependencies, inLots } from './catch-up.js';
-import { PageRows } from './page-rows.js';
+import { knowsOf, PageRows } from './page-rows.js';
 import { repairRow } from './repair-row.js';
 
 /** How often the transaction says that it lives while rows are written beside it; idle, it would be ended. */
 const ALIVE_MS = 500;
-/** How old the events are that a row must know of. */
+/** For how long rows are waited for that do not know yet of events that are young: who appended those writes them. */
 const GRACE_MS = 500;
+const YOUNG_MS = 10_000;
 const LOOK_MS = 25;
 
 /** Before every id that there is. */
@@ -54,12 +55,7 @@ const behind = async (tx: Tx, jobs: Jobs): Promise<ReadonlySet<string>> => {
   const known = new Map(rows.map((row) => [row.id, row]));
   const late = [...jobs].flatMap(([id, events]) => {
     const row = known.get(id);
-    const revision = events.findLast(({ stream }) => isJobStream(stream))?.revision ?? 0;
-    const knows =
-      row !== undefined &&
-      Number(row.revision) >= revision &&
-      comparePositions(row.position, events.at(-1)!.position) >= 0;
-    return knows ? [] : [id];
+    return row !== undefined && knowsOf(row, events) ? [] : [id];
   });
   return new Set(late);
 };
@@ -118,8 +114,9 @@ export const rowFollower = (on: CatchUpDependencies, now: () => number): Project
       if (jobs.size === 0) return;
       const tx = onLive(given);
       const youngest = Math.max(...events.map(({ at }) => Date.parse(at)));
+      const until = Math.min(now() + GRACE_MS, youngest + YOUNG_MS);
       let late = await behind(tx, jobs);
-      while (late.size > 0 && now() < youngest + GRACE_MS) {
+      while (late.size > 0 && now() < until) {
         await pause(LOOK_MS);
         late = await behind(tx, jobs);
       }
