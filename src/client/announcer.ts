@@ -1,6 +1,7 @@
 /** Tells a worker's listeners, and the console what has none. */
 import type { CommandAnswer, Job } from '../api/contract.js';
 import type { Clock } from './clock.js';
+import type { Ending } from './ending.js';
 import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
 import { reasonOf } from './reason.js';
 import type { HeldJob, WorkerListeners } from './worker-listeners.js';
@@ -60,6 +61,18 @@ export class Announcer {
           )
         : failed(held, answer, error),
     );
+  }
+
+  /** The job was cancelled. @param command by which its worker ended the attempt: a result that came too late is said */
+  cancelled(held: HeldJob, answer: CommandAnswer, command: Ending['command']): void {
+    const { job, attempt } = held;
+    this.tell(held, ({ cancelled }) => {
+      if (cancelled !== undefined) return cancelled(held, answer);
+      if (command === 'complete' && answer.status === 'cancelled') {
+        this.#warn(`job ${job.id} (${job.type}) was cancelled, attempt ${attempt} did it: its history has the result`);
+      }
+      return undefined;
+    });
   }
 
   /**

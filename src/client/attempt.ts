@@ -266,17 +266,19 @@ export class Attempt {
 
   #announce({ command, body }: Ending, answer: CommandAnswer, outcome: Outcome): void {
     const { announcer } = this.#options;
-    if (command === 'fail' && this.#abortedBy !== 'cancel') {
+    if (this.#abortedBy === 'cancel' || answer.status === 'cancelled') {
+      announcer.cancelled(this.#held, answer, command);
+    } else if (command === 'fail') {
       // A result that cannot be stored was not thrown.
       const error = 'error' in outcome ? outcome.error : new TypeError(body.message);
       announcer.failed(this.#held, answer, error, body.message);
-      return;
+    } else {
+      announcer.tell(this.#held, (listeners) =>
+        command === 'complete'
+          ? listeners.completed?.(this.#held, answer)
+          : listeners.handedBack?.(this.#held, answer, 'error' in outcome ? outcome.error : undefined),
+      );
     }
-    announcer.tell(this.#held, (listeners) => {
-      if (this.#abortedBy === 'cancel') return listeners.cancelled?.(this.#held, answer);
-      if (command === 'complete') return listeners.completed?.(this.#held, answer);
-      return listeners.handedBack?.(this.#held, answer, 'error' in outcome ? outcome.error : undefined);
-    });
   }
 }
 

@@ -21,7 +21,10 @@ export interface WorkerListeners {
   readonly failed?: (held: HeldJob, answer: CommandAnswer, error: unknown) => unknown;
   /** Released, throttled or made to wait: no failed attempt. */
   readonly handedBack?: (held: HeldJob, answer: CommandAnswer, error: unknown) => unknown;
-  /** The attempt ended after a cancel, whatever its handler did. */
+  /**
+   * The attempt ended after a cancel, whatever its handler did. Default: a warning, where it gave a result: the event
+   * `JobCancelled` keeps it as `outcome`, and the job does not have it.
+   */
   readonly cancelled?: (held: HeldJob, answer: CommandAnswer) => unknown;
   /** The job is another's, or may be; once an attempt. Default: a warning. */
   readonly leaseLost?: (held: HeldJob, cause: unknown) => unknown;

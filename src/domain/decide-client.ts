@@ -38,7 +38,7 @@ const start = (job: Job, context: Context): readonly JobEvent[] | undefined => {
 const cancel = (job: Job, command: CommandOf<'cancel'>): readonly JobEvent[] | undefined => {
   const { reason, force } = command;
   const cancelled = (forced: boolean): readonly JobEvent[] => [
-    { type: 'JobCancelled', data: { reason, forced, rule: null, evidence: null } },
+    { type: 'JobCancelled', data: { reason, forced, rule: null, evidence: null, outcome: null } },
   ];
   switch (job.status) {
     case 'claimed':

@@ -53,7 +53,9 @@ const stalled = (job: Job, evidence: Evidence, context: Context): readonly JobEv
       return timedOut('stalled', { code: 'JobTimeout', message, detail: null }, evidence);
     }
     case 'cancel':
-      return [{ type: 'JobCancelled', data: { reason: 'stale', forced: true, rule: 'stalled', evidence } }];
+      return [
+        { type: 'JobCancelled', data: { reason: 'stale', forced: true, rule: 'stalled', evidence, outcome: null } },
+      ];
     case 'requeue':
       return lostLease(job, evidence, 'stale', context);
   }
@@ -62,7 +64,7 @@ const stalled = (job: Job, evidence: Evidence, context: Context): readonly JobEv
 const forcedEnd = (job: Job, evidence: Evidence): readonly JobEvent[] => [
   {
     type: 'JobCancelled',
-    data: { reason: job.cancel?.reason ?? null, forced: true, rule: evidence.rule, evidence },
+    data: { reason: job.cancel?.reason ?? null, forced: true, rule: evidence.rule, evidence, outcome: null },
   },
 ];
 

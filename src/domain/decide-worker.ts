@@ -2,7 +2,7 @@
 import { paused } from './enter.js';
 import { StaleLease } from './errors.js';
 import type { CommandOf, Context, Token, WorkerCommandName } from './job-commands.js';
-import { toInstant, type JobError, type JobEvent, type JobFact } from './job-events.js';
+import { toInstant, type JobError, type JobEvent, type JobFact, type Outcome } from './job-events.js';
 import type { Job } from './job.js';
 import { retryDelayMs, throttleDelayMs } from './retry-delay.js';
 import { isTerminal } from './job-chart.js';
@@ -34,8 +34,10 @@ const deadLettered = (error: JobError, reason: string): readonly JobEvent[] => [
   { type: 'JobDeadLettered', data: { reason } },
 ];
 
+const errorOf = ({ code, message, detail }: CommandOf<'fail'>): JobError => ({ code, message, detail });
+
 const fail = (job: Job, command: CommandOf<'fail'>, context: Context): readonly JobEvent[] => {
-  const error = { code: command.code, message: command.message, detail: command.detail };
+  const error = errorOf(command);
   const failedAttempts = job.failedAttempts + 1;
   const { retry, maxAttempts } = context.policy;
   if (command.retryable && failedAttempts < maxAttempts) {
@@ -94,19 +96,32 @@ const underLease = (job: Job, command: WorkerCommand, context: Context): readonl
   }
 };
 
-/** Whatever the worker says once cancel was asked, its attempt is over. */
-const stopsCancelling = (command: WorkerCommand): boolean =>
-  command.name !== 'heartbeat' && command.name !== 'progress';
+/** What the worker says that ends its attempt; undefined: the call does not. */
+const outcomeOf = (command: WorkerCommand): Outcome | undefined => {
+  switch (command.name) {
+    case 'heartbeat':
+    case 'progress':
+      return undefined;
+    case 'complete':
+      return { command: command.name, result: command.result };
+    case 'fail':
+      return { command: command.name, error: errorOf(command) };
+    case 'throttle':
+    case 'wait':
+    case 'release':
+      return { command: command.name, reason: command.reason };
+  }
+};
 
 /** @throws StaleLease unless the token is that of the attempt that holds the lease, or the call repeats the last one. */
 export const decideByWorker = (job: Job, command: WorkerCommand, context: Context): readonly (JobEvent | JobFact)[] => {
   const { token } = command;
   if (job.lease !== null && isCurrent(job, token)) {
-    if (job.status === 'cancelling' && stopsCancelling(command)) {
-      const reason = job.cancel?.reason ?? null;
-      return [{ type: 'JobCancelled', data: { reason, forced: false, rule: null, evidence: null } }];
-    }
-    return underLease(job, command, context);
+    const outcome = job.status === 'cancelling' ? outcomeOf(command) : undefined;
+    if (outcome === undefined) return underLease(job, command, context);
+    // Whatever it says once cancel was asked, its attempt is over.
+    const reason = job.cancel?.reason ?? null;
+    return [{ type: 'JobCancelled', data: { reason, forced: false, rule: null, evidence: null, outcome } }];
   }
   const repeated =
     isCurrent(job, token) &&

@@ -86,6 +86,15 @@ export type QueuedReason =
   | 'requeued'
   | 'retried';
 
+/**
+ * What the holder of a lease said that ended an attempt whose job was being cancelled. It moves nothing any more, but
+ * what was done was done: the event is the only place that knows.
+ */
+export type Outcome =
+  | { readonly command: 'complete'; readonly result: Value }
+  | { readonly command: 'fail'; readonly error: JobError }
+  | { readonly command: 'throttle' | 'wait' | 'release'; readonly reason: string | null };
+
 /** `data` of every event by its type. `reason` of a command, where it is free text, may be null. */
 export interface JobEventData {
   JobCreated: { readonly spec: JobSpec; readonly reason: string | null };
@@ -121,6 +130,8 @@ export interface JobEventData {
     readonly forced: boolean;
     readonly rule: Rule | null;
     readonly evidence: Evidence | null;
+    /** Null: no worker ended it; of version 1 also: nobody kept it. */
+    readonly outcome: Outcome | null;
   };
   JobDeadLettered: { readonly reason: string };
   JobRetried: { readonly run: number; readonly payload?: Value; readonly reason: string | null };

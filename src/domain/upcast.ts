@@ -41,7 +41,7 @@ const UPCASTERS: Readonly<Record<EventType, readonly Upcaster[]>> = {
   JobFailed: [],
   JobTimedOut: [],
   CancelRequested: [],
-  JobCancelled: [],
+  JobCancelled: [(data) => ({ ...data, outcome: null })],
   JobDeadLettered: [],
   JobRetried: [],
   ProgressRecorded: [],

@@ -74,7 +74,10 @@ const SAMPLES: { readonly [Type in JobEventType]: Extract<JobEvent, { readonly t
   JobFailed: { type: 'JobFailed', data: { error, reason: null } },
   JobTimedOut: { type: 'JobTimedOut', data: { rule: 'stalled', error, evidence } },
   CancelRequested: { type: 'CancelRequested', data: { reason: null } },
-  JobCancelled: { type: 'JobCancelled', data: { reason: null, forced: false, rule: null, evidence: null } },
+  JobCancelled: {
+    type: 'JobCancelled',
+    data: { reason: null, forced: false, rule: null, evidence: null, outcome: null },
+  },
   JobDeadLettered: { type: 'JobDeadLettered', data: { reason: 'not_retryable' } },
   JobRetried: { type: 'JobRetried', data: { run: 2, reason: null } },
 };

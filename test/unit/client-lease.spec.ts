@@ -120,6 +120,27 @@ describe('heartbeats', () => {
     expect(told).toEqual([listener]);
   });
 
+  it('are told a result that came after a cancel: as cancelled, and on the console', async () => {
+    const lines: string[] = [];
+    const { warn } = console;
+    console.warn = (line: string): unknown => lines.push(line);
+    try {
+      ledger.script(COMPLETE, answer({ jobId: 'a', status: 'cancelled', events: ['JobCancelled'] }));
+      await hold();
+      await end();
+      expect(told).toEqual(['cancelled']);
+      await worker.stop();
+      await hold(null, { listeners: {} });
+      await end();
+      await worker.stop();
+    } finally {
+      console.warn = warn;
+    }
+    expect(lines).toEqual([
+      'jobledger worker w1: job a (resize) was cancelled, attempt 1 did it: its history has the result',
+    ]);
+  });
+
   it('that fail are repeated with back-off, and the work goes on', async () => {
     ledger.script(BEAT, loseAnswer, problem(503, 'unavailable'), problem(500, 'internal'), beatAnswer());
     const { signal } = await hold();

@@ -11,7 +11,7 @@ type Cell = RefusalCode | { readonly events: readonly Expected[]; readonly to?: 
 const IN_EFFECT: Cell = { events: [] };
 const because = (reason: string): Expected => ({ type: 'JobQueued', data: { reason } });
 const cancelled = (forced: boolean): Cell => ({
-  events: [{ type: 'JobCancelled', data: { forced, rule: null, evidence: null } }],
+  events: [{ type: 'JobCancelled', data: { forced, rule: null, evidence: null, outcome: null } }],
   to: 'cancelled',
 });
 const failedBy = (code: string): Cell => ({
@@ -163,7 +163,12 @@ const clientRows: readonly Row[] = [
   ],
 ];
 
-const stopped: Cell = cancelled(false);
+/** What the worker said is kept: it did what it did. */
+const stopped = (outcome: object): Cell => ({
+  events: [{ type: 'JobCancelled', data: { forced: false, rule: null, outcome } }],
+  to: 'cancelled',
+});
+const FAILED = stopped({ command: 'fail', error: { code: 'E1', message: 'first', detail: null } });
 const move = (to: JobStatus, ...events: Expected[]): Cell => ({ events, to });
 
 /** What each worker call does under its lease, in claimed and running, then in cancelling. */
@@ -171,17 +176,27 @@ const workerCalls: readonly (readonly [title: string, command: JobCommand, held:
   ['heartbeat', ask.beat, IN_EFFECT, IN_EFFECT],
   ['heartbeat with a checkpoint', ask.save, { events: ['CheckpointSaved'] }, { events: ['CheckpointSaved'] }],
   ['progress', ask.report, { events: ['ProgressRecorded'] }, { events: ['ProgressRecorded'] }],
-  ['complete', ask.complete, move('completed', 'JobCompleted'), stopped],
-  ['fail', ask.fail, move('scheduled', 'AttemptFailed', { type: 'JobScheduled', data: { reason: 'retry' } }), stopped],
-  ['fail for good', ask.failForGood, move('failed', 'AttemptFailed', 'JobFailed', 'JobDeadLettered'), stopped],
+  ['complete', ask.complete, move('completed', 'JobCompleted'), stopped({ command: 'complete', result: { rows: 10 } })],
+  ['fail', ask.fail, move('scheduled', 'AttemptFailed', { type: 'JobScheduled', data: { reason: 'retry' } }), FAILED],
+  ['fail for good', ask.failForGood, move('failed', 'AttemptFailed', 'JobFailed', 'JobDeadLettered'), FAILED],
   [
     'throttle',
     ask.throttle,
     move('scheduled', 'JobThrottled', { type: 'JobScheduled', data: { reason: 'throttle' } }),
-    stopped,
+    stopped({ command: 'throttle', reason: null }),
   ],
-  ['wait', ask.wait, move('waiting', { type: 'JobWaiting', data: { reason: 'approval' } }), stopped],
-  ['release', ask.release, move('queued', 'JobReleased', because('released')), stopped],
+  [
+    'wait',
+    ask.wait,
+    move('waiting', { type: 'JobWaiting', data: { reason: 'approval' } }),
+    stopped({ command: 'wait', reason: 'approval' }),
+  ],
+  [
+    'release',
+    ask.release,
+    move('queued', 'JobReleased', because('released')),
+    stopped({ command: 'release', reason: 'shutdown' }),
+  ],
 ];
 
 /** In the histories of `given` these are what ended the run. */

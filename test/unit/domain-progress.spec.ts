@@ -242,7 +242,10 @@ describe('an attempt', () => {
       .event({ type: 'CancelRequested', data: { reason: null } })
       .says({ processed: 2 });
     expect(ledger.progress.processed).toBe(2);
-    ledger.event({ type: 'JobCancelled', data: { reason: null, forced: false, rule: null, evidence: null } });
+    ledger.event({
+      type: 'JobCancelled',
+      data: { reason: null, forced: false, rule: null, evidence: null, outcome: null },
+    });
     expect(ledger.says({ processed: 9 }).progress.processed).toBe(2);
   });
 });
@@ -251,7 +254,7 @@ describe('a new run', () => {
   it('starts as the creator said, without checkpoint, counts, stages or grown totals', () => {
     const ledger = claimed(10).says({ processed: 4, total: 20 }).says({ stage: 'a', processed: 1 }).save('4');
     ledger
-      .event({ type: 'JobCancelled', data: { reason: null, forced: true, rule: null, evidence: null } })
+      .event({ type: 'JobCancelled', data: { reason: null, forced: true, rule: null, evidence: null, outcome: null } })
       .event({ type: 'JobRetried', data: { run: 2, reason: null } })
       .event({ type: 'JobQueued', data: { reason: 'retried' } });
     const fresh = { processed: 0, failed: 0, skipped: 0, total: 10, message: null, stages: {} };

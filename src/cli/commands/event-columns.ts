@@ -21,6 +21,19 @@ interface ErrorLike {
   readonly message?: unknown;
 }
 
+/** By what a worker ended an attempt whose job was being cancelled. */
+interface Outcome {
+  readonly command?: unknown;
+  readonly result?: unknown;
+  readonly error?: unknown;
+  readonly reason?: unknown;
+}
+
+const saidOf = ({ command, result, reason }: Outcome): string => {
+  const more = command === 'complete' ? JSON.stringify(result) : reason;
+  return typeof more === 'string' ? `${String(command)}: ${more}` : String(command);
+};
+
 interface Evidence {
   readonly rule?: unknown;
   readonly lastBeatAt?: unknown;
@@ -59,11 +72,13 @@ const progressOf = (data: LedgerEvent['data']): string => {
 /** Of the data what tells most; `--json` has all of it. */
 const noteOf = ({ type, data, reason }: LedgerEvent): string => {
   if (type === 'ProgressRecorded') return progressOf(data);
-  const error = data['error'] as ErrorLike | null | undefined;
+  const outcome = data['outcome'] as Outcome | null | undefined;
+  const error = (data['error'] ?? outcome?.error) as ErrorLike | null | undefined;
   const evidence = data['evidence'] as Evidence | null | undefined;
   const command = type === 'CommandRefused' ? `${String(data['command'])}: ${String(data['code'])}` : null;
   const ofRule = evidence == null ? null : evidenceOf(evidence);
-  const told = [command, reason, data['reason'], error?.code, error?.message, ofRule];
+  const said = outcome == null ? null : `its worker said ${saidOf(outcome)}`;
+  const told = [command, reason, data['reason'], said, error?.code, error?.message, ofRule];
   return [...new Set(told.filter((one) => typeof one === 'string'))].join(' ');
 };
 
