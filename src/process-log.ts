@@ -66,6 +66,11 @@ export const projectionLog = (log: Logger): NonNullable<ServiceOptions['projecti
   parked: (projection, { stream, position, error }) =>
     log.error({ projection, stream, position, error }, 'A projection skips a stream that it cannot read.'),
   tailFailed: (error) => log.warn({ err: asError(error) }, 'The end of the log cannot be read.'),
+  replaced: ({ stream, revision, position }) =>
+    log.error(
+      { stream, revision, position },
+      'The log lacks an event that was in it: it was restored, or another copy is in its place. What this process knew is forgotten, open streams end.',
+    ),
 });
 
 /** Which keys there are, never what they are. */

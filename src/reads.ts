@@ -13,6 +13,7 @@ import { JobQueries } from './projections/jobs/job-queries.js';
 import { isSound, PostgresJobRows } from './projections/jobs/job-rows.js';
 import { remadeJob } from './projections/jobs/repair-row.js';
 import { Formats } from './projections/formats.js';
+import type { SeenEvent } from './projections/log-witness.js';
 import { LogTail } from './projections/log-tail.js';
 
 /** What the API reads from: whoever waits here waits for other readers alone. */
@@ -39,9 +40,11 @@ export interface ReadsDependencies {
   readonly place: PlaceOfLog;
   /** Told of readers of the log's end that fail. */
   readonly tailFailed: (error: unknown) => void;
+  /** Told of the last events that are read at its end. */
+  readonly saw: (event: SeenEvent) => void;
 }
 
-export const readsOf = ({ pool, store, place, tailFailed }: ReadsDependencies): Reads => {
+export const readsOf = ({ pool, store, place, tailFailed, saw }: ReadsDependencies): Reads => {
   const onRows = { pool, store, rows: new PostgresJobRows(pool, place) };
   const catchUp = place === 'elsewhere' ? (ids: readonly string[]) => catchUpToShow(onRows, ids) : undefined;
   const rows = new PostgresJobRows(pool, place, isSound, catchUp);
@@ -57,6 +60,6 @@ export const readsOf = ({ pool, store, place, tailFailed }: ReadsDependencies): 
     claimers: new Claimers(pool),
     formats: new Formats(pool),
     mode: new DatabaseMode(pool),
-    tail: new LogTail(store, { onError: tailFailed }),
+    tail: new LogTail(store, { onError: tailFailed, saw }),
   };
 };

@@ -36,6 +36,7 @@ import { rowFollower } from './projections/jobs/row-follower.js';
 import { Formats } from './projections/formats.js';
 import type { Projection } from './projections/projection.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
+import { LogWitness, type SeenEvent } from './projections/log-witness.js';
 import { ProjectionRunner } from './projections/projection-runner.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
 import { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
@@ -75,6 +76,8 @@ export interface ServiceOptions {
   /** Told of projections that fail, and of readers of the log's end; default nobody. */
   readonly projectionLog?: ProjectionLog & {
     readonly tailFailed: (error: unknown) => void;
+    /** The log lacks an event that was seen in it. */
+    readonly replaced: (event: SeenEvent) => void;
     readonly upkeep: UpkeepLog;
   };
 }
@@ -122,7 +125,13 @@ export interface Service {
 const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): PlaceOfLog =>
   eventStoreDbUrl === undefined ? 'here' : 'elsewhere';
 
-const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, contexts: Contexts) => {
+const commandsOf = (
+  options: ServiceOptions,
+  pool: pg.Pool,
+  store: EventStore,
+  contexts: Contexts,
+  witness: LogWitness,
+) => {
   const rows = new PostgresJobRows(pool, placeOfLog(options));
   const leases = new PostgresLeases(pool);
   const reservations = new PostgresReservations(pool, { columns: JOB_COLUMNS, read: readJob });
@@ -130,7 +139,7 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, c
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
   const damage = new Damage(store, pool);
-  const states = new JobStates(store, rows, undefined, (jobId) => damage.note(jobId));
+  const states = new JobStates(store, rows, { onDamage: (jobId) => damage.note(jobId), witness });
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
   const pipeline = new Pipeline(
@@ -143,7 +152,7 @@ const commandsOf = (options: ServiceOptions, pool: pg.Pool, store: EventStore, c
     ...{ store, states, pipeline, claims, heartbeats, leases, lostLeases, answers, refusals, logs },
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
   });
-  return { rows, leases, reservations, answers, pipeline, claims, ledger };
+  return { rows, leases, reservations, answers, states, pipeline, claims, ledger };
 };
 
 /** Of a process's own runs of upkeep: they do not take those of calls, nor wait for them. */
@@ -155,6 +164,7 @@ export const NO_LOG = {
   failed: () => undefined,
   parked: () => undefined,
   tailFailed: () => undefined,
+  replaced: () => undefined,
   upkeep: { head: () => undefined, ended: () => undefined, failed: () => undefined },
 };
 
@@ -211,6 +221,20 @@ const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, 
   return { upkeep, close, pool };
 };
 
+type ReaperDependencies = ConstructorParameters<typeof Reaper>[0];
+
+const reaperOf = (
+  { reaper: { intervalMs, log, execute }, policy, idempotencyMs }: ServiceOptions,
+  {
+    reap,
+    ...on
+  }: Omit<ReaperDependencies, 'log' | 'execute' | 'onError' | 'absence'> & { readonly reap: Service['reap'] },
+): Reaper =>
+  new Reaper(
+    { ...on, log, execute: execute ?? reap, onError: log.jobFailed, absence: () => on.sweeps.absence() },
+    { intervalMs, policy: JSON.stringify(policy), idempotencyMs },
+  );
+
 /** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock, and what looks for outages. */
 export const openService = async (given: ServiceOptions): Promise<Service> => {
   const outages: Outage[] = [];
@@ -218,8 +242,8 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const { databaseUrl: connectionString, poolSize, statementTimeoutMs } = options;
   await migrate(connectionString);
   const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
-  const pool = createLedgerPool({ connectionString, poolSize: poolSize - readers, statementTimeoutMs });
-  const readPool = createLedgerPool({ connectionString, poolSize: readers, statementTimeoutMs });
+  const poolOf = (size: number) => createLedgerPool({ connectionString, poolSize: size, statementTimeoutMs });
+  const [pool, readPool] = [poolOf(poolSize - readers), poolOf(readers)];
   const clock = new DatabaseClock(pool);
   const { store, reading, duties } = await openLog({
     ...{ eventStoreDbUrl: options.eventStoreDbUrl, pool, readPool, now: () => clock.now() },
@@ -230,31 +254,32 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   await clock.sample();
   const tokens = new LeaseTokens(options.secret ?? (await installationSecret(pool)));
   const contexts = new Contexts(clock, options.policy, Math.random);
-  const { reservations, answers, ...commands } = commandsOf(options, pool, store, contexts);
+  const { tailFailed, replaced } = options.projectionLog ?? NO_LOG;
+  const witness = new LogWitness(store, (event) => {
+    replaced(event);
+    states.forgetAll();
+    reads.tail.replace();
+    claims.wake();
+  });
+  const { reservations, answers, states, ...commands } = commandsOf(options, pool, store, contexts, witness);
   const { rows, leases, claims, pipeline } = commands;
-  const tailFailed = (options.projectionLog ?? NO_LOG).tailFailed;
-  const reads = readsOf({ pool: readPool, store: reading, place: placeOfLog(options), tailFailed });
+  const atEnd = { tailFailed, saw: (event: SeenEvent) => witness.saw(event) };
+  const reads = readsOf({ pool: readPool, store: reading, place: placeOfLog(options), ...atEnd });
   const sweeps = new Sweeps(pool, v7());
   const judging = { store, leases, rows, contexts, clock, sweeps };
   const reap = reapWith(pipeline, claims, sweeps.instanceId);
-  const { intervalMs, log } = options.reaper;
-  const reaper = new Reaper(
-    {
-      ...{ ...judging, answers, log, execute: options.reaper.execute ?? reap },
-      onError: log.jobFailed,
-      absence: () => sweeps.absence(),
-      forgetHints: () => Promise.all([reservations.sweep(), reads.claimers.sweep()]),
-      isOutdated: () => formats.isOutdated(),
-    },
-    { intervalMs, policy: JSON.stringify(options.policy), idempotencyMs: options.idempotencyMs },
-  );
-  const isElsewhere = placeOfLog(options) === 'elsewhere';
-  const ofRows = isElsewhere ? rowFollower({ pool, store, rows }, () => clock.now()) : JOBS;
-  const projections = [ofRows, COUNTERS];
+  const reaper = reaperOf(options, {
+    ...{ ...judging, answers, reap },
+    forgetHints: () => Promise.all([reservations.sweep(), reads.claimers.sweep()]),
+    isOutdated: () => formats.isOutdated(),
+  });
+  const follower = () => rowFollower({ pool, store, rows }, () => clock.now());
+  const projections = [placeOfLog(options) === 'elsewhere' ? follower() : JOBS, COUNTERS];
   const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
   const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, sweeps.instanceId, store, projections);
   for (const duty of duties) duty.start();
   outages.push(...watchOutages(options, clock, store));
+  witness.start();
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -263,6 +288,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   };
   const close = async (): Promise<void> => {
     for (const outage of outages) outage.stop();
+    witness.stop();
     await drain();
     await following.projections.stop();
     await closeUpkeep();
@@ -272,7 +298,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     await Promise.all([...new Set([store, reading])].map((one) => one.close()));
     await Promise.all([pool.end(), readPool.end()]);
   };
-  const watch = new ReaperWatch({ ...judging, rows: reads.rows }, intervalMs);
+  const watch = new ReaperWatch({ ...judging, rows: reads.rows }, options.reaper.intervalMs);
   const pools = { commands: pool, reads: readPool, upkeep: upkeepPool };
   return {
     ...{ pool, pools, store, clock, tokens, contexts, ...commands, ...following, upkeep, reads, reaper, watch, reap },

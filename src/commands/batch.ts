@@ -181,7 +181,9 @@ export class BatchSteps {
     // A state that another append has moved on meanwhile stays: `put` would take it back.
     const cached = this.on.states.get(job.id);
     if (cached?.isProven !== true || cached.job.revision <= job.revision) {
-      this.on.states.put({ job, position: result.last, isProven: true });
+      const isOfEvents = before === null || (cached?.job === before && cached.readTo !== null);
+      const last = after === before ? cached?.readTo : events.at(-1)!.id;
+      this.on.states.put({ job, position: result.last, isProven: true, readTo: isOfEvents ? (last ?? null) : null });
     }
     return {
       jobId: job.id,

@@ -4,11 +4,18 @@
  */
 import type { Job } from '../domain/job.js';
 import { evolve } from '../domain/job.js';
-import { workStream } from '../domain/streams.js';
+import { jobStream, workStream } from '../domain/streams.js';
 import { Recent } from '../event-store/recent.js';
-import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
-import { readTransitions } from '../projections/jobs/job-history.js';
+import {
+  comparePositions,
+  Unavailable,
+  type EventStore,
+  type Position,
+  type RecordedEvent,
+} from '../event-store/event-store.js';
+import { pagesOf } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
+import type { LogWitness } from '../projections/log-witness.js';
 import { DamagedHistory, isDamage, toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
 
 /** A job to decide on, and the last position of it that is known. */
@@ -17,6 +24,17 @@ export interface KnownJob {
   readonly position: Position;
   /** The log said so, or an append did; else a row did, and rows can be edited. */
   readonly isProven: boolean;
+  /** Id of its last transition, where all of the state comes from events: then only what followed is read. */
+  readonly readTo: string | null;
+}
+
+export interface JobStatesOptions {
+  /** Jobs that are kept; a job is about 2 KB. */
+  readonly capacity?: number;
+  /** Told of a job whose history cannot be read. */
+  readonly onDamage?: (jobId: string) => void;
+  /** Told what is known to be in the log, and of what is gone. */
+  readonly witness?: Pick<LogWitness, 'saw' | 'lost'>;
 }
 
 export class JobStates {
@@ -25,12 +43,9 @@ export class JobStates {
   constructor(
     private readonly store: EventStore,
     private readonly rows: JobRows,
-    /** Jobs that are kept; a job is about 2 KB. */
-    capacity = 5_000,
-    /** Told of a job whose history cannot be read. */
-    private readonly onDamage: (jobId: string) => void = () => undefined,
+    private readonly options: JobStatesOptions = {},
   ) {
-    this.cache = new Recent(capacity);
+    this.cache = new Recent(options.capacity ?? 5_000);
   }
 
   get(id: string): KnownJob | undefined {
@@ -38,17 +53,25 @@ export class JobStates {
   }
 
   put(known: KnownJob): void {
-    this.cache.set(known.job.id, known);
+    const { job, position, readTo } = known;
+    this.cache.set(job.id, known);
+    if (readTo !== null) this.options.witness?.saw(placeOf(job, readTo, position));
   }
 
   /** Takes what a row says, unless as much is known. */
   learn({ job, position }: StoredJob): void {
     const known = this.cache.get(job.id);
-    if (known === undefined || known.job.revision < job.revision) this.put({ job, position, isProven: false });
+    if (known === undefined || known.job.revision < job.revision) {
+      this.put({ job, position, isProven: false, readTo: null });
+    }
   }
 
   forget(id: string): void {
     this.cache.delete(id);
+  }
+
+  forgetAll(): void {
+    this.cache.clear();
   }
 
   /** Loads rows of what is not cached. What has no row is left for `reload`. */
@@ -58,34 +81,66 @@ export class JobStates {
     for (const stored of (await this.rows.load(unknown)).values()) this.learn(stored);
   }
 
-  /** Reads the job from the log, whatever cache and rows say; undefined when it was never created. */
+  /**
+   * Reads the job from the log, whatever cache and rows say; undefined when it was never created.
+   * @throws Unavailable when the log lacks what it had of the job: what was known is forgotten
+   */
   async reload(id: string): Promise<KnownJob | undefined> {
-    const [events, [lastFact]] = await Promise.all([
-      readTransitions(this.store, id),
+    const cached = this.cache.get(id);
+    const [[job, last], [lastFact]] = await Promise.all([
+      this.read(id, cached),
       this.store.readStream(workStream(id), { direction: 'backwards', limit: 1 }),
     ]);
-    const job = this.fold(id, events);
-    if (job === null) {
+    const now = this.cache.get(id);
+    // An append that ended meanwhile knows more.
+    if (now !== cached && now?.isProven === true && now.job.revision > (job?.revision ?? -1)) return now;
+    if (cached?.isProven === true && cached.job.revision > (job?.revision ?? -1)) this.lose(cached);
+
+    if (job === null || last === undefined) {
       this.forget(id);
       return undefined;
     }
-    const last = events.at(-1)!.position;
-    const position = lastFact === undefined || comparePositions(lastFact.position, last) < 0 ? last : lastFact.position;
-    const known = { job, position, isProven: true };
-    const cached = this.cache.get(id);
-    // An append that ended meanwhile knows more.
-    if (cached?.isProven === true && cached.job.revision > job.revision) return cached;
+    const isLater = lastFact !== undefined && comparePositions(lastFact.position, last.position) > 0;
+    const known = { job, position: (isLater ? lastFact : last).position, isProven: true, readTo: last.id };
     this.put(known);
     return known;
   }
 
-  private fold(id: string, events: readonly RecordedEvent[]): Job | null {
+  /** The state, and its last transition: a state that comes from events is gone on with, if the log has the last of them. */
+  private async read(id: string, cached: KnownJob | undefined): Promise<[Job | null, RecordedEvent | undefined]> {
+    const base = cached?.readTo == null ? undefined : cached;
+    let job = base?.job ?? null;
+    let last: RecordedEvent | undefined;
+    for await (const page of pagesOf(this.store, jobStream(id), base?.job.revision)) {
+      const isFirst = last === undefined;
+      if (isFirst && base !== undefined && page[0]?.id !== base.readTo) break;
+      job = this.fold(id, job, isFirst && base !== undefined ? page.slice(1) : page);
+      last = page.at(-1);
+    }
+    if (last === undefined && base !== undefined) this.lose(base);
+
+    return [job, last];
+  }
+
+  private lose({ job, position, readTo }: KnownJob): never {
+    this.forgetAll();
+    this.options.witness?.lost(placeOf(job, readTo ?? '', position));
+    throw new Unavailable(
+      `the log does not have what was appended to job ${job.id}: it was restored, or another server answers; repeat the call`,
+    );
+  }
+
+  private fold(id: string, from: Job | null, events: readonly RecordedEvent[]): Job | null {
     try {
-      return events.reduce<Job | null>((job, event) => evolve(id, job, toTransition(event)), null);
+      return events.reduce<Job | null>((job, event) => evolve(id, job, toTransition(event)), from);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      this.onDamage(id);
+      this.options.onDamage?.(id);
       throw new DamagedHistory(id, error as Error);
     }
   }
 }
+
+const placeOf = (job: Job, id: string, position: Position) => ({
+  ...{ stream: jobStream(job.id), revision: job.revision, id, position },
+});

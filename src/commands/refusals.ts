@@ -5,12 +5,12 @@
 import type { Refusal } from '../domain/errors.js';
 import type { Token } from '../domain/job-commands.js';
 import type { Job } from '../domain/job.js';
-import { refusalsStream, type CommandRefused, type EventMetadata } from '../domain/streams.js';
+import { jobStream, refusalsStream, type CommandRefused, type EventMetadata } from '../domain/streams.js';
 import { upcast, versionOf } from '../domain/upcast.js';
 import { Conflict, type EventStore, type JsonObject, type RecordedEvent } from '../event-store/event-store.js';
 import { Recent } from '../event-store/recent.js';
 import { v7 } from './uuid.js';
-import { readTransitions } from '../projections/jobs/job-history.js';
+import { pagesOf } from '../projections/jobs/job-history.js';
 import { metadataOf, toCurrent } from '../projections/jobs/stored-job.js';
 import type { Envelope, Origin } from './envelope.js';
 
@@ -31,6 +31,9 @@ const MAX_REMEMBERED = 2_000;
 export class Refusals {
   /** Keys that are known to be recorded; a recorded refusal never goes away. */
   private readonly known = new Recent<string, Set<string>>(MAX_REMEMBERED);
+
+  /** By job, run and attempt, of claims that were found; a claim never changes. */
+  private readonly workers = new Recent<string, string>(MAX_REMEMBERED);
 
   constructor(private readonly store: EventStore) {}
 
@@ -85,12 +88,22 @@ export class Refusals {
 
   /** Whose token it is: the worker of that attempt's claim. */
   async workerOf(jobId: string, token: NonNullable<Token>): Promise<string | null> {
+    const { run, attempt } = token;
+    const key = JSON.stringify([jobId, run, attempt]);
+    const known = this.workers.get(key);
+    if (known !== undefined) return known;
     const isClaim = (event: RecordedEvent): boolean => {
-      const { run, attempt } = metadataOf(event);
-      return event.type === 'JobClaimed' && run === token.run && attempt === token.attempt;
+      const metadata = metadataOf(event);
+      return event.type === 'JobClaimed' && metadata.run === run && metadata.attempt === attempt;
     };
-    const claim = (await readTransitions(this.store, jobId)).find(isClaim);
-    return claim === undefined ? null : (toCurrent(claim).data as { workerId: string }).workerId;
+    for await (const page of pagesOf(this.store, jobStream(jobId))) {
+      const claim = page.find(isClaim);
+      if (claim === undefined) continue;
+      const { workerId } = toCurrent(claim).data as { readonly workerId: string };
+      this.workers.set(key, workerId);
+      return workerId;
+    }
+    return null;
   }
 }
 

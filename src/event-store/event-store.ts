@@ -242,7 +242,10 @@ export interface EventStore {
    * log up to there is the same: kept with a checkpoint, it tells a log that was restored from a backup.
    */
   hashAt(position: Position): Promise<string | null>;
-  /** Calls back soon after somebody (any process) appended; a hint, never a promise. Returns how to stop. */
-  onAppended(listener: () => void): () => void;
+  /**
+   * Calls back soon after somebody (any process) appended; a hint, never a promise. Returns how to stop.
+   * @param onBroken what tells of appends broke: who answers when it is made again may be another copy of the log
+   */
+  onAppended(listener: () => void, onBroken?: () => void): () => void;
   close(): Promise<void>;
 }

@@ -10,7 +10,7 @@ import {
   type RecordedEvent,
 } from '../event-store/event-store.js';
 import { bytesOf } from './event-bytes.js';
-import type { FollowOptions, LogTail } from './log-tail.js';
+import { type FollowOptions, LogReplaced, type LogTail } from './log-tail.js';
 import { pauseFor, Wake } from './wake.js';
 
 /** A page is read whole into memory, so how many events it has follows from how large the last ones were. */
@@ -137,12 +137,20 @@ export async function* follow(
 ): AsyncGenerator<readonly RecordedEvent[] | CaughtUp, void, undefined> {
   const { filter, signal } = options;
   const buffer = new LiveBuffer(eventTest(filter), maxBuffered, maxBufferedBytes);
-  const unsubscribe = tail.subscribe((events) => buffer.hear(events));
+  const replaced = new AbortController();
+  const unsubscribe = tail.subscribe(
+    (events) => buffer.hear(events),
+    () => {
+      replaced.abort();
+      buffer.wake.wake();
+    },
+  );
   signal.addEventListener('abort', buffer.wake.wake);
   let cursor = after;
   let size = FIRST_PAGE_SIZE;
   try {
     while (!signal.aborted) {
+      if (replaced.signal.aborted) throw new LogReplaced();
       if (buffer.isLive) {
         buffer.wake.clear();
         const events = buffer.take();
@@ -154,6 +162,7 @@ export async function* follow(
       const page = await readPage(store, cursor, size, options);
       if (page === undefined) return;
       size = nextSize(page.events, size);
+      if (page.events.length > 0) tail.saw(page.events.at(-1)!);
       const atEnd = page.next === cursor;
       cursor = page.next;
       const end = tail.current();

@@ -17,6 +17,13 @@ import { pauseFor } from './wake.js';
 
 export type TailListener = (events: readonly RecordedEvent[]) => void;
 
+/** The log is not the one any more that was followed: what was read of it may not be in it. */
+export class LogReplaced extends Error {
+  constructor() {
+    super('the log lacks events that were read from it: it was restored, or another copy is in its place');
+  }
+}
+
 export interface LogTailOptions {
   /** Live events that wait for a follower who is slow before it is sent to the log instead; default 1,000. */
   readonly maxBuffered?: number;
@@ -24,6 +31,8 @@ export interface LogTailOptions {
   readonly maxBufferedBytes?: number;
   /** Told of what a listener threw, and of a log that cannot be read; default nobody. */
   readonly onError?: (error: unknown) => void;
+  /** Told of the last event of each page that is read for whoever follows; default nobody. */
+  readonly saw?: (event: RecordedEvent) => void;
 }
 
 export interface FollowOptions {
@@ -45,16 +54,24 @@ interface Run {
 }
 
 export class LogTail {
-  private readonly listeners = new Set<{ readonly hear: TailListener }>();
+  private readonly listeners = new Set<{ readonly hear: TailListener; readonly onReplaced: () => void }>();
   private run: Run | undefined;
   private readonly maxBuffered: number;
   private readonly maxBufferedBytes: number;
   private readonly onError: (error: unknown) => void;
+  /** Told of what is read: the last event of a page. */
+  readonly saw: (event: RecordedEvent) => void;
 
   constructor(
     private readonly store: EventStore,
-    { maxBuffered = 1_000, maxBufferedBytes = 4 * 1_048_576, onError = () => undefined }: LogTailOptions = {},
+    {
+      maxBuffered = 1_000,
+      maxBufferedBytes = 4 * 1_048_576,
+      onError = () => undefined,
+      saw = () => undefined,
+    }: LogTailOptions = {},
   ) {
+    this.saw = saw;
     this.maxBuffered = maxBuffered;
     this.maxBufferedBytes = maxBufferedBytes;
     this.onError = onError;
@@ -76,10 +93,11 @@ export class LogTail {
   /**
    * Delivers events from the tail's position on, each once and in order. The listener is called in the tail's own loop:
    * it must not take long. What it throws is reported, and keeps nobody else from hearing.
+   * @param onReplaced before events of another log are delivered: those that follow are from its end on
    * @returns how to stop
    */
-  subscribe(listener: TailListener): () => void {
-    const entry = { hear: listener };
+  subscribe(listener: TailListener, onReplaced: () => void = () => undefined): () => void {
+    const entry = { hear: listener, onReplaced };
     this.listeners.add(entry);
     this.run ??= this.begin();
     return () => {
@@ -93,11 +111,19 @@ export class LogTail {
    * Every event after a position, for ever: pages from the log until they meet the tail, then live; nothing is missed,
    * nothing comes twice. `CaughtUp` each time the live events begin. A reader that is slower than the log falls back to
    * reading pages: it holds `maxBuffered` events at most, `maxBufferedBytes` of them, and all of them share the same.
-   * @throws what the log throws when it cannot be read for another reason than being away
+   * @throws LogReplaced, and what the log throws when it cannot be read for another reason than being away
    */
   readThenFollow(after: Position, options: FollowOptions): AsyncIterable<readonly RecordedEvent[] | CaughtUp> {
     const { store, maxBuffered, maxBufferedBytes } = this;
     return follow({ store, tail: this, maxBuffered, maxBufferedBytes }, after, options);
+  }
+
+  /** The log is another one: it is followed from its end on, and who followed it from a position on is told. */
+  replace(): void {
+    if (this.run === undefined) return;
+    this.end();
+    for (const { onReplaced } of [...this.listeners]) onReplaced();
+    if (this.listeners.size > 0) this.run ??= this.begin();
   }
 
   private begin(): Run {
@@ -136,7 +162,9 @@ export class LogTail {
   }
 
   private deliver(run: Run, events: readonly RecordedEvent[]): void {
-    run.position = events.at(-1)!.position;
+    const last = events.at(-1)!;
+    run.position = last.position;
+    this.saw(last);
     // A copy: who begins to listen now begins after these.
     for (const { hear } of [...this.listeners]) {
       try {

@@ -137,7 +137,7 @@ describe('rows of a log that is followed from its start', () => {
     const fresh = await open();
     const half = log.slice(0, 23);
     await followerOf(fresh)(half);
-    const { jobs: queries } = readsOf({ ...fresh, place: 'elsewhere', tailFailed: () => undefined });
+    const { jobs: queries } = readsOf({ ...fresh, place: 'elsewhere', tailFailed: () => undefined, saw: () => undefined });
     const read = jest.spyOn(ClientDriver.prototype, 'readStream');
     const known = await queries.among(changesIn(half), {});
     expect(known.map(({ job: { id } }) => id).sort()).toEqual([...changesIn(half).keys()].sort());

@@ -13,7 +13,7 @@ const LAST_RETRY_MS = 5_000;
 export class AppendWatch {
   readonly #driver: EventStoreDriver;
   readonly #heard: HeardLog;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<{ readonly wake: () => void; readonly broke: () => void }>();
   #stop: (() => void) | undefined;
   #retry: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
@@ -27,9 +27,9 @@ export class AppendWatch {
   }
 
   /** Subscribes at the first call. */
-  listen(listener: () => void): () => void {
+  listen(wake: () => void, broke: () => void = () => undefined): () => void {
     // Wrapped, so that the same function may listen twice.
-    const entry = () => listener();
+    const entry = { wake, broke };
     this.#listeners.add(entry);
     if (!this.#started && !this.#closed) {
       this.#started = true;
@@ -39,7 +39,7 @@ export class AppendWatch {
   }
 
   readonly wake = (): void => {
-    for (const listener of this.#listeners) listener();
+    for (const { wake } of this.#listeners) wake();
   };
 
   close(): void {
@@ -60,6 +60,7 @@ export class AppendWatch {
     this.#stop = this.#driver.subscribeToEnd(onEvent, () => {
       this.#heard.forget();
       if (this.#closed) return;
+      for (const { broke } of this.#listeners) broke();
       this.#retry = setTimeout(() => {
         this.#subscribe();
         this.wake();

@@ -163,8 +163,8 @@ export class EventStoreDbEventStore implements EventStore {
     return this.#reader.hashAt(position);
   }
 
-  onAppended(listener: () => void): () => void {
-    return this.#watch.listen(listener);
+  onAppended(listener: () => void, onBroken?: () => void): () => void {
+    return this.#watch.listen(listener, onBroken);
   }
 
   close(): Promise<void> {

@@ -15,7 +15,7 @@ const LAST_RETRY_MS = 5_000;
 
 export class AppendListener {
   readonly #config: pg.ClientConfig;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<{ readonly wake: () => void; readonly broke: () => void }>();
   #client: pg.Client | undefined;
   #retryMs = FIRST_RETRY_MS;
   #retry: NodeJS.Timeout | undefined;
@@ -31,9 +31,9 @@ export class AppendListener {
   }
 
   /** Connects at the first call. */
-  listen(listener: () => void): () => void {
+  listen(wake: () => void, broke: () => void = () => undefined): () => void {
     // Wrapped, so that the same function may listen twice.
-    const entry = () => listener();
+    const entry = { wake, broke };
     this.#listeners.add(entry);
     if (!this.#started && !this.#closed) {
       this.#started = true;
@@ -57,7 +57,7 @@ export class AppendListener {
   }
 
   readonly wake = (): void => {
-    for (const listener of this.#listeners) listener();
+    for (const { wake } of this.#listeners) wake();
   };
 
   async close(): Promise<void> {
@@ -76,6 +76,7 @@ export class AppendListener {
     const lose = () => {
       if (lost || this.#closed) return;
       lost = true;
+      for (const { broke } of this.#listeners) broke();
       client.end().catch(() => undefined);
       this.#retry = setTimeout(() => this.#connect(), this.#retryMs);
       this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);

@@ -64,7 +64,7 @@ export class PostgresEventStore implements EventStore {
     this.#appender = new Appender(this.#pool, besideTables, () => this.#listener.hasOthers(this.#pool));
     this.#appends = new SharedAppends((requests) => this.#appender.append(requests));
     this.#reader = new EventReader(this.#pool);
-    this.#wokenBy = config.wokenBy ?? { onAppended: (listener) => this.#listener.listen(listener) };
+    this.#wokenBy = config.wokenBy ?? { onAppended: (...listeners) => this.#listener.listen(...listeners) };
     this.#pollMs = pollMs;
   }
 
@@ -109,8 +109,8 @@ export class PostgresEventStore implements EventStore {
     return row?.[1] ?? null;
   }
 
-  onAppended(listener: () => void): () => void {
-    return this.#wokenBy.onAppended(listener);
+  onAppended(listener: () => void, onBroken?: () => void): () => void {
+    return this.#wokenBy.onAppended(listener, onBroken);
   }
 
   /** Computes the chain of hashes from the first event on and compares it with what is stored. */

@@ -13,6 +13,20 @@ interface Until {
   readonly time?: Instant | undefined;
 }
 
+/** A stream from a revision on, a page at a time: of large events a whole history is too much at once. */
+export async function* pagesOf(
+  store: EventStore,
+  stream: string,
+  from = 0,
+  upTo?: Position,
+): AsyncGenerator<readonly RecordedEvent[]> {
+  for (let next = from; ; next += PAGE) {
+    const page = await store.readStream(stream, { from: next, limit: PAGE, ...(upTo === undefined ? {} : { upTo }) });
+    if (page.length > 0) yield page;
+    if (page.length < PAGE) return;
+  }
+}
+
 /** Every event of a stream up to a moment. Recorded times never fall along a stream. */
 const readWhole = async (
   store: EventStore,
@@ -20,21 +34,13 @@ const readWhole = async (
   { position, time }: Until = {},
 ): Promise<readonly RecordedEvent[]> => {
   const events: RecordedEvent[] = [];
-  for (;;) {
-    const page = await store.readStream(stream, {
-      from: events.length,
-      limit: PAGE,
-      ...(position === undefined ? {} : { upTo: position }),
-    });
+  for await (const page of pagesOf(store, stream, 0, position)) {
     const until = time === undefined ? page : page.filter(({ at }) => at <= time);
     events.push(...until);
-    if (until.length < PAGE) return events;
+    if (until.length < page.length) break;
   }
+  return events;
 };
-
-/** The transitions of a job alone. */
-export const readTransitions = (store: EventStore, jobId: string): Promise<readonly RecordedEvent[]> =>
-  readWhole(store, jobStream(jobId));
 
 /** Both streams; nothing when the job was not created. */
 const readBoth = async (store: EventStore, jobId: string, until: Until): Promise<readonly RecordedEvent[]> => {
