@@ -114,19 +114,36 @@ describe('precedence', () => {
     },
   );
 
-  it.each(['', '# nothing\n', 'port:\n', 'port: ""'])('takes an empty file or value, %j, for unset', (content) => {
+  it.each(['', '# nothing\n'])('takes an empty file, %j, for none', (content) => {
     file(content);
     expect(load({}).port).toBe(8080);
   });
 });
 
 describe('names and values', () => {
-  it('takes names in any case, and a value that is empty or blank for unset', () => {
-    expect(load({ jobledger_port: '5', JOBLEDGER_HOST: '', JobLedger_Max_Pending: '  ' })).toMatchObject({
-      port: 5,
-      host: '127.0.0.1',
-      maxPending: 10_000,
-    });
+  it('takes names in any case', () => {
+    expect(load({ jobledger_port: '5', JobLedger_Max_Pending: '7' })).toMatchObject({ port: 5, maxPending: 7 });
+  });
+
+  it.each([
+    ...['PORT', 'HOST', 'DATABASE_URL', 'SECRET', 'API_KEYS', 'RUN', 'POLICY_STALL_MS', 'CONFIG', 'DATA_DIR'].map(
+      (key): [string, string] => [`JOBLEDGER_${key}`, ''],
+    ),
+    ['jobledger_Port', ' \t '],
+  ])('takes no empty value for unset: %s=%j', (name, value) => {
+    expect(refusal({ [name]: value })).toBe(`${name}: is empty: give it a value, or unset it`);
+  });
+
+  it.each(['port:\n', 'port: ""', 'port: " "', 'port: []'])('takes none from the file, %j', (content) => {
+    file(content);
+    expect(refusal({})).toBe(
+      `JOBLEDGER_PORT (in ${join(cwd, 'jobledger.yaml')}): is empty: give it a value, or unset it`,
+    );
+    expect(load({ JOBLEDGER_PORT: '5' }).port).toBe(5);
+  });
+
+  it('says of an empty value of an unknown name that there is none', () => {
+    expect(refusal({ JOBLEDGER_PROT: '' })).toBe('JOBLEDGER_PROT: no such setting, did you mean JOBLEDGER_PORT?');
   });
 
   it('leaves the names of others alone', () => {
