@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { type JobledgerClient, OutcomeUnknownError, ProblemError, ValidationError } from '../client/client.js';
 import { reasonOf } from '../client/reason.js';
 import { ConfigError } from '../config.js';
+import { UnusableDataFolder } from '../event-store/postgres/embedded/embedded-postgres-error.js';
 import { readVersion } from '../version.js';
 import { isAway } from './away.js';
 import type { Command } from './command.js';
@@ -91,8 +92,8 @@ const userFolder = (env: NodeJS.ProcessEnv): string => {
 const codeOf = (error: unknown): number => {
   if (interrupt.raised.aborted) return EXIT.INTERRUPTED;
   // What the service finds malformed was given on the command line.
-  if (error instanceof UsageError || error instanceof ConfigError || error instanceof ValidationError)
-    return EXIT.USAGE;
+  if (error instanceof UsageError || error instanceof ValidationError) return EXIT.USAGE;
+  if (error instanceof ConfigError || error instanceof UnusableDataFolder) return EXIT.USAGE;
   return isAway(error) || error instanceof NoServiceError ? EXIT.UNREACHABLE : EXIT.REFUSED;
 };
 

@@ -279,8 +279,14 @@ describe('a process', () => {
     ],
     [
       'a data folder that cannot be made',
-      1,
+      2,
       { JOBLEDGER_DATABASE_URL: undefined, JOBLEDGER_DATA_DIR: '/proc/jobledger' },
+      'JOBLEDGER_DATA_DIR',
+    ],
+    [
+      'a data folder with files of somebody else',
+      2,
+      { JOBLEDGER_DATABASE_URL: undefined, JOBLEDGER_DATA_DIR: import.meta.dirname },
       'JOBLEDGER_DATA_DIR',
     ],
   ])('does not start with %s, exit code %d, and says why in one line', async (_what, code, settings, reason) => {
@@ -289,6 +295,17 @@ describe('a process', () => {
     expect(refused.stdout).toBe('');
     expect(refused.stderr).toMatch(/^jobledger did not start: .+\n$/);
     expect(refused.stderr).toContain(reason);
+  });
+
+  it.each([
+    ['a password that is wrong', (url: URL) => (url.password = 'wrong')],
+    ['a name that no database has', (url: URL) => (url.pathname = '/none')],
+  ])('does not start with %s, exit code 2', async (_what, spoil) => {
+    const url = new URL(database.url);
+    spoil(url);
+    const refused = start({ JOBLEDGER_DATABASE_URL: url.href });
+    expect(await refused.ended).toBe(2);
+    expect(refused.stderr).toMatch(/^jobledger did not start: JOBLEDGER_DATABASE_URL names a database .+\n$/);
   });
 
   it('does not start with a log that cannot be opened, and leaves the database free for another one', async () => {

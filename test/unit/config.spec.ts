@@ -8,6 +8,7 @@ import { type Config, ConfigError, describeConfig, loadConfig } from '../../src/
 import { defaultDataDir } from '../../src/config/data-dir.js';
 import { SETTINGS } from '../../src/config/settings.js';
 import { POLICY_FIELDS, PRESETS } from '../../src/domain/policy.js';
+import { namingTheAddress } from '../../src/listen-address.js';
 
 let cwd: string;
 beforeEach(() => {
@@ -350,5 +351,25 @@ describe('the default data folder', () => {
       chmodSync(closed, 0o500);
     }
     expect(defaultDataDir({ XDG_DATA_HOME: '/data' }, closed, 'linux')).toBe('/data/jobledger/postgres');
+  });
+});
+
+describe('an address', () => {
+  const error = (code: string) => Object.assign(new Error(code), { code });
+
+  it.each([
+    ['EACCES', 'JOBLEDGER_PORT'],
+    ['EADDRNOTAVAIL', 'JOBLEDGER_HOST'],
+    ['ENOTFOUND', 'JOBLEDGER_HOST'],
+  ])('that this process can never have is a wrong setting: %s', (code, name) => {
+    const named = namingTheAddress({ host: 'x', port: 80 }, error(code));
+    expect(named).toBeInstanceOf(ConfigError);
+    expect((named as Error).message).toContain(name);
+  });
+
+  it('that another program has may be free later: no wrong setting', () => {
+    const named = namingTheAddress({ host: 'x', port: 80 }, error('EADDRINUSE'));
+    expect(named).not.toBeInstanceOf(ConfigError);
+    expect((named as Error).message).toContain('JOBLEDGER_PORT');
   });
 });
