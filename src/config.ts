@@ -8,6 +8,7 @@ import { ConfigError } from './config/config-error.js';
 import { defaultDataDir } from './config/data-dir.js';
 import { nearName } from './config/near-name.js';
 import { type Duty, POLICY_SETTINGS, type Setting, type SettingName, SETTINGS } from './config/settings.js';
+import { requireText } from './config/require-text.js';
 import { PREFIX, readSettings, type Source, type WrittenSettings } from './config/sources.js';
 import type { ValueRule } from './config/values.js';
 import { mergePolicy, type Policy, type PolicyOverrides, type PresetName, PRESETS } from './domain/policy.js';
@@ -69,7 +70,7 @@ const requireKnownNames = (written: WrittenSettings): void => {
 const parsed = <Value>(written: WrittenSettings, key: string, rule: ValueRule<Value>, isSecret = false) => {
   const found = written.get(key);
   if (found === undefined) return undefined;
-  const result = rule.schema.safeParse(found.text);
+  const result = rule.schema.safeParse(requireText(found.name, found.text));
   if (result.success) return result.data;
   throw new ConfigError(
     `${found.name}: expected ${rule.expected}${isSecret ? '' : `, not ${JSON.stringify(found.text)}`}`,
@@ -148,9 +149,9 @@ const describe = (
 };
 
 /**
- * @param env the environment; names in it are case-insensitive, an empty value is unset.
+ * @param env the environment; names in it are case-insensitive.
  * @param cwd where `jobledger.yaml` is looked for, and what paths are relative to.
- * @throws ConfigError naming the setting that is unknown, out of range, or at odds with another.
+ * @throws ConfigError naming the setting that is unknown, empty, out of range, or at odds with another.
  */
 export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
   const { file, settings: written } = readSettings(env, cwd);

@@ -19,17 +19,20 @@ import { EXIT } from './cli/exit-codes.js';
 import { type Config, ConfigError, describeConfig, loadConfig } from './config.js';
 import { Unsupported } from './event-store/event-store.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
+import { UnusableDataFolder } from './event-store/postgres/embedded/embedded-postgres-error.js';
 import { OtherLog } from './event-store/postgres/place-of-log.js';
 import { namingTheAddress, requireFree } from './listen-address.js';
 import { createLogger, keyLog, type Logger, nestLogger, outageLog, projectionLog, reaperLog } from './process-log.js';
 import type { Service } from './service.js';
 import { readVersion } from './version.js';
 
-/** The server of those who run none; null when a database is configured. */
+/** The server of those who run none; null when a database is configured. @throws ConfigError for a folder that is of no use */
 const openDatabase = async ({ databaseUrl, dataDir }: Config, log: Logger): Promise<EmbeddedPostgres | null> => {
   if (databaseUrl !== null) return null;
   const serverLog = { info: (text: string) => log.debug(text), warn: (text: string) => log.warn(text) };
-  return startEmbeddedPostgres({ dataDir, log: serverLog });
+  return startEmbeddedPostgres({ dataDir, log: serverLog }).catch((error: unknown) => {
+    throw error instanceof UnusableDataFolder ? new ConfigError(error.message, { cause: error }) : error;
+  });
 };
 
 /** @throws ConfigError when the file of keys is missing, unreadable, broken or without a key. */
@@ -72,8 +75,9 @@ const openApplication = (
     logger: nestLogger(log, () => state.ready),
   });
 
-const UNREACHABLE =
-  /^(E(CONNREFUSED|NOTFOUND|TIMEDOUT|HOSTUNREACH|NETUNREACH|CONNRESET|AI_AGAIN)|28\w{3}|3D000|57P03)$/;
+const UNREACHABLE = /^(E(CONNREFUSED|NOTFOUND|TIMEDOUT|HOSTUNREACH|NETUNREACH|CONNRESET|AI_AGAIN)|57P03)$/;
+/** Of a server that answers: the user, the password or the name of the database is wrong. */
+const TURNED_AWAY = /^(28\w{3}|3D000)$/;
 
 /** What is wrong with where the log or the database is, with the setting that says it; never the string, which may hold a password. */
 const namingTheSetting = ({ databaseUrl }: Config, error: unknown): unknown => {
@@ -81,9 +85,11 @@ const namingTheSetting = ({ databaseUrl }: Config, error: unknown): unknown => {
     return new ConfigError(`JOBLEDGER_EVENTSTOREDB_URL: ${error.message}`, { cause: error });
   if (error instanceof OtherLog) return new ConfigError(error.message, { cause: error });
   const { code, message } = error as { code?: unknown; message?: unknown };
-  if (databaseUrl === null || typeof code !== 'string' || !UNREACHABLE.test(code)) return error;
+  if (databaseUrl === null || typeof code !== 'string') return error;
   const reason = typeof message === 'string' && message !== '' ? message : code;
-  return new Error(`JOBLEDGER_DATABASE_URL names a database that cannot be reached: ${reason}`, { cause: error });
+  const named = 'JOBLEDGER_DATABASE_URL names a database that';
+  if (TURNED_AWAY.test(code)) return new ConfigError(`${named} cannot be used: ${reason}`, { cause: error });
+  return UNREACHABLE.test(code) ? new Error(`${named} cannot be reached: ${reason}`, { cause: error }) : error;
 };
 
 /** Resolves at the first signal to stop; further ones change nothing. */

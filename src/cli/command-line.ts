@@ -20,7 +20,10 @@ const KEYED_OPTIONS: Readonly<Record<string, Option>> = {
   },
 };
 /** Of every command. */
-export const HELP_OPTION: Readonly<Record<string, Option>> = { help: { help: 'show this' } };
+export const HELP_OPTION: Readonly<Record<string, Option>> = { help: { help: 'show this (-h)' } };
+const HELP_LETTER = 'h';
+
+export const isHelpOption = (word: string): boolean => word === '--help' || word === `-${HELP_LETTER}`;
 
 export const optionsOf = ({ options, asksService, isKeyed }: Command): Readonly<Record<string, Option>> => ({
   ...options,
@@ -71,7 +74,7 @@ export const findCommand = (commands: readonly Command[], args: readonly string[
   const [first, second] = named;
   if (first === undefined) {
     const [option = '--help'] = words;
-    if (option !== '--help') throw new UsageError(`no command is given, only ${option}`);
+    if (!isHelpOption(option)) throw new UsageError(`no command is given, only ${option}`);
     return { kind: 'group', words: [], commands };
   }
   const group = commands.filter(({ words: [word] }) => word === first);
@@ -88,7 +91,10 @@ export const readValues = (command: Command, args: readonly string[]): Values =>
   const options = optionsOf(command);
   const types = Object.entries(options).map(([name, { value }]) => [
     name,
-    { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+    {
+      type: value === undefined ? ('boolean' as const) : ('string' as const),
+      ...(name === 'help' && { short: HELP_LETTER }),
+    },
   ]);
   const { tokens } = parseArgs({
     args: [...args],

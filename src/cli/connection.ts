@@ -1,5 +1,6 @@
 /** Where the service is, and who asks it. */
 import { JobledgerClient, type RetryOptions } from '../client/client.js';
+import { requireText } from '../config/require-text.js';
 import { UsageError } from './usage-error.js';
 import type { Values } from './values.js';
 
@@ -22,13 +23,18 @@ const httpUrl = (text: string): string => {
   throw new UsageError(`expected the URL of a service, as ${USUAL_URL}, not "${text}"`);
 };
 
-/** The option wins over the variable; an empty variable is none. @throws UsageError */
+const variable = (env: NodeJS.ProcessEnv, name: string): string | null => {
+  const text = env[name];
+  return text === undefined ? null : requireText(name, text);
+};
+
+/** The option wins over the variable. @throws UsageError; ConfigError when a variable is empty */
 export const readConnection = (values: Values, env: NodeJS.ProcessEnv): Connection => {
-  const url = values.text('url') ?? (env['JOBLEDGER_URL'] || null);
+  const url = values.text('url') ?? variable(env, 'JOBLEDGER_URL');
   const seconds = values.whole('timeout', 1, MAX_TIMEOUT_SECONDS);
   return {
     url: url === null ? null : httpUrl(url),
-    apiKey: values.text('key') ?? (env['JOBLEDGER_API_KEY'] || null),
+    apiKey: values.text('key') ?? variable(env, 'JOBLEDGER_API_KEY'),
     timeoutMs: seconds === undefined ? null : seconds * 1_000,
   };
 };

@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { type JobledgerClient, OutcomeUnknownError, ProblemError, ValidationError } from '../client/client.js';
 import { reasonOf } from '../client/reason.js';
 import { ConfigError } from '../config.js';
+import { UnusableDataFolder } from '../event-store/postgres/embedded/embedded-postgres-error.js';
 import { readVersion } from '../version.js';
 import { isAway } from './away.js';
-import { BrokenPipe } from './broken-pipe.js';
 import type { Command } from './command.js';
-import { findCommand, KEY_OPTION, readValues } from './command-line.js';
+import { findCommand, isHelpOption, KEY_OPTION, readValues } from './command-line.js';
 import { config } from './commands/config.js';
 import { db } from './commands/db.js';
 import { demo } from './commands/demo.js';
@@ -28,6 +28,7 @@ import { connect, readConnection } from './connection.js';
 import { NoServiceError } from './demo/ledger-service.js';
 import { EXIT } from './exit-codes.js';
 import { commandHelp, groupHelp } from './help.js';
+import { BrokenPipe, OutputFailed } from './output-lost.js';
 import { openTerminal, type Terminal } from './terminal.js';
 import { UsageError } from './usage-error.js';
 
@@ -43,6 +44,11 @@ class Interrupt {
   readonly #controller = new AbortController();
   #isListening = false;
 
+  /** For whoever ends with a command, and is no reason to listen. */
+  get raised(): AbortSignal {
+    return this.#controller.signal;
+  }
+
   get signal(): AbortSignal {
     if (!this.#isListening) {
       this.#isListening = true;
@@ -57,10 +63,6 @@ class Interrupt {
     return this.#isListening;
   }
 
-  get isAborted(): boolean {
-    return this.#controller.signal.aborted;
-  }
-
   abort(reason: Error): void {
     this.#controller.abort(reason);
   }
@@ -68,10 +70,17 @@ class Interrupt {
 
 const interrupt = new Interrupt();
 
-/** Whoever read the output has gone: what is under way is ended in order, and nobody is told. */
-const onBrokenPipe = (): void => {
-  if (!interrupt.isListening) process.exit(EXIT.OK);
-  interrupt.abort(new BrokenPipe());
+/** What is printed goes nowhere: what is under way is ended in order. */
+const onOutputLost = (error: NodeJS.ErrnoException): void => {
+  if (error.code === 'EPIPE') {
+    if (!interrupt.isListening) process.exit(EXIT.OK);
+    interrupt.abort(new BrokenPipe());
+    return;
+  }
+  const failure = new OutputFailed(`the output cannot be written: ${error.message}`, { cause: error });
+  terminal.note(`jobledger: ${failure.message}`);
+  if (!interrupt.isListening) process.exit(EXIT.REFUSED);
+  interrupt.abort(failure);
 };
 
 /** npm runs from the folder of the package, and says where it was called. */
@@ -81,10 +90,10 @@ const userFolder = (env: NodeJS.ProcessEnv): string => {
 };
 
 const codeOf = (error: unknown): number => {
-  if (interrupt.isAborted) return EXIT.INTERRUPTED;
+  if (interrupt.raised.aborted) return EXIT.INTERRUPTED;
   // What the service finds malformed was given on the command line.
-  if (error instanceof UsageError || error instanceof ConfigError || error instanceof ValidationError)
-    return EXIT.USAGE;
+  if (error instanceof UsageError || error instanceof ValidationError) return EXIT.USAGE;
+  if (error instanceof ConfigError || error instanceof UnusableDataFolder) return EXIT.USAGE;
   return isAway(error) || error instanceof NoServiceError ? EXIT.UNREACHABLE : EXIT.REFUSED;
 };
 
@@ -131,7 +140,7 @@ const runCommand = async (command: Command, args: readonly string[], terminal: T
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException | null)?.code === 'EPIPE') return EXIT.OK;
-    if (error instanceof BrokenPipe) return EXIT.INTERRUPTED;
+    if (error instanceof BrokenPipe || error instanceof OutputFailed) return EXIT.INTERRUPTED;
     terminal.status(null);
     for (const line of linesOf(error)) terminal.note(`${name}: ${line}`);
     if (error instanceof UsageError) terminal.note(`${name} --help says what it takes`);
@@ -153,7 +162,7 @@ const run = async (given: readonly string[], terminal: Terminal): Promise<number
     const found = findCommand(COMMANDS, args);
     if (found.kind === 'command') return await runCommand(found.command, found.rest, terminal);
     const help = groupHelp(found.words, found.commands);
-    if (args.includes('--help')) {
+    if (args.some(isHelpOption)) {
       await terminal.line(help);
       return EXIT.OK;
     }
@@ -166,5 +175,9 @@ const run = async (given: readonly string[], terminal: Terminal): Promise<number
   return EXIT.USAGE;
 };
 
-const terminal = openTerminal(process.stdout, process.stderr, process.env, onBrokenPipe);
-process.exitCode = await run(process.argv.slice(2), terminal);
+const { stdout, stderr } = process;
+const terminal = openTerminal(stdout, stderr, process.env, onOutputLost, interrupt.raised);
+const code = await run(process.argv.slice(2), terminal);
+process.exitCode = interrupt.raised.reason instanceof OutputFailed ? EXIT.REFUSED : code;
+// Whoever interrupts does not wait for a reader that has stopped to read.
+if (interrupt.raised.aborted && stdout.writableLength + stderr.writableLength > 0) process.exit();

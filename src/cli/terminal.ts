@@ -9,7 +9,7 @@ export interface Terminal {
   /** Columns; null when no terminal reads the output, and nothing is to be cut. */
   readonly width: number | null;
   readonly style: (style: Style, text: string) => string;
-  /** A line. Waits for a reader that is slow. */
+  /** A line. Waits for a reader that is slow, until somebody interrupts. */
   readonly line: (text: string) => Promise<void>;
   /** A line on standard error. */
   readonly note: (text: string) => void;
@@ -19,19 +19,24 @@ export interface Terminal {
 
 const USUAL_WIDTH = 80;
 
-/** `NO_COLOR` by its convention: any value but an empty one. */
+/**
+ * `NO_COLOR` by its convention: any value but an empty one.
+ * @param onLost told why nothing more can be written
+ */
 export const openTerminal = (
   out: NodeJS.WriteStream,
   err: NodeJS.WriteStream,
   env: NodeJS.ProcessEnv,
-  onBrokenPipe: () => void,
+  onLost: (error: NodeJS.ErrnoException) => void,
+  interrupted: AbortSignal,
 ): Terminal => {
-  const fail = (error: NodeJS.ErrnoException): void => {
-    if (error.code === 'EPIPE') onBrokenPipe();
-    else throw error;
+  out.on('error', onLost);
+  err.on('error', onLost);
+  const drained = async (): Promise<void> => {
+    await once(out, 'drain', { signal: interrupted }).catch((error: unknown) => {
+      if (!interrupted.aborted) throw error;
+    });
   };
-  out.on('error', fail);
-  err.on('error', fail);
   const hasColours = out.isTTY && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
   let isStatusShown = false;
   const clear = (): string => (isStatusShown ? '\r\u001b[K' : '');
@@ -39,7 +44,7 @@ export const openTerminal = (
     width: out.isTTY ? out.columns || USUAL_WIDTH : null,
     style: (style, text) => (hasColours ? styleText(style, text, { validateStream: false }) : text),
     line: async (text) => {
-      if (!out.write(`${text}\n`)) await once(out, 'drain');
+      if (!out.write(`${text}\n`)) await drained();
     },
     note: (text) => {
       err.write(`${clear()}${text}\n`);

@@ -63,8 +63,8 @@ export class Attempt {
 
   constructor(claimed: ClaimedJob, options: AttemptOptions) {
     const { client } = options;
-    // Node warns of a leak at the eleventh listener; here each is a call under way.
-    setMaxListeners(0, this.#aborted.signal, this.#workCalls.signal);
+    // Node warns of a leak at the eleventh listener; a handler may have as many calls of its own under way as it likes.
+    setMaxListeners(0, this.#aborted.signal);
     this.#claimed = claimed;
     this.#options = options;
     this.#held = { job: claimed.job, attempt: claimed.attempt };

@@ -1,4 +1,6 @@
 /** Time and chance as the client needs them; tests bring their own. */
+import { onAbort } from './on-abort.js';
+
 export interface Clock {
   /** Monotonic milliseconds from an arbitrary start. */
   now(): number;
@@ -25,16 +27,18 @@ export const systemClock: Clock = {
 /** Resolves after `ms`; rejects with the signal's reason when that aborts first. */
 export const sleep = (clock: Clock, ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
-    const onAbort = (): void => {
+    if (signal?.aborted === true) {
+      reject(signal.reason as Error);
+      return;
+    }
+    const heedNoMore = onAbort(signal, () => {
       cancel();
       reject(signal?.reason as Error);
-    };
+    });
     const cancel = clock.after(ms, () => {
-      signal?.removeEventListener('abort', onAbort);
+      heedNoMore();
       resolve();
     });
-    if (signal?.aborted === true) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
   });
 
 /**

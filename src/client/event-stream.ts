@@ -6,6 +6,7 @@
 import type { CaughtUp, Gap, Position } from '../api/contract.js';
 import { backoffMs, sleep, type Clock } from './clock.js';
 import { ProblemError, UnavailableError } from './errors.js';
+import { onAbort } from './on-abort.js';
 import { SseParser, type SseFrame } from './sse.js';
 
 /** What a stream gives. */
@@ -91,8 +92,7 @@ async function* framesOfConnection(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SseFrame, void, undefined> {
   const connection = new AbortController();
-  const onAbort = (): void => connection.abort(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const heedNoMore = onAbort(signal, () => connection.abort(signal?.reason));
   const watchdog = new Watchdog(source.clock, () => connection.abort(new Error(`nothing in ${SILENCE_MS} ms`)));
   const parser = new SseParser();
   const decoder = new TextDecoder();
@@ -109,7 +109,7 @@ async function* framesOfConnection(
     }
   } finally {
     watchdog.stop();
-    signal?.removeEventListener('abort', onAbort);
+    heedNoMore();
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type BatchOptions,
 } from './command-batches.js';
 import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
+import { onAbort } from './on-abort.js';
 import { SilenceError, reasonOf, wasNeverSent } from './reason.js';
 import { refuse, requireKnown, requireWhole } from './require.js';
 
@@ -246,9 +247,7 @@ export class Transport {
   ): Promise<Answer> {
     signal?.throwIfAborted();
     const abort = new AbortController();
-    const onAbort = (): void => abort.abort(signal?.reason);
-    // Not AbortSignal.any: on a signal that outlives many calls its followers pile up.
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const heedNoMore = onAbort(signal, () => abort.abort(signal?.reason));
     const giveUp = (): void => abort.abort(new SilenceError(timeoutMs));
     const dueAt = this.clock.now() + timeoutMs;
     let cancelTimeout = this.clock.after(timeoutMs, () => {
@@ -269,7 +268,7 @@ export class Transport {
       return { kind: 'lost', cause, retryAfterMs: 0 };
     } finally {
       cancelTimeout();
-      signal?.removeEventListener('abort', onAbort);
+      heedNoMore();
     }
   }
 }

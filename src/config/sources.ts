@@ -1,8 +1,9 @@
-/** Reads what was set, as text by name, from the file and the environment. Which names exist is not asked here. */
+/** Reads what was set, as text by name, empty or not, from the file and the environment. Which names exist is not asked here. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse } from 'yaml';
 import { ConfigError } from './config-error.js';
+import { requireText } from './require-text.js';
 import { upperSnake } from './settings.js';
 
 export const PREFIX = 'JOBLEDGER_';
@@ -33,10 +34,9 @@ const put = (into: WrittenSettings, key: string, written: Written): void => {
 const readEnvironment = (env: NodeJS.ProcessEnv): WrittenSettings => {
   const found: WrittenSettings = new Map();
   for (const [name, value] of Object.entries(env)) {
-    const text = value?.trim() ?? '';
     const key = name.toUpperCase().slice(PREFIX.length);
-    if (name.toUpperCase().startsWith(PREFIX) && text !== '' && !OF_CALLERS.includes(key)) {
-      put(found, key, { text, source: 'env', name });
+    if (name.toUpperCase().startsWith(PREFIX) && value !== undefined && !OF_CALLERS.includes(key)) {
+      put(found, key, { text: value.trim(), source: 'env', name });
     }
   }
   return found;
@@ -58,10 +58,7 @@ const flatten = (value: Record<string, unknown>, file: string, prefix: string, i
     const key = `${prefix}${upperSnake(part)}`;
     const name = `${PREFIX}${key.replace(PREFIX, '')} (in ${file})`;
     if (isNested(inner)) flatten(inner, file, `${key}_`, into);
-    else {
-      const text = asText(name, inner);
-      if (text !== '') put(into, key.replace(PREFIX, ''), { text, source: 'file', name });
-    }
+    else put(into, key.replace(PREFIX, ''), { text: asText(name, inner), source: 'file', name });
   }
 };
 
@@ -94,7 +91,7 @@ export const readSettings = (env: NodeJS.ProcessEnv, cwd: string) => {
   const fromEnvironment = readEnvironment(env);
   const named = fromEnvironment.get('CONFIG');
   fromEnvironment.delete('CONFIG');
-  const path = resolve(cwd, named?.text ?? DEFAULT_FILE);
+  const path = resolve(cwd, named === undefined ? DEFAULT_FILE : requireText(named.name, named.text));
   const settings: WrittenSettings = new Map([...readFile(path, named !== undefined), ...fromEnvironment]);
   return { file: { name: `${PREFIX}CONFIG`, value: path, source: named?.source ?? 'default' }, settings } as const;
 };

@@ -11,7 +11,7 @@ import { buildService } from '../support/e2e/build.js';
 import { cliFile, CliProcess, type Ran, runCli } from '../support/e2e/cli-process.js';
 import { type ClusterDatabase, sharedServerDatabase } from '../support/e2e/database.js';
 import { ServiceProcess } from '../support/e2e/service-process.js';
-import { answer, loseAnswer, neverAnswer, problem, ScriptedLedger } from '../support/scripted-ledger.js';
+import { answer, loseAnswer, neverAnswer, problem, ScriptedLedger, stream } from '../support/scripted-ledger.js';
 
 let database: ClusterDatabase;
 let service: ServiceProcess;
@@ -288,6 +288,24 @@ describe('a tail', () => {
     expect(JSON.parse(jobs.stdout)).toMatchObject({ id: jobId, status: 'queued' });
   });
 
+  it.each([
+    ['events', 'SIGINT'],
+    ['jobs', 'SIGTERM'],
+  ] as const)('of %s that nobody reads ends at %s', async (what, signal) => {
+    const scripted = await ScriptedLedger.start();
+    try {
+      // More than any pipe takes at once.
+      const data = JSON.stringify({ type: 'x'.repeat(8_000_000) });
+      scripted.script(`GET /v1/streams/${what}`, stream([`id: 1\ndata: ${data}\n\n`], 'open'));
+      const tail = (following = new CliProcess([what, 'tail', '--json', '--url', scripted.url]));
+      await tail.stalled();
+      tail.signal(signal);
+      expect(await tail.code()).toBe(130);
+    } finally {
+      await scripted.close();
+    }
+  });
+
   it('ends quietly when nobody reads any more', async () => {
     const jobs = Array.from({ length: 1_000 }, () => ({ type: 'report', queue: 'read' }));
     await client.createJobs({ jobs });
@@ -317,10 +335,26 @@ describe('the exit code', () => {
     [3, ['events', 'tail', '--url', 'http://127.0.0.1:9'], /^jobledger events tail: no stream: /],
     [0, ['--version'], /^$/],
     [0, ['help'], /^$/],
+    [0, ['-h'], /^$/],
+    [0, ['jobs', '-h'], /^$/],
+    [0, ['jobs', 'list', '-h'], /^$/],
   ])('is %d for %j', async (code, args, message) => {
-    const ran = await runCli(args, { JOBLEDGER_URL: service.url, JOBLEDGER_PRT: args[0] === 'config' ? '1' : '' });
+    const misspelt = args[0] === 'config' ? { JOBLEDGER_PRT: '1' } : {};
+    const ran = await runCli(args, { JOBLEDGER_URL: service.url, ...misspelt });
     expect([ran.code, ran.stderr]).toEqual([code, expect.stringMatching(message)]);
   });
+
+  const onLinux = process.platform === 'linux' ? it : it.skip;
+  onLinux.each(['queues', 'events tail --after 0'])(
+    'is 1 for %s on a device that is full, and one line says so',
+    async (command) => {
+      await client.createJob({ type: 'report', queue: 'full' });
+      const script = `"${process.execPath}" "${cliFile}" ${command} --url ${service.url} > /dev/full; echo $?`;
+      const { stdout, stderr } = await promisify(execFile)('bash', ['-c', script]);
+      expect(stderr).toMatch(/^jobledger: the output cannot be written: ENOSPC: no space left on device.*\n$/);
+      expect(stdout).toBe('1\n');
+    },
+  );
 });
 
 describe('a service that turns away or loses a call', () => {

@@ -18,13 +18,16 @@ import { createTestDatabase, type TestDatabase } from '../support/test-database.
 import { Caller } from '../support/app.js';
 import { SseReader } from '../support/sse-reader.js';
 
+/** Undefined: not set. */
+type Settings = Readonly<Record<string, string | undefined>>;
+
 class Process {
   stdout = '';
   stderr = '';
   readonly ended: Promise<number | null>;
   private readonly child: ChildProcessByStdio<null, Readable, Readable>;
 
-  constructor(settings: Readonly<Record<string, string>>) {
+  constructor(settings: Settings) {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('JOBLEDGER_'));
     this.child = spawn(process.execPath, [mainFile], {
       env: { ...Object.fromEntries(inherited), JOBLEDGER_PORT: '0', ...settings },
@@ -53,7 +56,7 @@ class Process {
 
 let database: TestDatabase;
 const processes: Process[] = [];
-const start = (settings: Readonly<Record<string, string>> = {}): Process => {
+const start = (settings: Settings = {}): Process => {
   const started = new Process({ JOBLEDGER_DATABASE_URL: database.url, ...settings });
   processes.push(started);
   return started;
@@ -174,7 +177,7 @@ describe('a process', () => {
   it('brings its own database when none is configured, and finds it again, with the answers to its keys [R-16]', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'jobledger-process-'));
     try {
-      const settings = { JOBLEDGER_DATABASE_URL: '', JOBLEDGER_DATA_DIR: folder };
+      const settings = { JOBLEDGER_DATABASE_URL: undefined, JOBLEDGER_DATA_DIR: folder };
       const first = start(settings);
       const key = (value: string) => ({ headers: { 'idempotency-key': value } });
       const job = { type: 'report', queue: 'kept' };
@@ -258,9 +261,10 @@ describe('a process', () => {
   it.each([
     ['an unknown setting', 2, { JOBLEDGER_COLOUR: 'red' }, 'JOBLEDGER_COLOUR'],
     ['a value out of range', 2, { JOBLEDGER_PORT: '99999' }, 'JOBLEDGER_PORT'],
+    ['an empty value', 2, { JOBLEDGER_DATABASE_URL: '' }, 'JOBLEDGER_DATABASE_URL: is empty: '],
     ['a file of keys that is not there', 2, { JOBLEDGER_API_KEYS: '/none.yaml' }, 'JOBLEDGER_API_KEYS'],
     ...['esdb://127.0.0.1:1?tls=maybe', 'kurrentdb://127.0.0.1:1?tls=maybe'].map(
-      (url): [string, number, Record<string, string>, string] => [
+      (url): [string, number, Settings, string] => [
         `a log that cannot be opened, ${url}`,
         2,
         { JOBLEDGER_EVENT_STORE: 'eventstoredb', JOBLEDGER_EVENTSTOREDB_URL: url },
@@ -275,8 +279,14 @@ describe('a process', () => {
     ],
     [
       'a data folder that cannot be made',
-      1,
-      { JOBLEDGER_DATABASE_URL: '', JOBLEDGER_DATA_DIR: '/proc/jobledger' },
+      2,
+      { JOBLEDGER_DATABASE_URL: undefined, JOBLEDGER_DATA_DIR: '/proc/jobledger' },
+      'JOBLEDGER_DATA_DIR',
+    ],
+    [
+      'a data folder with files of somebody else',
+      2,
+      { JOBLEDGER_DATABASE_URL: undefined, JOBLEDGER_DATA_DIR: import.meta.dirname },
       'JOBLEDGER_DATA_DIR',
     ],
   ])('does not start with %s, exit code %d, and says why in one line', async (_what, code, settings, reason) => {
@@ -285,6 +295,17 @@ describe('a process', () => {
     expect(refused.stdout).toBe('');
     expect(refused.stderr).toMatch(/^jobledger did not start: .+\n$/);
     expect(refused.stderr).toContain(reason);
+  });
+
+  it.each([
+    ['a password that is wrong', (url: URL) => (url.password = 'wrong')],
+    ['a name that no database has', (url: URL) => (url.pathname = '/none')],
+  ])('does not start with %s, exit code 2', async (_what, spoil) => {
+    const url = new URL(database.url);
+    spoil(url);
+    const refused = start({ JOBLEDGER_DATABASE_URL: url.href });
+    expect(await refused.ended).toBe(2);
+    expect(refused.stderr).toMatch(/^jobledger did not start: JOBLEDGER_DATABASE_URL names a database .+\n$/);
   });
 
   it('does not start with a log that cannot be opened, and leaves the database free for another one', async () => {
@@ -325,7 +346,7 @@ describe('a process', () => {
     const running = start();
     const { port } = new URL(await running.url());
     const folder = join(tmpdir(), `jobledger-never-${port}`);
-    const refused = start({ JOBLEDGER_PORT: port, JOBLEDGER_DATABASE_URL: '', JOBLEDGER_DATA_DIR: folder });
+    const refused = start({ JOBLEDGER_PORT: port, JOBLEDGER_DATABASE_URL: undefined, JOBLEDGER_DATA_DIR: folder });
     expect(await refused.ended).toBe(1);
     expect(existsSync(folder)).toBe(false);
     expect(refused.stderr).toMatch(/^jobledger did not start: .*EADDRINUSE.*\n$/);

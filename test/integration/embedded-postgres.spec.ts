@@ -71,9 +71,9 @@ const query = async (url: string, text: string): Promise<unknown[][]> => {
   }
 };
 
-/** The one line with which it ended, behind the name of the command. */
-const refusalOf = async (owner: DatabaseProcess): Promise<string> => {
-  expect(await owner.ended).toEqual({ code: 1, signal: null });
+/** The one line with which it ended, behind the name of the command. @param code 2 when another folder has to be named */
+const refusalOf = async (owner: DatabaseProcess, code: 1 | 2 = 1): Promise<string> => {
+  expect(await owner.ended).toEqual({ code, signal: null });
   const lines = owner.lines.text.trimEnd().split('\n');
   expect(lines).toHaveLength(1);
   expect(lines[0]).toMatch(/^jobledger db: /);
@@ -309,7 +309,7 @@ describe('a start is refused with one line', () => {
   it('when the folder cannot be made', async () => {
     fs.writeFileSync(join(folder, 'file'), '');
     const within = join(folder, 'file/postgres');
-    expect(await refusalOf(start(within))).toBe(
+    expect(await refusalOf(start(within), 2)).toBe(
       `The data folder ${within} cannot be written (ENOTDIR: not a directory, mkdir '${within}'): set JOBLEDGER_DATA_DIR to a folder of yours.`,
     );
   });
@@ -317,7 +317,7 @@ describe('a start is refused with one line', () => {
   it('when the data is of another major version', async () => {
     useMadeFolder();
     fs.writeFileSync(join(dataDir, 'cluster/PG_VERSION'), '17\n');
-    expect(await refusalOf(start())).toBe(
+    expect(await refusalOf(start(), 2)).toBe(
       `The data in ${dataDir}/cluster was written by PostgreSQL 17 and this is 18: dump it with the Jobledger that wrote it and load it into an empty JOBLEDGER_DATA_DIR.`,
     );
   });
@@ -343,7 +343,7 @@ describe('a start is refused with one line', () => {
     fs.mkdirSync(dataDir);
     fs.writeFileSync(join(dataDir, 'thesis.tex'), 'mine');
     fs.mkdirSync(join(dataDir, 'lost+found'));
-    expect(await refusalOf(start())).toBe(
+    expect(await refusalOf(start(), 2)).toBe(
       `The data folder ${dataDir} has files that are not Jobledger's (thesis.tex): set JOBLEDGER_DATA_DIR to an empty folder, or to one that Jobledger made.`,
     );
     expect(fs.readdirSync(dataDir).sort()).toEqual(['lost+found', 'thesis.tex']);
@@ -352,7 +352,7 @@ describe('a start is refused with one line', () => {
   it('when the folder is that of another server', async () => {
     fs.mkdirSync(dataDir);
     fs.writeFileSync(join(dataDir, 'PG_VERSION'), '18\n');
-    expect(await refusalOf(start())).toBe(
+    expect(await refusalOf(start(), 2)).toBe(
       `The data folder ${dataDir} is that of another PostgreSQL server: set JOBLEDGER_DATA_DIR to an empty folder.`,
     );
   });

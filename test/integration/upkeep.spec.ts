@@ -1,5 +1,6 @@
 /** Rebuilds and verifications while everybody else works, dies, and takes over: interleavings that are forced. */
 import { randomUUID } from 'node:crypto';
+import { getEventListeners } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import type { EventStore, Page, ReadAllOptions } from '../../src/event-store/event-store.js';
@@ -64,6 +65,14 @@ describe('while jobs are created, claimed and completed', () => {
     const before = completed;
     await until(() => Promise.resolve(completed > before + 3));
   };
+
+  it('leaves nothing behind in the process that worked on it', async () => {
+    const { signal } = ledger.service.upkeep['stopping'];
+    const before = getEventListeners(signal, 'abort').length;
+    await ended(await ask('verify', 'counters'));
+    await ended(await ask('rebuild', 'counters'));
+    await until(() => Promise.resolve(getEventListeners(signal, 'abort').length <= before));
+  });
 
   it.each(['jobs', 'counters'])('%s are made anew, again and again, and never say anything wrong', async (subject) => {
     for (let round = 0; round < 3; round += 1) {

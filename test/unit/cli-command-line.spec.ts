@@ -5,6 +5,7 @@ import { findCommand, optionsOf, readValues } from '../../src/cli/command-line.j
 import { readConnection } from '../../src/cli/connection.js';
 import { commandHelp, groupHelp } from '../../src/cli/help.js';
 import { UsageError } from '../../src/cli/usage-error.js';
+import { ConfigError } from '../../src/config.js';
 
 const spec = (words: string[], over: Partial<Command> = {}): Command =>
   command({
@@ -107,7 +108,7 @@ describe('reading values', () => {
 describe('the connection', () => {
   const connection = (args: readonly string[], env: NodeJS.ProcessEnv) => readConnection(readValues(list, args), env);
 
-  it('is that of the option, else of the variable, of which an empty one is none', () => {
+  it('is that of the option, else of the variable', () => {
     const env = { JOBLEDGER_URL: 'http://env:1', JOBLEDGER_API_KEY: 'k' };
     expect(connection(['--url', 'http://option:1', '--key', 'o'], env)).toEqual({
       url: 'http://option:1',
@@ -115,7 +116,16 @@ describe('the connection', () => {
       timeoutMs: null,
     });
     expect(connection(['--timeout', '3'], env)).toEqual({ url: 'http://env:1', apiKey: 'k', timeoutMs: 3_000 });
-    expect(connection([], { JOBLEDGER_URL: '', JOBLEDGER_API_KEY: '' })).toMatchObject({ url: null, apiKey: null });
+    expect(connection([], {})).toEqual({ url: null, apiKey: null, timeoutMs: null });
+  });
+
+  it.each(['JOBLEDGER_URL', 'JOBLEDGER_API_KEY'])('takes no empty or blank %s for none', (name) => {
+    for (const text of ['', ' ']) {
+      expect(() => connection([], { [name]: text })).toThrow(
+        new ConfigError(`${name}: is empty: give it a value, or unset it`),
+      );
+    }
+    expect(connection(['--url', 'http://option:1', '--key', 'o'], { [name]: '' }).apiKey).toBe('o');
   });
 
   it('waits for a whole number of seconds', () => {

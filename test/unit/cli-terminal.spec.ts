@@ -11,10 +11,11 @@ const stream = (isTTY: boolean): NodeJS.WriteStream & PassThrough =>
 
 const open = (isTTY: boolean, env: NodeJS.ProcessEnv = {}) => {
   const [out, err] = [stream(isTTY), stream(isTTY)];
-  let broken = 0;
-  const terminal = openTerminal(out, err, env, () => (broken += 1));
+  const lost: (string | undefined)[] = [];
+  const interrupt = new AbortController();
+  const terminal = openTerminal(out, err, env, ({ code }) => lost.push(code), interrupt.signal);
   const said = (): string => (err.read() as string | null) ?? '';
-  return { terminal, out, said, broken: () => broken };
+  return { terminal, out, said, lost, interrupt };
 };
 
 describe('a terminal', () => {
@@ -45,12 +46,24 @@ describe('a terminal', () => {
     expect(said()).toBe('');
   });
 
-  it('tells of a reader that is gone', async () => {
-    const { out, broken } = open(false);
+  it.each(['EPIPE', 'ENOSPC'])('tells of what cannot be written, %s', async (code) => {
+    const { out, lost } = open(false);
     const closed = new Promise((resolve) => out.on('close', resolve));
-    out.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+    out.destroy(Object.assign(new Error(`write ${code}`), { code }));
     await closed;
-    expect(broken()).toBe(1);
+    expect(lost).toEqual([code]);
+  });
+
+  it('waits for a slow reader until it has read, or somebody interrupts', async () => {
+    const { terminal, out, interrupt } = open(false);
+    const long = 'x'.repeat(out.writableHighWaterMark);
+    const read = terminal.line(long);
+    out.read();
+    await read;
+    const unread = terminal.line(long);
+    interrupt.abort();
+    await unread;
+    await terminal.line('afterwards');
   });
 });
 

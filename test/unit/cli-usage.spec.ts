@@ -9,9 +9,10 @@ import { readValues } from '../../src/cli/command-line.js';
 import { jobMoves } from '../../src/cli/commands/job-moves.js';
 import { jobsCreate } from '../../src/cli/commands/jobs-create.js';
 import { keys } from '../../src/cli/commands/keys.js';
+import { eventsTail } from '../../src/cli/commands/tails.js';
 import type { Terminal } from '../../src/cli/terminal.js';
 import { UsageError } from '../../src/cli/usage-error.js';
-import { answer, ScriptedLedger } from '../support/scripted-ledger.js';
+import { answer, ScriptedLedger, stream } from '../support/scripted-ledger.js';
 
 const JOB = '0198c0de-0000-7000-8000-000000000000';
 
@@ -77,6 +78,35 @@ describe('JSON on the command line', () => {
     expect((await ledger.received('POST /v1/jobs')).body).toEqual({
       ...{ type: 'x', payload: { n: 9007199254740992, payload: [100] }, policy: { leaseMs: 1000 } },
     });
+  });
+});
+
+describe('events tail', () => {
+  const notesOf = async (...args: readonly string[]): Promise<readonly string[]> => {
+    const notes: string[] = [];
+    const terminal = { note: (text: string) => notes.push(text) } as unknown as Terminal;
+    const client = new JobledgerClient({ baseUrl: ledger.url });
+    const values = readValues(eventsTail, [...args, '--no-follow']);
+    const frame = 'event: caught-up\ndata: {"position":"4"}\n\n';
+    ledger.script('GET /v1/streams/events', stream([frame], 'open'));
+    const { signal } = new AbortController();
+    const call = { values, terminal, ledger: client, signal, connection: { timeoutMs: null } } as unknown as Call;
+    expect(await eventsTail.run(call)).toBe(0);
+    return notes;
+  };
+
+  it('says of an event that it does not know what was probably meant, and asks for it: the service may be newer', async () => {
+    expect(await notesOf('--event', 'JobFialed', '--event', 'JobCompleted,PageTurned')).toEqual([
+      '--event: no event JobFialed is known, did you mean JobFailed? A newer service may have it',
+      '--event: no event PageTurned is known: a newer service may have it',
+    ]);
+    const { query } = await ledger.received('GET /v1/streams/events');
+    expect(query.getAll('types')).toEqual(['JobFialed', 'JobCompleted,PageTurned']);
+  });
+
+  it('says nothing of events that it knows', async () => {
+    expect(await notesOf('--event', 'JobFailed', '--event', 'CommandRefused,WorkerStateReported')).toEqual([]);
+    expect(await notesOf()).toEqual([]);
   });
 });
 

@@ -1,4 +1,5 @@
 /** Commands and questions against a server that loses answers, is busy, hangs and refuses. */
+import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   AlreadyTerminalError,
@@ -26,6 +27,8 @@ import {
 } from '../support/scripted-ledger.js';
 
 const CREATE = 'POST /v1/jobs';
+const JOB = '0198c0de-0000-7000-8000-000000000000';
+const COMPLETE = `POST /v1/jobs/${JOB}/complete`;
 const created = { jobId: 'j1', events: ['JobCreated', 'JobQueued'] };
 const busy = problem(503, 'unavailable', { 'retry-after': '2' });
 const html =
@@ -52,6 +55,39 @@ beforeEach(async () => {
   client = connect();
 });
 afterEach(() => ledger.close());
+
+describe('a signal that calls share', () => {
+  it.each([
+    ['calls', {}],
+    ['commands that go together', { batch: {} }],
+  ])('is listened to once, however many %s there are, and no more when they have ended', async (_what, options) => {
+    ledger.script(COMPLETE, neverAnswer).script(CREATE, busy).script('POST /v1/commands', neverAnswer);
+    ledger.script('GET /v1/streams/jobs', neverAnswer);
+    const abort = new AbortController();
+    const { signal } = abort;
+    const sharing = connect(options);
+    const calls = Array.from({ length: 20 }, (_, at) =>
+      at % 2 === 0
+        ? sharing.complete(JOB, { leaseToken: 't' }, { signal })
+        : sharing.createJob({ type: 'x' }, { signal }),
+    );
+    const streams = Array.from({ length: 20 }, () => sharing.streamJobs({}, { signal })[Symbol.asyncIterator]().next());
+    await ledger.received('GET /v1/streams/jobs', 20);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    const reason = new Error('enough');
+    abort.abort(reason);
+    expect(await Promise.all(calls.map(failure))).toEqual(calls.map(() => reason));
+    expect((await Promise.all(streams)).map(({ done }) => done)).toEqual(streams.map(() => true));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('is let go when all have their answers', async () => {
+    ledger.script(CREATE, answer(created, 201));
+    const { signal } = new AbortController();
+    await Promise.all(Array.from({ length: 20 }, () => client.createJob({ type: 'x' }, { signal })));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+});
 
 describe('a command', () => {
   it('is its body, with the key of the API and a new idempotency key', async () => {

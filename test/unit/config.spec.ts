@@ -8,6 +8,7 @@ import { type Config, ConfigError, describeConfig, loadConfig } from '../../src/
 import { defaultDataDir } from '../../src/config/data-dir.js';
 import { SETTINGS } from '../../src/config/settings.js';
 import { POLICY_FIELDS, PRESETS } from '../../src/domain/policy.js';
+import { namingTheAddress } from '../../src/listen-address.js';
 
 let cwd: string;
 beforeEach(() => {
@@ -114,19 +115,36 @@ describe('precedence', () => {
     },
   );
 
-  it.each(['', '# nothing\n', 'port:\n', 'port: ""'])('takes an empty file or value, %j, for unset', (content) => {
+  it.each(['', '# nothing\n'])('takes an empty file, %j, for none', (content) => {
     file(content);
     expect(load({}).port).toBe(8080);
   });
 });
 
 describe('names and values', () => {
-  it('takes names in any case, and a value that is empty or blank for unset', () => {
-    expect(load({ jobledger_port: '5', JOBLEDGER_HOST: '', JobLedger_Max_Pending: '  ' })).toMatchObject({
-      port: 5,
-      host: '127.0.0.1',
-      maxPending: 10_000,
-    });
+  it('takes names in any case', () => {
+    expect(load({ jobledger_port: '5', JobLedger_Max_Pending: '7' })).toMatchObject({ port: 5, maxPending: 7 });
+  });
+
+  it.each([
+    ...['PORT', 'HOST', 'DATABASE_URL', 'SECRET', 'API_KEYS', 'RUN', 'POLICY_STALL_MS', 'CONFIG', 'DATA_DIR'].map(
+      (key): [string, string] => [`JOBLEDGER_${key}`, ''],
+    ),
+    ['jobledger_Port', ' \t '],
+  ])('takes no empty value for unset: %s=%j', (name, value) => {
+    expect(refusal({ [name]: value })).toBe(`${name}: is empty: give it a value, or unset it`);
+  });
+
+  it.each(['port:\n', 'port: ""', 'port: " "', 'port: []'])('takes none from the file, %j', (content) => {
+    file(content);
+    expect(refusal({})).toBe(
+      `JOBLEDGER_PORT (in ${join(cwd, 'jobledger.yaml')}): is empty: give it a value, or unset it`,
+    );
+    expect(load({ JOBLEDGER_PORT: '5' }).port).toBe(5);
+  });
+
+  it('says of an empty value of an unknown name that there is none', () => {
+    expect(refusal({ JOBLEDGER_PROT: '' })).toBe('JOBLEDGER_PROT: no such setting, did you mean JOBLEDGER_PORT?');
   });
 
   it('leaves the names of others alone', () => {
@@ -333,5 +351,25 @@ describe('the default data folder', () => {
       chmodSync(closed, 0o500);
     }
     expect(defaultDataDir({ XDG_DATA_HOME: '/data' }, closed, 'linux')).toBe('/data/jobledger/postgres');
+  });
+});
+
+describe('an address', () => {
+  const error = (code: string) => Object.assign(new Error(code), { code });
+
+  it.each([
+    ['EACCES', 'JOBLEDGER_PORT'],
+    ['EADDRNOTAVAIL', 'JOBLEDGER_HOST'],
+    ['ENOTFOUND', 'JOBLEDGER_HOST'],
+  ])('that this process can never have is a wrong setting: %s', (code, name) => {
+    const named = namingTheAddress({ host: 'x', port: 80 }, error(code));
+    expect(named).toBeInstanceOf(ConfigError);
+    expect((named as Error).message).toContain(name);
+  });
+
+  it('that another program has may be free later: no wrong setting', () => {
+    const named = namingTheAddress({ host: 'x', port: 80 }, error('EADDRINUSE'));
+    expect(named).not.toBeInstanceOf(ConfigError);
+    expect((named as Error).message).toContain('JOBLEDGER_PORT');
   });
 });

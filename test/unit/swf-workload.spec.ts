@@ -186,14 +186,18 @@ describe('the file', () => {
     );
   });
 
-  it('that is cut off where it is compressed is refused', async () => {
+  it('that is cut off where it is compressed is refused by name', async () => {
     const path = join(folder, 'log.gz');
     writeFileSync(path, gzipSync(Array.from({ length: 100 }, (_, job) => lineOf({ job })).join('\n')).subarray(0, 100));
-    await expect(readWorkload(path)).rejects.toThrow('unexpected end of file');
+    await expect(readWorkload(path)).rejects.toThrow(`${path}: unexpected end of file`);
+  });
+
+  it('that is a folder is refused by name', async () => {
+    await expect(readWorkload(folder)).rejects.toThrow(`${folder}: EISDIR`);
   });
 
   it('that is not there is refused', async () => {
-    await expect(readWorkload(join(folder, 'none'))).rejects.toThrow('ENOENT');
+    await expect(readWorkload(join(folder, 'none'))).rejects.toThrow(/^ENOENT.*none'$/);
   });
 });
 

@@ -4,7 +4,7 @@
  */
 import { type Position, type StreamFrame, type StreamOptions, UnreachableError } from '../../client/client.js';
 import { reasonOf } from '../../client/reason.js';
-import { BrokenPipe } from '../broken-pipe.js';
+import { BrokenPipe } from '../output-lost.js';
 import type { Option } from '../command.js';
 import type { Terminal } from '../terminal.js';
 import { EXIT } from '../exit-codes.js';

@@ -1,5 +1,7 @@
 /** `jobledger events tail` and `jobledger jobs tail`: what happens, as it happens. */
 import type { Job, LedgerEvent } from '../../client/client.js';
+import { nearName } from '../../config/near-name.js';
+import { EVENT_TYPES } from '../../domain/upcast.js';
 import { type Call, command } from '../command.js';
 import { TIMEOUT_MS } from '../connection.js';
 import type { Terminal } from '../terminal.js';
@@ -55,6 +57,16 @@ const shower =
   (row) =>
     isJson ? printJsonLine(terminal, row) : terminal.line(streamRow(columns, row, terminal));
 
+/** Said, not refused: the service may be newer than this program. */
+const noteUnknown = (types: readonly string[], terminal: Terminal): void => {
+  for (const type of types.flatMap((each) => each.split(','))) {
+    if (EVENT_TYPES.some((known) => known === type)) continue;
+    const near = nearName(type, EVENT_TYPES);
+    const meant = near === undefined ? ': a' : `, did you mean ${near}? A`;
+    terminal.note(`--event: no event ${type} is known${meant} newer service may have it`);
+  }
+};
+
 export const eventsTail = command({
   words: ['events', 'tail'],
   summary: 'events as they are recorded',
@@ -73,7 +85,9 @@ export const eventsTail = command({
     "jobledger events tail --event JobFailed --event JobTimedOut --json | jq '.data.error'",
   ],
   run: ({ values, terminal, ledger, signal, connection }) => {
-    const filter = { ...readJobFilter(values), types: values.texts('event') };
+    const types = values.texts('event');
+    noteUnknown(types ?? [], terminal);
+    const filter = { ...readJobFilter(values), types };
     const open: Followed<LedgerEvent>['open'] = (after, options) => ledger.streamEvents({ ...filter, after }, options);
     const show = shower(values.flag('json'), terminal, EVENT_COLUMNS);
     return followStream({ open, show, ...following(values) }, terminal, signal, connection.timeoutMs ?? TIMEOUT_MS);

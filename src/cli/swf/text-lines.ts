@@ -50,9 +50,19 @@ export class LineSplitter {
   }
 }
 
-/** @throws Error of the file system, or of what is compressed. */
+/** Some errors of the file system name it themselves. */
+const naming = (path: string, error: unknown): unknown => {
+  const { message } = error as Error;
+  return message.includes(path) ? error : new Error(`${path}: ${message}`, { cause: error });
+};
+
+/** @throws Error of the file system, or of what is compressed, with the path. */
 export async function* textLines(path: string): AsyncGenerator<readonly string[], void, undefined> {
   const splitter = new LineSplitter();
-  for await (const text of (await openText(path)) as AsyncIterable<string>) yield splitter.push(text);
+  try {
+    for await (const text of (await openText(path)) as AsyncIterable<string>) yield splitter.push(text);
+  } catch (error) {
+    throw naming(path, error);
+  }
   yield splitter.end();
 }

@@ -175,6 +175,7 @@ export class Upkeep {
       await this.fail(work, error);
     } finally {
       clearInterval(timer);
+      work.end();
     }
     const ended = await this.runs.find(id);
     if (ended?.state !== 'running' && ended !== undefined) this.on.log.ended(ended);

@@ -12,19 +12,24 @@ export class Work {
   private own = 0;
   private readonly began = performance.now();
   private readonly stop = new AbortController();
+  private readonly onStopping = () => this.stop.abort(this.stopping.reason);
 
   constructor(
     readonly run: UpkeepRun,
     private readonly runs: UpkeepRuns,
     /** Of the process. */
-    stopping: AbortSignal,
+    private readonly stopping: AbortSignal,
   ) {
     this.step = run.step;
     this.position = run.position;
     this.events = run.events;
-    const abort = () => this.stop.abort(stopping.reason);
-    if (stopping.aborted) abort();
-    else stopping.addEventListener('abort', abort, { once: true });
+    if (stopping.aborted) this.onStopping();
+    else stopping.addEventListener('abort', this.onStopping, { once: true });
+  }
+
+  /** The process outlives many runs: it is heeded no more. */
+  end(): void {
+    this.stopping.removeEventListener('abort', this.onStopping);
   }
 
   get signal(): AbortSignal {

@@ -43,6 +43,17 @@ export class CliProcess {
     });
   }
 
+  /** From the first that it prints on nobody reads its output. */
+  async stalled(): Promise<void> {
+    const { stdout } = this.child;
+    await new Promise<void>((resolve) => {
+      stdout?.once('data', () => {
+        stdout.pause();
+        resolve();
+      });
+    });
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }

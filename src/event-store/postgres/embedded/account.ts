@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { EmbeddedPostgresError } from './embedded-postgres-error.js';
+import { EmbeddedPostgresError, UnusableDataFolder } from './embedded-postgres-error.js';
 
 /** Spread into the options of a child process; empty when the server runs as the current user. */
 export interface Account {
@@ -40,7 +40,7 @@ export const reachableName = (folder: string, account: Account): string => {
   if (account.uid === undefined || spawnSync('test', ['-x', folder], { ...account, cwd: '/' }).status === 0)
     return folder;
   if (process.platform === 'linux') return '/proc/self/cwd';
-  throw new EmbeddedPostgresError(
+  throw new UnusableDataFolder(
     `The data folder ${folder} lies below a folder that only root may enter: set JOBLEDGER_DATA_DIR to another, or start as another user.`,
   );
 };

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Account, reachableName } from './account.js';
 import type { Binaries } from './binaries.js';
-import { EmbeddedPostgresError, reasonOf } from './embedded-postgres-error.js';
+import { EmbeddedPostgresError, reasonOf, UnusableDataFolder } from './embedded-postgres-error.js';
 
 /** The role that owns the cluster, and that the service logs in as. */
 export const SUPERUSER = 'jobledger';
@@ -47,7 +47,7 @@ const requireOurs = (folder: DataFolder): void => {
   const strange = fs.readdirSync(folder.path).filter((name) => !OURS.test(name));
   if (strange.length === 0) return;
   const named = strange.slice(0, 3).join(', ');
-  throw new EmbeddedPostgresError(
+  throw new UnusableDataFolder(
     `The data folder ${folder.path} has files that are not Jobledger's (${named}${strange.length > 3 ? ', …' : ''}): set JOBLEDGER_DATA_DIR to an empty folder, or to one that Jobledger made.`,
   );
 };
@@ -58,13 +58,13 @@ export const openDataFolder = (path: string): DataFolder => {
     makeFolder(path);
     fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
   } catch (cause) {
-    throw new EmbeddedPostgresError(
+    throw new UnusableDataFolder(
       `The data folder ${path} cannot be written (${reasonOf(cause)}): set JOBLEDGER_DATA_DIR to a folder of yours.`,
       { cause },
     );
   }
   if (fs.existsSync(join(path, 'PG_VERSION'))) {
-    throw new EmbeddedPostgresError(
+    throw new UnusableDataFolder(
       `The data folder ${path} is that of another PostgreSQL server: set JOBLEDGER_DATA_DIR to an empty folder.`,
     );
   }
@@ -85,13 +85,13 @@ export const checkVersion = ({ cluster }: DataFolder, { major }: Binaries): void
   try {
     found = fs.readFileSync(join(cluster, 'PG_VERSION'), 'utf8').trim();
   } catch (cause) {
-    throw new EmbeddedPostgresError(
+    throw new UnusableDataFolder(
       `The data in ${cluster} cannot be read (${reasonOf(cause)}): start as the user that owns it, or set JOBLEDGER_DATA_DIR.`,
       { cause },
     );
   }
   if (found === major) return;
-  throw new EmbeddedPostgresError(
+  throw new UnusableDataFolder(
     `The data in ${cluster} was written by PostgreSQL ${found} and this is ${major}: dump it with the Jobledger that wrote it and load it into an empty JOBLEDGER_DATA_DIR.`,
   );
 };
