@@ -50,7 +50,7 @@ export class Refusals {
     for (;;) {
       const before = await this.store.readStream(stream);
       // What cannot be read is no key: at worst a refusal is kept twice.
-      const readable = before.flatMap((event) => upcast(event) ?? []);
+      const readable = before.flatMap((event) => (event.damage === undefined ? (upcast(event) ?? []) : []));
       const keys = new Set(readable.map((event) => keyOf(event.data as unknown as CommandRefused)));
       this.known.set(job.id, keys);
       if (keys.has(key)) return;
@@ -86,6 +86,7 @@ export class Refusals {
   /** Whose token it is: the worker of that attempt's claim. */
   async workerOf(jobId: string, token: NonNullable<Token>): Promise<string | null> {
     const isClaim = (event: RecordedEvent): boolean => {
+      if (event.damage !== undefined) return false;
       const { run, attempt } = metadataOf(event);
       return event.type === 'JobClaimed' && run === token.run && attempt === token.attempt;
     };

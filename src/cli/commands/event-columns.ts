@@ -63,7 +63,7 @@ const noteOf = ({ type, data, reason }: LedgerEvent): string => {
   const evidence = data['evidence'] as Evidence | null | undefined;
   const command = type === 'CommandRefused' ? `${String(data['command'])}: ${String(data['code'])}` : null;
   const ofRule = evidence == null ? null : evidenceOf(evidence);
-  const told = [command, reason, data['reason'], error?.code, error?.message, ofRule];
+  const told = [data['unreadable'], command, reason, data['reason'], error?.code, error?.message, ofRule];
   return [...new Set(told.filter((one) => typeof one === 'string'))].join(' ');
 };
 

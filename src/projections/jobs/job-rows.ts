@@ -6,6 +6,7 @@ import type { Job, JobValues } from '../../domain/job.js';
 import { type EventMetadata, jobStream, workStream } from '../../domain/streams.js';
 import { ROW_WAIT_MS } from '../../event-store/beside-table.js';
 import { type RecordedEvent, RowLocked } from '../../event-store/event-store.js';
+import { jsonObject } from '../../event-store/json-object.js';
 import { isNewer, NEWEST_FORMAT } from '../formats.js';
 import { inTransaction, StatementFailed, type Statement, type Tx } from '../transaction.js';
 import type { KnownWork } from './job-history.js';
@@ -94,8 +95,8 @@ const isOfLog = (row: WitnessedRecord): boolean => {
   const { transition } = row;
   if (transition === null) return true;
   const space = transition.indexOf(' ');
-  const metadata = JSON.parse(transition.slice(space)) as RecordedEvent['metadata'];
-  return isLastOf(row, { revision: Number(transition.slice(0, space)), metadata });
+  const metadata = jsonObject(transition.slice(space));
+  return metadata !== undefined && isLastOf(row, { revision: Number(transition.slice(0, space)), metadata });
 };
 
 /**
