@@ -12,7 +12,7 @@ import { inTransaction, StatementFailed, type Statement, type Tx } from '../tran
 import type { KnownWork } from './job-history.js';
 import { keepWork, putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
-import type { Progress, SavedProgress } from '../../domain/progress.js';
+import { isProgress, isSavedProgress, type Progress, type SavedProgress } from '../../domain/progress.js';
 
 export interface JobRows {
   /** Rows that exist and say what the log says, and may be used for what these rows are for, by id. */
@@ -106,6 +106,8 @@ const isOfLog = (row: WitnessedRecord): boolean => {
 export const isSound = (row: WitnessedRecord): boolean => {
   const doc = row.doc as Job | null;
   if (doc?.id !== row.id || (doc.spec as Job['spec'] | undefined) === undefined) return false;
+  const isCounted = row.progress === null || isProgress(row.progress);
+  if (!isCounted || (row.saved_progress !== null && !isSavedProgress(row.saved_progress))) return false;
   const isKnown = JOB_STATUSES.some((known) => known === doc.status);
   const isItsRow = doc.revision === Number(row.revision) && (doc.lease !== null) === row.leased;
   return isKnown && isItsRow && saysTheSame(doc, row) && isOfLog(row);
