@@ -19,6 +19,7 @@ const PANIC = at('PANIC:  could not write to file "pg_wal/xlogtemp.7": No space 
 describe('what the own log of a server says last', () => {
   it('is its last cause, not what follows from it', () => {
     const after = [
+      at('LOG:  client backend (PID 8) was terminated by signal 6: Aborted'),
       at('LOG:  terminating any other active server processes'),
       at('FATAL:  terminating connection because of crash of another server process'),
       at('FATAL:  the database system is in recovery mode'),
@@ -48,6 +49,12 @@ describe('why a start failed', () => {
       at('FATAL:  could not write lock file "postmaster.pid": No space left on device'),
     ],
     [{ reason: 'could not write to file "pg_wal/xlogtemp.7": No space left on device' }, PANIC],
+    [
+      { reason: 'could not write to file "pg_wal/xlogtemp.7": No space left on device' },
+      [at('FATAL:  the database system is starting up'), PANIC.replace('PANIC', 'FATAL'), at('LOG:  shut down')].join(
+        '\n',
+      ),
+    ],
     [{ reason: 'no such program' }, 'no such program\n'],
   ])('is %j', (failure, log) => {
     expect(startFailureIn(log)).toEqual(failure);

@@ -5,8 +5,8 @@ import * as fs from 'node:fs';
 const TAIL_BYTES = 32 * 1024;
 
 const CAUSE = /\b(?:PANIC|FATAL|ERROR): |\bwas terminated by signal\b/;
-/** What clients were told of a server that is going down or not up yet. */
-const CONSEQUENCE = /FATAL: +(?:terminating connection|the database system is)\b/;
+/** What clients were told of a server that is going down or not up yet, and the end of a process that panicked. */
+const CONSEQUENCE = /FATAL: +(?:terminating connection|the database system is)\b|\bwas terminated by signal 6\b/;
 
 const tailOf = (file: string): string => {
   let fd: number;
@@ -36,6 +36,8 @@ export const tellServerLog = (file: string): string => {
 /** Why a start failed. `raced`: another start was faster, or its server is still going down: look again. */
 export type StartFailure = 'port' | 'raced' | { readonly reason: string };
 
+const FATAL = /(?:FATAL|PANIC): +(.+)/;
+
 /** A file that cannot be written, as on a full disk, is nobody else's. */
 const RACED = /(?<!could not (?:create|write) )lock file "postmaster\.pid"|pre-existing shared memory block/;
 
@@ -43,5 +45,7 @@ const RACED = /(?<!could not (?:create|write) )lock file "postmaster\.pid"|pre-e
 export const startFailureIn = (log: string): StartFailure => {
   if (RACED.test(log)) return 'raced';
   if (log.includes('could not bind') || log.includes('could not create any TCP/IP sockets')) return 'port';
-  return { reason: /(?:FATAL|PANIC): +(.+)/.exec(log)?.[1] ?? log.trim().split('\n').at(-1) ?? '' };
+  const lines = log.trim().split('\n');
+  const fatal = lines.find((line) => FATAL.test(line) && !CONSEQUENCE.test(line)) ?? lines.at(-1) ?? '';
+  return { reason: FATAL.exec(fatal)?.[1] ?? fatal };
 };
