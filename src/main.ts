@@ -61,7 +61,7 @@ const openApplication = (
       idempotencyMs: config.idempotencyMs,
       secret: config.secret,
       reaper: { intervalMs: config.reaperIntervalMs, log: reaperLog(log) },
-      outageLog: outageLog(log, embedded),
+      outageLog: outageLog(log, embedded?.tellLog),
       projectionLog: projectionLog(log),
     },
     run: config.run,

@@ -4,7 +4,6 @@ import { type Logger, pino } from 'pino';
 import type { KeyLog } from './api/keys/api-keys.js';
 import type { UpkeepLog } from './projections/upkeep/upkeep.js';
 import type { ReaperLog } from './reaper/reaper.js';
-import type { EmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
 import { DATABASE, type OutageLog } from './outage.js';
 import type { ServiceOptions } from './service.js';
 
@@ -55,12 +54,12 @@ const upkeepLog = (log: Logger): UpkeepLog => ({
 
 /**
  * Both at one level: who reads of the one reads of the other.
- * @param embedded the server that this process owns: what it says of itself
+ * @param tellServerLog what the database says of itself, where this process owns its server
  */
-export const outageLog = (log: Logger, embedded?: Pick<EmbeddedPostgres, 'tellLog'> | null): OutageLog => ({
+export const outageLog = (log: Logger, tellServerLog?: () => string): OutageLog => ({
   began: (what, error) =>
     log.warn(
-      { reason: textOf(error), ...(embedded && what === DATABASE && { server: embedded.tellLog() }) },
+      { reason: textOf(error), ...(tellServerLog && what === DATABASE && { server: tellServerLog() }) },
       `There is no answer from ${what}: trying until there is.`,
     ),
   ended: (what, outageMs) => log.warn({ outageMs }, `There are answers from ${what} again.`),

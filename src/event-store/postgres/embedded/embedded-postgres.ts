@@ -45,7 +45,7 @@ export interface EmbeddedPostgres {
   /** Whether a running server was taken over. */
   readonly adopted: boolean;
   /** Where its own log is, and what it says last of why something failed. */
-  tellLog(): string;
+  readonly tellLog: () => string;
   /** Stops the server and resolves when it is gone. May be called twice. */
   stop(): Promise<void>;
 }
