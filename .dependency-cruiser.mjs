@@ -47,7 +47,7 @@ export default {
     {
       name: 'adapters-are-chosen-at-the-root',
       comment:
-        'Depend on the EventStore port; only the composition roots name an adapter. The format of array parameters, the size of batches and a cache are none.',
+        'Depend on the EventStore port; only the composition roots name an adapter. The format of array parameters, the reading of JSON, the size of batches and a cache are none.',
       severity: 'error',
       from: {
         path: '^src/',
@@ -56,7 +56,7 @@ export default {
       to: {
         path: '^src/event-store/',
         pathNot:
-          '^src/event-store/(event-store|beside-table|event-filter|canonical-json|batch-size|recent|postgres/binary-array)[.]ts$',
+          '^src/event-store/(event-store|beside-table|event-filter|canonical-json|json-object|batch-size|recent|postgres/binary-array)[.]ts$',
       },
     },
     {

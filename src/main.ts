@@ -48,14 +48,14 @@ const openKeys = ({ apiKeys }: Config, log: Logger): ApiKeys | null => {
 const openApplication = (
   config: Config,
   keys: ApiKeys | null,
-  databaseUrl: string,
+  embedded: EmbeddedPostgres | null,
   shutdown: Shutdown,
   log: Logger,
   state: { ready: boolean },
 ): Promise<NestFastifyApplication> =>
   createApplication({
     service: {
-      databaseUrl,
+      databaseUrl: embedded?.url ?? config.databaseUrl ?? '',
       poolSize: config.databasePoolSize,
       statementTimeoutMs: config.statementTimeoutMs,
       ...(config.eventStoreDbUrl !== null && { eventStoreDbUrl: config.eventStoreDbUrl }),
@@ -64,7 +64,7 @@ const openApplication = (
       idempotencyMs: config.idempotencyMs,
       secret: config.secret,
       reaper: { intervalMs: config.reaperIntervalMs, log: reaperLog(log) },
-      outageLog: outageLog(log),
+      outageLog: outageLog(log, embedded?.tellLog),
       projectionLog: projectionLog(log),
     },
     run: config.run,
@@ -159,8 +159,7 @@ const run = async (state: { ready: boolean }): Promise<void> => {
   const embedded = await openDatabase(config, log);
   try {
     const shutdown = new Shutdown();
-    const databaseUrl = embedded?.url ?? config.databaseUrl ?? '';
-    const opening = openApplication(config, keys, databaseUrl, shutdown, log, state).catch((error: unknown) => {
+    const opening = openApplication(config, keys, embedded, shutdown, log, state).catch((error: unknown) => {
       throw namingTheSetting(config, error);
     });
     // A database that does not answer, or another process that migrates it, may take as long as it likes.

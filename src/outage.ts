@@ -7,6 +7,10 @@ import { isPassing } from './projections/upkeep/passing.js';
 import { Repeated } from './repeated.js';
 import type { ServiceOptions } from './service.js';
 
+/** What does not answer, in words. */
+export const DATABASE = 'the database';
+export const LOG = 'the log';
+
 export interface OutageLog {
   /** `what` does not answer, as in "the database". */
   readonly began: (what: string, error: unknown) => void;

@@ -4,7 +4,7 @@ import { type Logger, pino } from 'pino';
 import type { KeyLog } from './api/keys/api-keys.js';
 import type { UpkeepLog } from './projections/upkeep/upkeep.js';
 import type { ReaperLog } from './reaper/reaper.js';
-import type { OutageLog } from './outage.js';
+import { DATABASE, type OutageLog } from './outage.js';
 import type { ServiceOptions } from './service.js';
 
 export type { Logger } from 'pino';
@@ -52,10 +52,16 @@ const upkeepLog = (log: Logger): UpkeepLog => ({
   failed: ({ kind, subject }, error) => log.warn({ err: asError(error), kind, subject }, 'A run of upkeep broke off.'),
 });
 
-/** Both at one level: who reads of the one reads of the other. */
-export const outageLog = (log: Logger): OutageLog => ({
+/**
+ * Both at one level: who reads of the one reads of the other.
+ * @param tellServerLog what the database says of itself, where this process owns its server
+ */
+export const outageLog = (log: Logger, tellServerLog?: () => string): OutageLog => ({
   began: (what, error) =>
-    log.warn({ reason: textOf(error) }, `There is no answer from ${what}: trying until there is.`),
+    log.warn(
+      { reason: textOf(error), ...(tellServerLog && what === DATABASE && { server: tellServerLog() }) },
+      `There is no answer from ${what}: trying until there is.`,
+    ),
   ended: (what, outageMs) => log.warn({ outageMs }, `There are answers from ${what} again.`),
 });
 

@@ -47,7 +47,7 @@ import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
 import { Sweeps } from './reaper/sweeps.js';
 import { openLog } from './open-log.js';
-import { Outage, type OutageLog, toldOfOutagesOnce } from './outage.js';
+import { DATABASE, LOG, Outage, type OutageLog, toldOfOutagesOnce } from './outage.js';
 import { type Reads, readsOf } from './reads.js';
 
 export interface ServiceOptions {
@@ -173,9 +173,9 @@ const NO_OUTAGE_LOG: OutageLog = { began: () => undefined, ended: () => undefine
 /** Of the database, and of the log where it is elsewhere; they are looked for from now on. */
 const watchOutages = (options: ServiceOptions, clock: DatabaseClock, store: EventStore): readonly Outage[] => {
   const { outageLog = NO_OUTAGE_LOG } = options;
-  const database = new Outage('the database', () => clock.sample(), outageLog);
+  const database = new Outage(DATABASE, () => clock.sample(), outageLog);
   const outages =
-    placeOfLog(options) === 'here' ? [database] : [database, new Outage('the log', () => store.head(), outageLog)];
+    placeOfLog(options) === 'here' ? [database] : [database, new Outage(LOG, () => store.head(), outageLog)];
   for (const outage of outages) outage.start();
   return outages;
 };

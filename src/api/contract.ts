@@ -552,6 +552,7 @@ export interface LedgerEvent {
   readonly attempt: number | null;
   readonly from: JobStatus | null;
   readonly to: JobStatus | null;
+  /** Of an event that cannot be read: `unreadable`, why, and the texts that stand in the log. */
   readonly data: Readonly<Record<string, Json>>;
   readonly actor: {
     readonly type: 'client' | 'worker' | 'reaper' | 'finaliser' | 'operator' | 'ledger';

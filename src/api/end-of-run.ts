@@ -2,16 +2,10 @@
 import { Injectable } from '@nestjs/common';
 import { isTerminal } from '../domain/job-chart.js';
 import { jobStream } from '../domain/streams.js';
-import type { RecordedEvent } from '../event-store/event-store.js';
 import { LogTail } from '../projections/log-tail.js';
-import { metadataOf, type StoredJob } from '../projections/jobs/stored-job.js';
+import { endsRun, type StoredJob } from '../projections/jobs/stored-job.js';
 import { JobReader } from './job-reader.js';
 import { Shutdown } from './shutdown.js';
-
-const ends = (event: RecordedEvent): boolean => {
-  const { to } = metadataOf(event);
-  return to !== null && isTerminal(to);
-};
 
 @Injectable()
 export class EndOfRun {
@@ -42,7 +36,7 @@ export class EndOfRun {
     const signals = [hangUp, this.shutdown.signal];
     for (const signal of signals) signal.addEventListener('abort', resolve);
     const unsubscribe = this.tail.subscribe((events) => {
-      if (events.some((event) => event.stream === stream && ends(event))) resolve();
+      if (events.some((event) => event.stream === stream && endsRun(event))) resolve();
     });
     try {
       await Promise.race([this.tail.started(), over]);

@@ -73,6 +73,7 @@ const textsOf = (stream: string): typeof known => {
 const splice = (event: RecordedEvent): string | undefined => {
   const { dataText, metadataText } = event;
   if (dataText === undefined || metadataText === undefined || isVerdict(event)) return undefined;
+  if (event.damage !== undefined) return undefined;
   if (INDEX.test(dataText) || INDEX.test(metadataText)) return undefined;
   const values = valuesOf(metadataText);
   if (values === undefined) return undefined;

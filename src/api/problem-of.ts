@@ -4,6 +4,7 @@ import {
   DeadlineExceeded,
   IdempotencyKeyReused,
   JobNotFound,
+  LogLost,
   NotOwner,
   Overloaded,
   PreconditionFailed,
@@ -12,6 +13,7 @@ import { KeyUnsettled } from '../commands/answers.js';
 import { Refused } from '../commands/envelope.js';
 import { Refusal } from '../domain/errors.js';
 import {
+  DamagedEvent,
   ForeignPosition,
   LogUnavailable,
   RowLocked,
@@ -20,7 +22,7 @@ import {
   Unavailable,
   Unsupported,
 } from '../event-store/event-store.js';
-import { isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
+import { DamagedHistory, isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
 import { StatementFailed } from '../projections/transaction.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
 import { DATABASE_AWAY, LOG_AWAY } from './away.js';
@@ -89,9 +91,13 @@ const ofCommand = (error: Error): Problem | undefined => {
   return error instanceof Overloaded || error instanceof DeadlineExceeded ? unavailable(error.message) : undefined;
 };
 
+const LOG_CHANGED = 'POST /v1/admin/log/verify says where it begins to be wrong, and a backup has what stood there';
+
 /** What a caller is told of a history that cannot be read: no name of a stream, but who could read it. */
 const damageDetail = (error: Error): string => {
-  const met = error instanceof UnreadableEvent ? error : error.cause;
+  const met = error instanceof DamagedHistory ? error.cause : error;
+  if (met instanceof DamagedEvent)
+    return `event ${met.event.position} of the job cannot be read: its ${met.part} is no JSON object, so the log was changed: ${LOG_CHANGED}`;
   const newer = met instanceof UnreadableEvent ? met.newer : undefined;
   return newer ?? 'the history of this job cannot be read at the moment';
 };
@@ -111,6 +117,7 @@ const ofStorage = (error: Error, isQuestion: boolean): Problem | undefined => {
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
   if (error instanceof KeyUnsettled) return unavailable(`${error.message}: repeat it with the same Idempotency-Key`);
+  if (error instanceof LogLost) return unavailable(error.message);
   if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))
     return unavailable(awayDetail(error, isQuestion));
   if (error instanceof RowLocked) return unavailable(error.message);

@@ -13,6 +13,6 @@ export const EXIT_MEANINGS: readonly (readonly [number, string])[] = [
   [EXIT.REFUSED, 'refused, or failed'],
   [EXIT.USAGE, 'the command line or a setting is wrong'],
   [EXIT.UNREACHABLE, 'no service answers, or it is unavailable'],
-  [EXIT.DIFFERENT, 'a verification or comparison found differences'],
+  [EXIT.DIFFERENT, 'a verification or comparison found differences, or a stream cannot be read'],
   [EXIT.INTERRUPTED, 'interrupted'],
 ];

@@ -1,4 +1,5 @@
 /** Why a command has no answer, beside the domain's refusals: a closed set, mapped to problems by the API. */
+import { Unavailable } from '../event-store/event-store.js';
 
 /** Thrown when no job of this id was ever created, or not yet at the moment that was asked for. */
 export class JobNotFound extends Error {
@@ -41,5 +42,14 @@ export class Overloaded extends Error {}
 export class DeadlineExceeded extends Error {
   constructor() {
     super('the command could not be appended in time; nothing was changed: repeat it');
+  }
+}
+
+/** Thrown once a loss, at the first call that meets it: nothing was done, and the next one is decided on what there is. */
+export class LogLost extends Unavailable {
+  constructor(jobId: string) {
+    super(
+      `the log lacks what it had of job ${jobId}: it was restored, or another copy answers; nothing was done, repeat the call`,
+    );
   }
 }

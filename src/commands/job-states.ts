@@ -6,17 +6,12 @@ import type { Job } from '../domain/job.js';
 import { evolve } from '../domain/job.js';
 import { jobStream, workStream } from '../domain/streams.js';
 import { Recent } from '../event-store/recent.js';
-import {
-  comparePositions,
-  Unavailable,
-  type EventStore,
-  type Position,
-  type RecordedEvent,
-} from '../event-store/event-store.js';
+import { comparePositions, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
 import { pagesOf } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import type { LogWitness } from '../projections/log-witness.js';
 import { DamagedHistory, isDamage, toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
+import { LogLost } from './errors.js';
 
 /** A job to decide on, and the last position of it that is known. */
 export interface KnownJob {
@@ -83,7 +78,7 @@ export class JobStates {
 
   /**
    * Reads the job from the log, whatever cache and rows say; undefined when it was never created.
-   * @throws Unavailable when the log lacks what it had of the job: what was known is forgotten
+   * @throws LogLost when the log lacks what it had of the job: what was known is forgotten
    */
   async reload(id: string): Promise<KnownJob | undefined> {
     const cached = this.cache.get(id);
@@ -125,9 +120,7 @@ export class JobStates {
   private lose({ job, position, readTo }: KnownJob): never {
     this.forgetAll();
     this.options.witness?.lost(placeOf(job, readTo ?? '', position));
-    throw new Unavailable(
-      `the log does not have what was appended to job ${job.id}: it was restored, or another server answers; repeat the call`,
-    );
+    throw new LogLost(job.id);
   }
 
   private fold(id: string, from: Job | null, events: readonly RecordedEvent[]): Job | null {

@@ -53,7 +53,7 @@ export class Refusals {
     for (;;) {
       const before = await this.store.readStream(stream);
       // What cannot be read is no key: at worst a refusal is kept twice.
-      const readable = before.flatMap((event) => upcast(event) ?? []);
+      const readable = before.flatMap((event) => (event.damage === undefined ? (upcast(event) ?? []) : []));
       const keys = new Set(readable.map((event) => keyOf(event.data as unknown as CommandRefused)));
       this.known.set(job.id, keys);
       if (keys.has(key)) return;
@@ -93,6 +93,7 @@ export class Refusals {
     const known = this.workers.get(key);
     if (known !== undefined) return known;
     const isClaim = (event: RecordedEvent): boolean => {
+      if (event.damage !== undefined) return false;
       const metadata = metadataOf(event);
       return event.type === 'JobClaimed' && metadata.run === run && metadata.attempt === attempt;
     };

@@ -23,6 +23,26 @@ export interface Progress extends StageProgress {
 /** The counts that stood when a checkpoint was saved: the claim that hands it out goes on from them. */
 export type SavedProgress = Counts & { readonly stages: Readonly<Record<string, Counts>> };
 
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const hasCounts = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  isObject(value) &&
+  [value['processed'], value['failed'], value['skipped']].every((count) => typeof count === 'number');
+
+const hasTotal = ({ total }: Readonly<Record<string, unknown>>): boolean => total === null || typeof total === 'number';
+
+/** Whether a value that was kept has the shape of progress. */
+export const isProgress = (value: unknown): value is Progress => {
+  if (!hasCounts(value) || !hasTotal(value) || !isObject(value['stages'])) return false;
+  const isMessage = value['message'] === null || typeof value['message'] === 'string';
+  return isMessage && Object.values(value['stages']).every((stage) => hasCounts(stage) && hasTotal(stage));
+};
+
+/** As `isProgress`, of what was saved of it. */
+export const isSavedProgress = (value: unknown): value is SavedProgress =>
+  hasCounts(value) && isObject(value['stages']) && Object.values(value['stages']).every(hasCounts);
+
 const ZERO: Counts = { processed: 0, failed: 0, skipped: 0 };
 
 export const initialProgress = (total: number | null): Progress => ({

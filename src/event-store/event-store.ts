@@ -42,6 +42,8 @@ export interface RecordedEvent extends NewEvent {
   readonly dataText?: string;
   /** `metadata` in the same way. */
   readonly metadataText?: string;
+  /** Why the event cannot be read: to ask for its data, or its metadata, throws this. */
+  readonly damage?: DamagedEvent | undefined;
 }
 
 /**
@@ -150,6 +152,17 @@ export class RowLocked extends Error {
 export class GroupAborted extends Error {
   constructor() {
     super('another request of the group was not appended');
+  }
+}
+
+/** An event whose data or metadata is no JSON object. No append writes one: the log was changed behind its back. */
+export class DamagedEvent extends Error {
+  constructor(
+    readonly event: Pick<RecordedEvent, 'position' | 'stream' | 'type' | 'version'>,
+    readonly part: 'data' | 'metadata',
+  ) {
+    const { position, stream, type, version } = event;
+    super(`event ${position} of ${stream} (${type} v${version}) cannot be read: its ${part} is no JSON object`);
   }
 }
 

@@ -9,6 +9,6 @@ const REST = 1_000;
 /** About what an event costs in memory, in bytes: by its data, which alone may be large. */
 export const bytesOf = (event: RecordedEvent): number => {
   let bytes = known.get(event);
-  if (bytes === undefined) known.set(event, (bytes = REST + JSON.stringify(event.data).length));
+  if (bytes === undefined) known.set(event, (bytes = REST + (event.dataText ?? JSON.stringify(event.data)).length));
   return bytes;
 };

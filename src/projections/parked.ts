@@ -33,6 +33,14 @@ export const park = async (tx: Tx, projection: string, parked: readonly ParkedSt
   });
 };
 
+export const countParked = async (tx: Tx, projection: string): Promise<number> => {
+  const [row] = await tx.query<{ n: number }>({
+    text: 'select count(*)::int as n from jobledger.parked where projection = $1',
+    values: [projection],
+  });
+  return row?.n ?? 0;
+};
+
 /** Every stream that a projection skips. */
 export const parkedStreams = async (pool: Pool, projection: string): Promise<Set<string>> => {
   const { rows } = await pool.query<{ stream: string }>('select stream from jobledger.parked where projection = $1', [

@@ -1,10 +1,11 @@
 /** Events that cannot be read: one job is held up by one, and everybody is told; nobody else notices. */
-/* eslint-disable @typescript-eslint/no-unsafe-return,
+/* eslint-disable @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-argument,
    @typescript-eslint/no-unsafe-call -- a test looks into answers by name. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { Caller, startApp, type TestApp } from '../support/app.js';
+import { type SseFrame, SseReader } from '../support/sse-reader.js';
 
 let app: TestApp;
 let api: Caller;
@@ -119,6 +120,111 @@ describe.each([
     expect((await api.get(`/v1/jobs/${jobId}`)).body).toEqual(before);
     expect(await maintain('jobs/verify')).toMatchObject({ ok: true, parked: 1 });
   });
+});
+
+/** Who owns the database wrote over what stands in the log. */
+const writeOver = async (position: string, part: string, text: string): Promise<void> => {
+  await openLogForChanges();
+  await owner.query(`update jobledger.events set ${part} = $1 where position = $2`, [text, position]);
+};
+
+const framesUntilCaughtUp = async (path: string): Promise<readonly SseFrame[]> => {
+  const reader = await SseReader.open(`${app.url}${path}`);
+  try {
+    await reader.until((frames) => frames.some(({ event }) => event === 'caught-up'));
+    return reader.frames.filter(({ id }) => id !== null);
+  } finally {
+    reader.close();
+  }
+};
+
+describe.each([
+  ['data', 'garbage{'],
+  ['metadata', 'garbage{'],
+  ['data', '[1]'],
+  ['metadata', 'null'],
+])('an event whose %s is %s, no JSON object', (part, text) => {
+  it('parks its job as any other that cannot be read, and is shown as what stands there', async () => {
+    const { jobId } = await api.create({ queue: 'poisoned' });
+    const before = (await api.get(`/v1/jobs/${jobId}`)).body;
+    const claimed = await api.claim('poisoned');
+    const other = await api.create({ queue: 'sound' });
+    const { items } = (await api.get('/v1/events')).body;
+    const at = items.findIndex(({ type }: { type: string }) => type === 'JobClaimed');
+    const { position } = items[at];
+    await writeOver(position, part, text);
+
+    // Those who read the log read past it.
+    const shown = {
+      ...{ position, type: 'JobClaimed', jobId },
+      ...{ data: { unreadable: `its ${part} is no JSON object`, [part]: text } },
+    };
+    const known =
+      part === 'data' ? { run: 1, to: 'claimed', actor: { type: 'worker', id: 'w1' } } : { run: null, to: null };
+    const list = await api.get(`/v1/events?after=${items[at - 1].position}`);
+    expect(list.status).toBe(200);
+    expect(list.body.items[0]).toMatchObject({ ...shown, ...known });
+    expect(list.body.items).toHaveLength(items.length - at);
+    const whole = await framesUntilCaughtUp('/v1/streams/events?after=0');
+    expect(whole.map(({ id }) => id)).toEqual(items.map((event: { position: string }) => event.position));
+    expect(whole[at]?.data).toEqual(list.body.items[0]);
+    const history = (await api.get(`/v1/jobs/${jobId}/events`)).body.items;
+    expect(history[at]).toEqual(list.body.items[0]);
+    const ofJob = await framesUntilCaughtUp(`/v1/jobs/${jobId}/stream?after=0`);
+    expect(ofJob.map(({ data }) => data)).toEqual(history);
+    const ofJobs = await framesUntilCaughtUp('/v1/streams/jobs?after=0');
+    expect(ofJobs.map(({ data }) => (data as { id: string }).id)).toContain(other.jobId);
+
+    expect(await maintain('jobs/rebuild')).toMatchObject({ ok: true, parked: 1 });
+    expect((await projection('jobs')).parkedStreams).toMatchObject([
+      { stream: `job-${jobId}`, position, error: expect.stringContaining(`its ${part} is no JSON object`) },
+    ]);
+    expect(await maintain('jobs/verify')).toMatchObject({ ok: true, parked: 1 });
+    // Followed before it was written over, it was counted; made anew, it is not.
+    expect(await maintain('counters/rebuild')).toMatchObject({ ok: true, parked: 1 });
+    expect(await api.post('/v1/admin/log/verify')).toMatchObject({ body: { ok: false, firstBad: position } });
+
+    const read = await api.get(`/v1/jobs/${jobId}`);
+    expect(read).toMatchObject({ status: 200, body: { status: 'queued', revision: before.revision } });
+    expect((await api.get('/v1/jobs?sort=createdAt')).body.items).toMatchObject([{ id: jobId }, { id: other.jobId }]);
+    // Who knew the job before that knows it still.
+    const another = await startApp({ databaseUrl: app.databaseUrl });
+    const refused = await new Caller(another.url).worker(claimed, 'complete', { result: null });
+    await another.close();
+    expect(refused).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    expect(refused.body.detail).toMatch(
+      new RegExp(`^event ${position} of the job cannot be read: its ${part} is no JSON object.*/v1/admin/log/verify`),
+    );
+    const taken = await api.claim('sound');
+    expect((await api.worker(taken, 'complete', { result: 1 })).status).toBe(200);
+  });
+});
+
+it('a job of which not even the first event can be read is not said to be missing', async () => {
+  const { jobId, position } = await api.create({ queue: 'poisoned' });
+  const { items } = (await api.get(`/v1/jobs/${jobId}/events`)).body;
+  await writeOver(items[0].position, 'data', 'garbage{');
+  expect(await maintain('jobs/rebuild')).toMatchObject({ ok: true, parked: 1 });
+  const said = { status: 503, body: { detail: expect.stringMatching(/^event 1 of the job cannot be read: its data/) } };
+  expect(await api.get(`/v1/jobs/${jobId}`)).toMatchObject(said);
+  expect(await api.get(`/v1/jobs/${jobId}?asOf=${position}`)).toMatchObject(said);
+  expect(await api.post(`/v1/jobs/${jobId}/cancel`)).toMatchObject(said);
+  expect(await api.get('/v1/jobs')).toMatchObject({ status: 200, body: { items: [] } });
+});
+
+it('a refusal that cannot be read keeps no other from being recorded', async () => {
+  const { jobId } = await api.create({ queue: 'poisoned' });
+  const claimed = await api.claim('poisoned');
+  expect((await api.worker(claimed, 'complete', { result: null })).status).toBe(200);
+  expect((await api.post(`/v1/jobs/${jobId}/cancel`)).status).toBe(409);
+  const [refusal] = (await api.get(`/v1/jobs/${jobId}/events?order=desc&limit=1`)).body.items;
+  expect(refusal.type).toBe('CommandRefused');
+  await writeOver(refusal.position, 'data', 'garbage{');
+  expect(await api.worker(claimed, 'fail', { code: 'X', message: 'x' })).toMatchObject({ status: 409 });
+  expect((await api.get(`/v1/jobs/${jobId}/events?order=desc&limit=2`)).body.items).toMatchObject([
+    { type: 'CommandRefused', data: { command: 'fail' } },
+    { type: 'CommandRefused', data: { unreadable: 'its data is no JSON object' } },
+  ]);
 });
 
 it('a queued job whose history cannot be read is passed over: it starves nobody, alone or first of its queue', async () => {

@@ -21,6 +21,11 @@ const EDITS = {
     '{"workerId": "w1", "leaseMs": 1, "claimedAt": "2026-01-01T00:00:00.000Z"}')::json`,
   'its run': `run = 2, ${set('run', '2')}`,
   'its document, which nobody can read any more': `doc = '"lost"'`,
+  'its progress': `progress = '{}'`,
+  'its progress, which nobody can read any more': `progress = '"lost"'`,
+  'a count of its progress': `progress = jsonb_set(progress, '{processed}', '"many"')`,
+  'a stage of its progress': `progress = jsonb_set(progress, '{stages}', '{"a": null}')`,
+  'what was saved of its progress': `saved_progress = '{}'`,
 } as const;
 
 describe('the row of a completed job', () => {

@@ -176,6 +176,21 @@ describe('the embedded server', () => {
   });
 });
 
+it('that goes down is told of with the file of its own log, and the cause that stands there', async () => {
+  useMadeFolder();
+  const { owner, url } = await started();
+  const [[checkpointer]] = (await query(
+    url,
+    "select pid from pg_stat_activity where backend_type = 'checkpointer'",
+  )) as [[number]];
+  process.kill(checkpointer, 'SIGKILL');
+  const [line] = await owner.lines.match(/connection lost.*/, owner.ended);
+  expect(line).toContain(`its own log, ${join(dataDir, 'server.log')}, says last: `);
+  expect(line).toMatch(/UTC \[\d+\] LOG: +checkpointer process \(PID \d+\) was terminated by signal 9/);
+  await owner.lines.match(/is back: pid (\d+)/, owner.ended);
+  expect(await owner.stop()).toEqual({ code: 0, signal: null });
+});
+
 describe('after kill -9 of the service', () => {
   it('the server that was left is taken over, with its connections, and stopped in the end', async () => {
     useMadeFolder();

@@ -1,9 +1,9 @@
-/** `jobledger verify`: what it verifies when nothing is named, and what cannot be. */
+/** `jobledger verify`: what it verifies when nothing is named, and what cannot be; what it and `jobledger rebuild` say of parked streams. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { JobledgerClient, ProblemError } from '../../src/client/client.js';
 import type { Call } from '../../src/cli/command.js';
 import { readValues } from '../../src/cli/command-line.js';
-import { verify } from '../../src/cli/commands/upkeep.js';
+import { rebuild, verify } from '../../src/cli/commands/upkeep.js';
 import type { Terminal } from '../../src/cli/terminal.js';
 import { answer, problem, ScriptedLedger } from '../support/scripted-ledger.js';
 
@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => ledger.close());
 
-const run = async (...args: readonly string[]) => {
+const runOf = async (command: typeof verify, ...args: readonly string[]) => {
   const lines: string[] = [];
   const notes: string[] = [];
   const terminal: Partial<Terminal> = {
@@ -21,9 +21,11 @@ const run = async (...args: readonly string[]) => {
     line: (text) => Promise.resolve(void lines.push(text)),
   };
   const client = new JobledgerClient({ baseUrl: ledger.url, retry: { deadlineMs: 0 } });
-  const code = await verify.run({ values: readValues(verify, args), terminal, ledger: client } as Call);
+  const code = await command.run({ values: readValues(command, args), terminal, ledger: client } as Call);
   return { code, lines, notes };
 };
+
+const run = (...args: readonly string[]) => runOf(verify, ...args);
 
 const AT = '2026-01-31T12:00:00.000Z';
 const counters = (over: object = {}) =>
@@ -68,5 +70,42 @@ describe('verify of what cannot be verified', () => {
   it.each([[['job_rows']], [['log']], [['--head', `1:${'0'.repeat(64)}`]]])('is refused by name: %j', async (args) => {
     besideLogElsewhere();
     await expect(run(...args)).rejects.toThrow('not_implemented');
+  });
+});
+
+describe('a stream that is parked', () => {
+  const WHERE = (count: string) =>
+    `counters skips ${count} with an event that cannot be read: GET /v1/admin/projections/counters says why`;
+
+  it('is a finding of a verification, as a row that differs is', async () => {
+    ledger.script('POST /v1/admin/projections/counters/verify', counters({ parked: 1 }));
+    const { code, lines } = await run('counters');
+    expect(code).toBe(4);
+    expect(lines[1]).toMatch(/^counters +NO .* 1 stream parked$/);
+    expect(lines.at(-1)).toBe(WHERE('1 stream'));
+  });
+
+  it('is named beside rows that were put right, which it was not', async () => {
+    const found = { ok: false, differing: 1, repaired: true, parked: 2 };
+    ledger.script('POST /v1/admin/projections/counters/verify', counters(found));
+    const { code, lines } = await run('counters', '--repair');
+    expect(code).toBe(4);
+    expect(lines[1]).toMatch(/ 1 row differs, repaired, 2 streams parked$/);
+    expect(lines.at(-1)).toBe(WHERE('2 streams'));
+  });
+
+  it.each([
+    [1, 4, /^counters +NO .* 1 stream parked$/],
+    [0, 0, /^counters +yes .* as it should be$/],
+    // Of a service of the release before.
+    [null, 0, /^counters +yes .* as it should be$/],
+  ])('is told of by the rebuild that parks it: %s', async (parked, expected, line) => {
+    ledger.script(
+      'POST /v1/admin/projections/counters/rebuild',
+      counters({ kind: 'rebuild', differing: null, parked }),
+    );
+    const { code, lines } = await runOf(rebuild, 'counters');
+    expect(code).toBe(expected);
+    expect(lines[1]).toMatch(line);
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { performance } from 'node:perf_hooks';
 import { Unavailable } from '../../src/event-store/event-store.js';
-import { Outage, unlessAway } from '../../src/outage.js';
+import { DATABASE, LOG, Outage, unlessAway } from '../../src/outage.js';
+import { type Logger, outageLog } from '../../src/process-log.js';
 
 /** Something that answers, or does not, and what was told of it. */
 const watched = () => {
@@ -75,5 +76,25 @@ describe('an outage', () => {
     tell('after', new Unavailable('too slow'));
     await settled();
     expect(told).toEqual(['before: too slow', 'meanwhile: a defect', 'after: too slow']);
+  });
+});
+
+describe('what the process says of an outage', () => {
+  const said = (tellServerLog: Parameters<typeof outageLog>[1], what: string) => {
+    const lines: object[] = [];
+    const log: Partial<Logger> = { warn: (fields: object) => void lines.push(fields) };
+    outageLog(log as Logger, tellServerLog).began(what, new Error('the database system is starting up'));
+    return lines;
+  };
+  const reason = 'the database system is starting up';
+  const server = 'its own log, /data/server.log, says last: PANIC: No space left on device';
+  const tell = () => server;
+
+  it.each([
+    ['names what the embedded server says', tell, DATABASE, { reason, server }],
+    ['is what is known of a log that is elsewhere', tell, LOG, { reason }],
+    ['is what is known of a database that somebody else runs', undefined, DATABASE, { reason }],
+  ])('%s', (_, tellServerLog, what, fields) => {
+    expect(said(tellServerLog, what)).toEqual([fields]);
   });
 });

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JobNotFound } from '../../commands/errors.js';
 import { comparePositions, type EventStore } from '../../event-store/event-store.js';
 import { readableJob } from '../../projections/jobs/job-history.js';
+import { shown } from '../../projections/jobs/stored-job.js';
 import type * as wire from '../contract.js';
 import { EndOfRun } from '../end-of-run.js';
 import { Freshness, stamp } from '../freshness.js';
@@ -74,7 +75,7 @@ export class JobsController {
     } else {
       await this.freshness.notInFuture(asOf.time, 'asOf');
     }
-    const { stored } = await readableJob(this.store, id, asOf);
+    const stored = shown(await readableJob(this.store, id, asOf));
     if (stored === null) throw new JobNotFound(id, 'at that moment it was not created yet, or it never was');
     return this.jobs.past(stored);
   }

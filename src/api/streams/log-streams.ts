@@ -1,10 +1,9 @@
 /** Streams of events: of the whole log, and of one job. A reader that is slow reads the log at its own pace. */
 import { Inject, Injectable } from '@nestjs/common';
-import { isTerminal } from '../../domain/job-chart.js';
 import { JOB_STREAMS, jobIdOf, jobStream, refusalsStream, workStream } from '../../domain/streams.js';
 import type { EventStore, Position, RecordedEvent } from '../../event-store/event-store.js';
 import { type JobFilter, JobQueries } from '../../projections/jobs/job-queries.js';
-import { metadataOf } from '../../projections/jobs/stored-job.js';
+import { endsRun } from '../../projections/jobs/stored-job.js';
 import { LogTail } from '../../projections/log-tail.js';
 import { EVENT_STORE } from '../ports.js';
 import type { SseStream } from '../sse.js';
@@ -67,7 +66,7 @@ export class LogStreams {
         const shown = types === undefined ? item : item.filter((event) => types.includes(event.type));
         if (!(await this.send(stream, shown))) return;
         const status = item.findLast(({ stream: name }) => name === streams[0]);
-        if (status !== undefined) ended = isEnd(status);
+        if (status !== undefined) ended = endsRun(status);
       }
       if (untilTerminal && live && ended === true) {
         stream.end();
@@ -78,7 +77,7 @@ export class LogStreams {
 
   private async hasEnded(jobId: string): Promise<boolean> {
     const [last] = await this.store.readStream(jobStream(jobId), { direction: 'backwards', limit: 1 });
-    return last !== undefined && isEnd(last);
+    return last !== undefined && endsRun(last);
   }
 
   private async ofJobs(events: readonly RecordedEvent[], filter: JobFilter): Promise<readonly RecordedEvent[]> {
@@ -94,9 +93,3 @@ export class LogStreams {
     return !stream.closed;
   }
 }
-
-/** Whether the job stands still after this transition: what follows in the same append (a dead letter) does not move it. */
-const isEnd = (event: RecordedEvent): boolean => {
-  const { to } = metadataOf(event);
-  return to !== null && isTerminal(to);
-};

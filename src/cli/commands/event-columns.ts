@@ -78,7 +78,7 @@ const noteOf = ({ type, data, reason }: LedgerEvent): string => {
   const command = type === 'CommandRefused' ? `${String(data['command'])}: ${String(data['code'])}` : null;
   const ofRule = evidence == null ? null : evidenceOf(evidence);
   const said = outcome == null ? null : `its worker said ${saidOf(outcome)}`;
-  const told = [command, reason, data['reason'], said, error?.code, error?.message, ofRule];
+  const told = [data['unreadable'], command, reason, data['reason'], said, error?.code, error?.message, ofRule];
   return [...new Set(told.filter((one) => typeof one === 'string'))].join(' ');
 };
 

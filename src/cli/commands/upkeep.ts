@@ -37,24 +37,29 @@ const finished = async ({ terminal, ledger, signal }: JsonCall, started: Upkeep)
 
 const counted = (count: number, what: string, more = ''): string => `${count}${more} ${what}${count === 1 ? '' : 's'}`;
 
+const parkedOf = ({ parked }: Upkeep): number => parked ?? 0;
+
+/** A stream that cannot be read is a finding like a row that differs; to the service the rest may still be right. */
+const isSound = (run: Upkeep): boolean => run.ok === true && parkedOf(run) === 0;
+
 /** What was found, in half a line. */
 const findingOf = (run: Upkeep): string => {
-  if (run.ok === true)
-    return run.parked === null || run.parked === 0 ? 'as it should be' : `${counted(run.parked, 'stream')} parked`;
+  if (isSound(run)) return 'as it should be';
   const rows =
     run.differing === null || run.differing === 0
       ? null
       : `${counted(run.differing, 'row', run.truncated ? '+' : '')} ${run.differing === 1 ? 'differs' : 'differ'}`;
   const bad = run.firstBad === null ? null : `first bad position ${run.firstBad}`;
-  return [rows, bad, run.reason, run.repaired ? 'repaired' : null].filter((one) => one !== null).join(', ');
+  const parked = parkedOf(run) === 0 ? null : `${counted(parkedOf(run), 'stream')} parked`;
+  return [rows, bad, run.reason, run.repaired ? 'repaired' : null, parked].filter((one) => one !== null).join(', ');
 };
 
 const COLUMNS: readonly Column<Upkeep>[] = [
   { title: 'WHAT', value: nameOf },
   {
     title: 'OK',
-    value: ({ ok }) => (ok === true ? 'yes' : 'NO'),
-    style: ({ ok }) => (ok === true ? 'green' : 'red'),
+    value: (run) => (isSound(run) ? 'yes' : 'NO'),
+    style: (run) => (isSound(run) ? 'green' : 'red'),
   },
   { title: 'EVENTS', value: ({ events }) => formatCount(events), align: 'right', dispensable: 1 },
   { title: 'UP TO', value: ({ position }) => position, align: 'right', dispensable: 2 },
@@ -76,14 +81,20 @@ const print = async ({ values, terminal }: JsonCall, runs: readonly Upkeep[]): P
     for (const { table, id, kind, fields } of run.differences.slice(0, NAMED_ROWS)) {
       await terminal.line(`${table} ${id}: ${kind}${fields.length === 0 ? '' : ` in ${fields.join(', ')}`}`);
     }
+    if (parkedOf(run) > 0) {
+      const where = `GET /v1/admin/projections/${nameOf(run)} says why`;
+      const streams = counted(parkedOf(run), 'stream');
+      await terminal.line(`${nameOf(run)} skips ${streams} with an event that cannot be read: ${where}`);
+    }
     if (run.differences.length > NAMED_ROWS) terminal.note(`the first ${NAMED_ROWS}; --json has up to 1,000`);
   }
 };
 
-/** A run that failed is no finding. */
+/** A run that failed is no finding. A repair puts rows right, and makes no stream readable. */
 const codeOf = (runs: readonly Upkeep[]): number => {
   if (runs.some(({ state }) => state !== 'done')) return EXIT.REFUSED;
-  return runs.every(({ ok, repaired }) => ok === true || repaired) ? EXIT.OK : EXIT.DIFFERENT;
+  const isRight = (run: Upkeep): boolean => isSound(run) || (run.repaired && parkedOf(run) === 0);
+  return runs.every(isRight) ? EXIT.OK : EXIT.DIFFERENT;
 };
 
 /** @returns what was begun; undefined for what has nothing to be held against, and nobody asked for by name */
@@ -107,7 +118,7 @@ export const rebuild = command({
   words: ['rebuild'],
   summary: 'make read models anew from the log, beside the live ones',
   about:
-    'The read models are jobs and counters; where the log is in EventStoreDB, job_rows and counters: a name that is not there is\nanswered with those that are.',
+    'The read models are jobs and counters; where the log is in EventStoreDB, job_rows and counters: a name that is not there is\nanswered with those that are. Exit code 4 when a stream has an event that cannot be read.',
   positionals: { usage: 'PROJECTION…', min: 1, max: 20 },
   options: { json: { help: 'the runs as the service has them' } },
   asksService: true,
@@ -143,7 +154,7 @@ export const verify = command({
   words: ['verify'],
   summary: 'hold read models and the log against what was recorded',
   about:
-    'Without a name: every read model, then the log; what cannot be verified where the log is in EventStoreDB (job_rows, log) is\nnamed and passed over. Of rows that differ it names the fields, not the values. Exit code 4 when a row is not what the log\nsays, or the log is not what was written; with --repair 0 when all that was found was put right.',
+    'Without a name: every read model, then the log; what cannot be verified where the log is in EventStoreDB (job_rows, log) is\nnamed and passed over. Of rows that differ it names the fields, not the values. Exit code 4 when a row is not what the log\nsays, a stream has an event that cannot be read, or the log is not what was written; with --repair 0 when all that was found was\nput right.',
   positionals: { usage: '[PROJECTION | log]…', min: 0, max: 20 },
   options: {
     repair: { help: 'put rows right that differ; nothing repairs a log' },

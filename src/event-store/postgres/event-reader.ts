@@ -1,13 +1,6 @@
 /** Reads of the PostgreSQL log. Each is one statement, so one snapshot, and every snapshot is a prefix of the log. */
 import type pg from 'pg';
-import type {
-  EventFilter,
-  JsonObject,
-  Position,
-  ReadAllOptions,
-  ReadStreamOptions,
-  RecordedEvent,
-} from '../event-store.js';
+import type { EventFilter, Position, ReadAllOptions, ReadStreamOptions, RecordedEvent } from '../event-store.js';
 import { ForeignPosition, isPosition, START } from '../event-store.js';
 import type { TailPage } from '../subscription.js';
 import { asText, execute } from './connection.js';
@@ -49,17 +42,13 @@ class ReadEvent extends StoredEvent {
 const stored = ([position, stream, revision, id, type, version, at, data, metadata]: readonly string[]): ReadEvent =>
   new ReadEvent(id!, position!, stream!, Number(revision), type!, Number(version), rfc3339(at!), data!, metadata!);
 
-const recorded = (row: readonly string[]): RecordedEvent => ({
-  position: row[0]!,
-  stream: row[1]!,
-  revision: Number(row[2]),
-  id: row[3]!,
-  type: row[4]!,
-  version: Number(row[5]),
-  at: rfc3339(row[6]!),
-  data: JSON.parse(row[7]!) as JsonObject,
-  metadata: JSON.parse(row[8]!) as JsonObject,
-});
+/** One that cannot be read says so when somebody looks at it. */
+const recorded = (row: readonly string[]): RecordedEvent => {
+  const event = stored(row);
+  if (event.damage !== undefined) return event;
+  const { position, stream, revision, id, type, version, at, data, metadata } = event;
+  return { position, stream, revision, id, type, version, at, data, metadata };
+};
 
 /** @throws ForeignPosition when it is no position of this log */
 const checked = (position: Position): Position => {

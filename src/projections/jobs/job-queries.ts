@@ -4,7 +4,7 @@ import type { JobStatus } from '../../domain/job-chart.js';
 import type { Instant } from '../../domain/job-events.js';
 import type { Position } from '../../event-store/event-store.js';
 import { isSound, JOB_COLUMNS, toStoredJob, type WitnessedRecord } from './job-rows.js';
-import type { StoredJob } from './stored-job.js';
+import { isDamage, type StoredJob } from './stored-job.js';
 
 /** Filters are ANDed, the values of one ORed; absent: any. */
 export interface JobFilter {
@@ -154,7 +154,7 @@ export class JobQueries {
 
   /**
    * A row that may not be served is written anew, and may then pass the filter no more. One that cannot be, since an event
-   * of its job cannot be read, is told as far as the job can be: it must not take the list with it.
+   * of its job cannot be read, is told as far as the job can be, or left out: it must not take the list with it.
    */
   private async read(conditions: Conditions, sorted: string): Promise<readonly StoredJob[]> {
     const ask = async (): Promise<readonly WitnessedRecord[]> => {
@@ -164,7 +164,13 @@ export class JobQueries {
     const rows = await ask();
     const wrong = rows.filter((row) => !isSound(row));
     if (wrong.length === 0) return rows.map(toStoredJob);
-    const remade = new Map(await Promise.all(wrong.map(async ({ id }) => [id, await this.remade(id)] as const)));
+    const orNone = (error: unknown): null => {
+      if (isDamage(error)) return null;
+      throw error;
+    };
+    const remade = new Map(
+      await Promise.all(wrong.map(async ({ id }) => [id, await this.remade(id).catch(orNone)] as const)),
+    );
     return (await ask()).flatMap((row) => (isSound(row) ? toStoredJob(row) : (remade.get(row.id) ?? [])));
   }
 }

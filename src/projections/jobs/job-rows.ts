@@ -6,12 +6,13 @@ import type { Job, JobValues } from '../../domain/job.js';
 import { type EventMetadata, jobStream, workStream } from '../../domain/streams.js';
 import { ROW_WAIT_MS } from '../../event-store/beside-table.js';
 import { type RecordedEvent, RowLocked } from '../../event-store/event-store.js';
+import { jsonObject } from '../../event-store/json-object.js';
 import { isNewer, NEWEST_FORMAT } from '../formats.js';
 import { inTransaction, StatementFailed, type Statement, type Tx } from '../transaction.js';
 import type { KnownWork } from './job-history.js';
 import { keepWork, putJobs } from './put-jobs.js';
 import { progressOf, type StoredJob } from './stored-job.js';
-import type { Progress, SavedProgress } from '../../domain/progress.js';
+import { isProgress, isSavedProgress, type Progress, type SavedProgress } from '../../domain/progress.js';
 
 export interface JobRows {
   /** Rows that exist and say what the log says, and may be used for what these rows are for, by id. */
@@ -94,8 +95,8 @@ const isOfLog = (row: WitnessedRecord): boolean => {
   const { transition } = row;
   if (transition === null) return true;
   const space = transition.indexOf(' ');
-  const metadata = JSON.parse(transition.slice(space)) as RecordedEvent['metadata'];
-  return isLastOf(row, { revision: Number(transition.slice(0, space)), metadata });
+  const metadata = jsonObject(transition.slice(space));
+  return metadata !== undefined && isLastOf(row, { revision: Number(transition.slice(0, space)), metadata });
 };
 
 /**
@@ -105,6 +106,8 @@ const isOfLog = (row: WitnessedRecord): boolean => {
 export const isSound = (row: WitnessedRecord): boolean => {
   const doc = row.doc as Job | null;
   if (doc?.id !== row.id || (doc.spec as Job['spec'] | undefined) === undefined) return false;
+  const isCounted = row.progress === null || isProgress(row.progress);
+  if (!isCounted || (row.saved_progress !== null && !isSavedProgress(row.saved_progress))) return false;
   const isKnown = JOB_STATUSES.some((known) => known === doc.status);
   const isItsRow = doc.revision === Number(row.revision) && (doc.lease !== null) === row.leased;
   return isKnown && isItsRow && saysTheSame(doc, row) && isOfLog(row);

@@ -2,8 +2,9 @@
  * A job as its read model has it: the folded state, the values that may be large, what facts add up to, and when
  * something last happened. The same fold serves the inline row, a rebuild, `asOf`, and the answer of a claim.
  */
-import { comparePositions, type Position, type RecordedEvent } from '../../event-store/event-store.js';
+import { comparePositions, DamagedEvent, type Position, type RecordedEvent } from '../../event-store/event-store.js';
 import { BrokenHistory } from '../../domain/errors.js';
+import { isTerminal } from '../../domain/job-chart.js';
 import type { Instant, RecordedJobEvent, RecordedJobFact } from '../../domain/job-events.js';
 import { evolve, NO_VALUES, valuesSetBy, type Job, type JobValues } from '../../domain/job.js';
 import {
@@ -68,20 +69,32 @@ export class DamagedHistory extends Error {
 
 /** An event of the job cannot be read, or cannot follow the ones before: somebody has to look. */
 export const isDamage = (error: unknown): boolean =>
-  error instanceof UnreadableEvent || error instanceof BrokenHistory || error instanceof DamagedHistory;
+  error instanceof UnreadableEvent ||
+  error instanceof DamagedEvent ||
+  error instanceof BrokenHistory ||
+  error instanceof DamagedHistory;
 
 const ACTIVITY: ReadonlySet<string> = new Set(['JobClaimed', 'JobStarted', 'CheckpointSaved', 'WorkerStateReported']);
 
 /** Whether a transition is a sign of work. */
 export const isActivity = (type: string): boolean => ACTIVITY.has(type);
 
+/** @throws DamagedEvent */
 export const metadataOf = (event: RecordedEvent): EventMetadata => event.metadata as unknown as EventMetadata;
+
+/** Whether the run of the job ends with this transition: what follows in the same append (a dead letter) does not move it. */
+export const endsRun = (event: RecordedEvent): boolean => {
+  if (event.damage !== undefined) return false;
+  const { to } = metadataOf(event);
+  return to !== null && isTerminal(to);
+};
 
 /**
  * A stored event in the shape of today, as everything that folds events has it.
- * @throws UnreadableEvent when this program does not know its type or version
+ * @throws DamagedEvent; UnreadableEvent when this program does not know its type or version
  */
 export const toCurrent = (stored: RecordedEvent): RecordedEvent => {
+  if (stored.damage !== undefined) throw stored.damage;
   const event = upcast(stored);
   if (event === undefined) throw new UnreadableEvent(stored);
   // What a store makes only when it is asked for is not copied with the rest.
@@ -211,6 +224,16 @@ export const replayReadable = (events: readonly RecordedEvent[]): ReadableFold =
     }
   }
   return { ...fold, broken: [...broken.values()] };
+};
+
+/**
+ * What there is to show of a job; null: there is no such job.
+ * @throws DamagedEvent, UnreadableEvent or BrokenHistory when there is one, and not even its first event can be read
+ */
+export const shown = ({ stored, broken }: ReadableFold): StoredJob | null => {
+  const [first] = broken;
+  if (stored === null && first !== undefined) throw first.error;
+  return stored;
 };
 
 /** A stored job that an append moved on: the appended transitions applied to what was loaded. */

@@ -7,7 +7,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Pool } from 'pg';
-import { type EventStore, START } from '../../event-store/event-store.js';
+import { type EventStore, type Position, START } from '../../event-store/event-store.js';
+import { countParked } from '../parked.js';
 import { pauseFor } from '../wake.js';
 import { BUILDING_SCHEMA, TakenOver, type Building } from './building.js';
 import { dropRetired, NotYet, swap, withFence, type FenceDependencies } from './fence.js';
@@ -75,6 +76,12 @@ const transactionNow = async (pool: Pool): Promise<string> => {
   return rows[0]!.id;
 };
 
+interface Swapped {
+  readonly position: Position;
+  /** Streams with an event that could not be read. */
+  readonly parked: number;
+}
+
 export class Rebuild {
   constructor(
     private readonly building: Building,
@@ -93,20 +100,21 @@ export class Rebuild {
     await analyze(building, on);
     await live.prune?.(since, work.signal);
     await work.enter('swapping');
-    const position = await whenPossible(work, async () => {
+    const swapped = await whenPossible(work, async () => {
       await approachHead(building, work, on.store);
       return this.swap();
     });
     await whenPossible(work, () => dropRetired(building, on));
-    return { position, durationMs: Math.round(performance.now() - began) };
+    return { ...swapped, durationMs: Math.round(performance.now() - began) };
   }
 
-  private swap(): Promise<string> {
+  private swap(): Promise<Swapped> {
     const { building, work, on } = this;
     return withFence(building, { meeting: 'head', swaps: true }, on, async (tx, position) => {
+      const swapped = { position, parked: await countParked(tx, building.projection.name) };
       await swap(tx, building);
-      if (!(await on.runs.enter(tx, work.run.id, 'dropping', { position }))) throw new TakenOver(building.live.name);
-      return position;
+      if (!(await on.runs.enter(tx, work.run.id, 'dropping', swapped))) throw new TakenOver(building.live.name);
+      return swapped;
     });
   }
 }

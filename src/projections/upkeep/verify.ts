@@ -7,6 +7,7 @@
  */
 import { comparePositions } from '../../event-store/event-store.js';
 import { LogDiverged, verifyCheckpoint, VersionMismatch } from '../checkpoint.js';
+import { countParked } from '../parked.js';
 import type { Tx } from '../transaction.js';
 import { inTransaction } from '../transaction.js';
 import { TakenOver, type Building } from './building.js';
@@ -128,13 +129,10 @@ export class Verify {
       const found = await differences((statement) => tx.query(statement), building.live, keys);
       const ok = found.length === 0 && reason === null;
       const repaired = !ok && this.repairs;
-      const [parked] = await tx.query<{ n: number }>({
-        text: 'select count(*)::int as n from jobledger.parked where projection = $1',
-        values: [building.projection.name],
-      });
+      const parked = await countParked(tx, building.projection.name);
       const result: VerifyResult = {
         ...{ ok, position, reason, differing: found.length, truncated: truncated && !ok },
-        ...{ differences: found.slice(0, MAX_NAMED), repaired, parked: parked?.n ?? 0 },
+        ...{ differences: found.slice(0, MAX_NAMED), repaired, parked },
       };
       if (repaired) await swap(tx, building);
       else if (building.live.inline === true) await moveParked(tx, building.live.name);

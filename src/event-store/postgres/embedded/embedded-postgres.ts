@@ -21,6 +21,7 @@ import {
 import { EmbeddedPostgresError, reasonOf } from './embedded-postgres-error.js';
 import { ServerGoing, takeOwnership, urlOf } from './ownership.js';
 import { findPostmaster, type Postmaster, startPostmaster, stopPostmaster, type WishedPort } from './postmaster.js';
+import { tellServerLog } from './server-log.js';
 import { readUsualPort, writeUsualPort } from './usual-port.js';
 
 /** How long a server that recovers or shuts down is waited for. */
@@ -43,6 +44,8 @@ export interface EmbeddedPostgres {
   readonly pid: number;
   /** Whether a running server was taken over. */
   readonly adopted: boolean;
+  /** Where its own log is, and what it says last of why something failed. */
+  readonly tellLog: () => string;
   /** Stops the server and resolves when it is gone. May be called twice. */
   stop(): Promise<void>;
 }
@@ -132,7 +135,7 @@ export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): P
   const watch = (): void => {
     owned.connection.once('end', () => {
       if (stopping !== undefined) return;
-      log.warn('embedded PostgreSQL: connection lost');
+      log.warn(`embedded PostgreSQL: connection lost; ${tellServerLog(folder.logFile)}`);
       recovering = recover();
     });
   };
@@ -152,6 +155,7 @@ export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): P
     get pid() {
       return owned.server.pid;
     },
+    tellLog: () => tellServerLog(folder.logFile),
     stop: () => (stopping ??= stop()),
   };
 };

@@ -10,6 +10,7 @@ import { type Account, reachableName } from './account.js';
 import type { Binaries } from './binaries.js';
 import type { DataFolder } from './data-folder.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
+import { type StartFailure, startFailureIn } from './server-log.js';
 import { freePort } from './usual-port.js';
 
 export interface Postmaster {
@@ -98,21 +99,12 @@ const openLog = (logFile: string): { fd: number; from: number } => {
   return { fd: fs.openSync(logFile, 'a', 0o600), from: size > LOG_LIMIT_BYTES ? 0 : size };
 };
 
-/** Why a start failed. `raced`: another start was faster, or its server is still going down: look again. */
-type Failure = 'port' | 'raced' | { readonly reason: string };
-
-const failureIn = (log: string): Failure => {
-  if (log.includes('lock file "postmaster.pid"') || log.includes('pre-existing shared memory block')) return 'raced';
-  if (log.includes('could not bind') || log.includes('could not create any TCP/IP sockets')) return 'port';
-  return { reason: /FATAL: +(.+)/.exec(log)?.[1] ?? log.trim().split('\n').at(-1) ?? '' };
-};
-
 const launch = async (
   binaries: Binaries,
   folder: DataFolder,
   account: Account,
   port: number,
-): Promise<Postmaster | Failure> => {
+): Promise<Postmaster | StartFailure> => {
   const { fd, from } = openLog(folder.logFile);
   const child = spawn(
     binaries.postgres,
@@ -129,7 +121,7 @@ const launch = async (
     if (found?.ready === true && found.pid === child.pid) return found;
     if (end.reason !== undefined) {
       const log = fs.readFileSync(folder.logFile).subarray(from).toString();
-      return log === '' ? { reason: end.reason } : failureIn(log);
+      return log === '' ? { reason: end.reason } : startFailureIn(log);
     }
     await sleep(POLL_MS);
   }
