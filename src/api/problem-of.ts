@@ -25,7 +25,7 @@ import {
 import { DamagedHistory, isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
 import { StatementFailed } from '../projections/transaction.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
-import { DATABASE_AWAY, LOG_AWAY } from './away.js';
+import { DATABASE_AWAY, DATABASE_FULL, LOG_AWAY } from './away.js';
 import {
   conflict,
   notFound,
@@ -102,12 +102,17 @@ const damageDetail = (error: Error): string => {
   return newer ?? 'the history of this job cannot be read at the moment';
 };
 
+/** SQLSTATE `disk_full`. */
+const isDiskFull = (error: unknown): boolean => (error as { readonly code?: unknown } | undefined)?.code === '53100';
+
 /** Which of the two the error is of: nobody looks for what is wrong where nothing is. */
 const awayDetail = (error: Error, isQuestion: boolean): string => {
   const [what, name] = error instanceof LogUnavailable ? [LOG_AWAY, 'log'] : [DATABASE_AWAY, 'database'];
   const unknown = isQuestion
     ? ''
     : ', and whether the call was done is not known: repeat it with the same Idempotency-Key';
+  const isFull = isDiskFull(error) || isDiskFull(error.cause);
+  if (isFull) return `${DATABASE_FULL}${unknown}; whoever runs the database has to make room`;
   return `${what} at the moment, or not in time${unknown}; /health/ready says when the ${name} is back`;
 };
 

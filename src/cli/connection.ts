@@ -23,6 +23,11 @@ const httpUrl = (text: string): string => {
   throw new UsageError(`expected the URL of a service, as ${USUAL_URL}, not "${text}"`);
 };
 
+const keyOf = (text: string | undefined): string | undefined => {
+  if (text?.trim() !== '') return text;
+  throw new UsageError('--key is empty: give it the secret of an API key, or leave it out');
+};
+
 const variable = (env: NodeJS.ProcessEnv, name: string): string | null => {
   const text = env[name];
   return text === undefined ? null : requireText(name, text);
@@ -34,7 +39,7 @@ export const readConnection = (values: Values, env: NodeJS.ProcessEnv): Connecti
   const seconds = values.whole('timeout', 1, MAX_TIMEOUT_SECONDS);
   return {
     url: url === null ? null : httpUrl(url),
-    apiKey: values.text('key') ?? variable(env, 'JOBLEDGER_API_KEY'),
+    apiKey: keyOf(values.text('key')) ?? variable(env, 'JOBLEDGER_API_KEY'),
     timeoutMs: seconds === undefined ? null : seconds * 1_000,
   };
 };

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { HttpException, NotFoundException } from '@nestjs/common';
+import { StatementFailed } from '../../src/projections/transaction.js';
 import { Problem } from '../../src/api/problem.js';
 import { problemOf } from '../../src/api/problem-of.js';
 import { KeyUnsettled } from '../../src/commands/answers.js';
@@ -55,6 +57,18 @@ describe('an error becomes a problem', () => {
     expect(problemOf(away, true)?.message).toBe(
       'the database does not answer at the moment, or not in time; /health/ready says when the database is back',
     );
+  });
+
+  it('of a database whose disk is full says so, whoever met it', () => {
+    const full = Object.assign(new pg.DatabaseError('No space left on device', 1, 'error'), { code: '53100' });
+    for (const error of [new Unavailable('appending', { cause: full }), new StatementFailed(full)]) {
+      expect(problemOf(error, true)?.message).toBe(
+        'the database has no room left on its disk; whoever runs the database has to make room',
+      );
+      expect(problemOf(error)?.message).toMatch(
+        /^the database has no room .* repeat it with the same Idempotency-Key;/,
+      );
+    }
   });
 
   it('of a log that is away names the log, and of an unsettled key the key', () => {

@@ -128,6 +128,10 @@ describe('the connection', () => {
     expect(connection(['--url', 'http://option:1', '--key', 'o'], { [name]: '' }).apiKey).toBe('o');
   });
 
+  it('takes no empty key', () => {
+    expect(refusal(() => connection(['--key', ''], {}))).toContain('--key is empty: ');
+  });
+
   it('waits for a whole number of seconds', () => {
     expect(refusal(() => connection(['--timeout', '0'], {}))).toContain('--timeout: expected a whole number from 1');
   });
