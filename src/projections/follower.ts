@@ -10,7 +10,8 @@ import {
   type RecordedEvent,
 } from '../event-store/event-store.js';
 import { bytesOf } from './event-bytes.js';
-import { type FollowOptions, LogReplaced, type LogTail } from './log-tail.js';
+import type { FollowOptions, LogTail } from './log-tail.js';
+import { LogReplaced } from './log-witness.js';
 import { pauseFor, Wake } from './wake.js';
 
 /** A page is read whole into memory, so how many events it has follows from how large the last ones were. */

@@ -17,13 +17,6 @@ import { pauseFor } from './wake.js';
 
 export type TailListener = (events: readonly RecordedEvent[]) => void;
 
-/** The log is not the one any more that was followed: what was read of it may not be in it. */
-export class LogReplaced extends Error {
-  constructor() {
-    super('the log lacks events that were read from it: it was restored, or another copy is in its place');
-  }
-}
-
 export interface LogTailOptions {
   /** Live events that wait for a follower who is slow before it is sent to the log instead; default 1,000. */
   readonly maxBuffered?: number;

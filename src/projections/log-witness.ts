@@ -13,6 +13,13 @@ export interface SeenEvent {
   readonly position: Position;
 }
 
+/** The log is not the one any more that was followed: what was read of it may not be in it. */
+export class LogReplaced extends Error {
+  constructor() {
+    super('the log lacks events that were read from it: it was restored, or another copy is in its place');
+  }
+}
+
 const EVERY_MS = 1_000;
 /** A server that was deposed and does not know it lacks events too, for a moment. */
 const LOOKS = 2;
