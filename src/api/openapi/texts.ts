@@ -155,7 +155,7 @@ const TEXTS: Readonly<Record<string, string>> = {
     'What was asked of its worker, or of the next one, and is not done yet: `cancel` to stop, `pause` (a hold) to give it back.',
   directive: '`cancel`: stop and end the attempt. `pause`: stop and release. Else go on.',
   batchId: 'Counts once for its run and attempt.',
-  stage: 'The stage that this call is about.',
+  stage: 'The stage that this call is about; a run has at most 100.',
   current: 'Raises `processed` to at least itself; not with increments.',
   message: 'For people, 1–4,000 characters.',
   'ClaimedJob.attempt': 'Number of your attempt within the run.',
