@@ -21,7 +21,17 @@ import { Unsupported } from './event-store/event-store.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/postgres/embedded/embedded-postgres.js';
 import { OtherLog } from './event-store/postgres/place-of-log.js';
 import { namingTheAddress, requireFree } from './listen-address.js';
-import { createLogger, keyLog, type Logger, nestLogger, outageLog, projectionLog, reaperLog } from './process-log.js';
+import {
+  clockLog,
+  createLogger,
+  keyLog,
+  type Logger,
+  nestLogger,
+  otherSecret,
+  outageLog,
+  projectionLog,
+  reaperLog,
+} from './process-log.js';
 import type { Service } from './service.js';
 import { readVersion } from './version.js';
 
@@ -62,6 +72,8 @@ const openApplication = (
       secret: config.secret,
       reaper: { intervalMs: config.reaperIntervalMs, log: reaperLog(log) },
       outageLog: outageLog(log),
+      clockLog: clockLog(log),
+      onOtherSecret: otherSecret(log),
       projectionLog: projectionLog(log),
     },
     run: config.run,

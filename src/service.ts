@@ -25,7 +25,8 @@ import { migrate } from './event-store/postgres/migrate.js';
 import type { PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
-import { installationSecret } from './leases/installation.js';
+import { ClockLag, type ClockLog } from './leases/clock-lag.js';
+import { installationSecret, SecretInUse } from './leases/installation.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
 import { COUNTERS } from './projections/counters/counters.js';
@@ -48,6 +49,7 @@ import { Sweeps } from './reaper/sweeps.js';
 import { openLog } from './open-log.js';
 import { Outage, type OutageLog, toldOfOutagesOnce } from './outage.js';
 import { type Reads, readsOf } from './reads.js';
+import { Repeated } from './repeated.js';
 
 export interface ServiceOptions {
   readonly databaseUrl: string;
@@ -72,6 +74,10 @@ export interface ServiceOptions {
   readonly onBatch?: BatchDependencies['onBatch'];
   /** Told of the database, or the log, that goes away and comes back; default nobody. */
   readonly outageLog?: OutageLog;
+  /** Told of a clock of the database that was set back; default nobody. */
+  readonly clockLog?: ClockLog;
+  /** Called when the process starts with another secret than the one before it; default nothing. */
+  readonly onOtherSecret?: () => void;
   /** Told of projections that fail, and of readers of the log's end; default nobody. */
   readonly projectionLog?: ProjectionLog & {
     readonly tailFailed: (error: unknown) => void;
@@ -95,6 +101,8 @@ export interface Service {
   readonly pools: Readonly<Record<'commands' | 'reads' | 'upkeep', pg.Pool>>;
   readonly store: EventStore;
   readonly clock: DatabaseClock;
+  readonly clockLag: ClockLag;
+  readonly secret: SecretInUse;
   readonly tokens: LeaseTokens;
   readonly contexts: Contexts;
   readonly rows: PostgresJobRows;
@@ -170,6 +178,31 @@ const watchOutages = (options: ServiceOptions, clock: DatabaseClock, store: Even
   return outages;
 };
 
+const NO_CLOCK_LOG: ClockLog = { fellBehind: () => undefined, caughtUp: () => undefined };
+
+/** Between two looks at how far the clock is behind. */
+const CLOCK_LAG_MS = 1_000;
+
+/** Of what is away meanwhile others tell. */
+const watchClock = ({ clockLog = NO_CLOCK_LOG }: ServiceOptions, clock: DatabaseClock, store: EventStore) => {
+  const clockLag = new ClockLag(() => store.head(), clock, clockLog);
+  const looks = new Repeated(
+    () => clockLag.look(),
+    CLOCK_LAG_MS,
+    () => undefined,
+  );
+  looks.start();
+  return { lag: clockLag, stop: () => void looks.stop() };
+};
+
+/** The secret of lease tokens, once others can tell that it is in use. */
+const secretOf = async ({ secret: configured, onOtherSecret }: ServiceOptions, pool: pg.Pool, readPool: pg.Pool) => {
+  const secret = configured ?? (await installationSecret(pool));
+  const inUse = new SecretInUse(readPool, secret);
+  if (await inUse.declare()) onOtherSecret?.();
+  return { tokens: new LeaseTokens(secret), secret: inUse };
+};
+
 const projectionsOf = (
   options: ServiceOptions,
   pool: pg.Pool,
@@ -228,7 +261,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const formats = new Formats(pool);
   await formats.declare();
   await clock.sample();
-  const tokens = new LeaseTokens(options.secret ?? (await installationSecret(pool)));
+  const { tokens, secret } = await secretOf(options, pool, readPool);
   const contexts = new Contexts(clock, options.policy, Math.random);
   const { reservations, answers, ...commands } = commandsOf(options, pool, store, contexts);
   const { rows, leases, claims, pipeline } = commands;
@@ -255,6 +288,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, sweeps.instanceId, store, projections);
   for (const duty of duties) duty.start();
   outages.push(...watchOutages(options, clock, store));
+  const clockWatch = watchClock(options, clock, reading);
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -262,7 +296,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     await pipeline.drain();
   };
   const close = async (): Promise<void> => {
-    for (const outage of outages) outage.stop();
+    for (const watched of [...outages, clockWatch]) watched.stop();
     await drain();
     await following.projections.stop();
     await closeUpkeep();
@@ -275,7 +309,8 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const watch = new ReaperWatch({ ...judging, rows: reads.rows }, intervalMs);
   const pools = { commands: pool, reads: readPool, upkeep: upkeepPool };
   return {
-    ...{ pool, pools, store, clock, tokens, contexts, ...commands, ...following, upkeep, reads, reaper, watch, reap },
+    ...{ pool, pools, store, clock, clockLag: clockWatch.lag, secret, tokens, contexts },
+    ...{ ...commands, ...following, upkeep, reads, reaper, watch, reap },
     drain,
     close,
   };
