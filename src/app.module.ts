@@ -58,7 +58,9 @@ import { CounterQueries } from './projections/counters/counter-queries.js';
 import { QueueQueries } from './projections/counters/queue-queries.js';
 import { JobQueries } from './projections/jobs/job-queries.js';
 import { Claimers } from './leases/claimers.js';
+import { ClockLag } from './leases/clock-lag.js';
 import { DatabaseMode } from './leases/database-mode.js';
+import { SecretInUse } from './leases/installation.js';
 import { LogTail } from './projections/log-tail.js';
 import { Formats } from './projections/formats.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
@@ -114,6 +116,8 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [Claimers, ({ reads }) => reads.claimers],
   [Formats, ({ reads }) => reads.formats],
   [DatabaseMode, ({ reads }) => reads.mode],
+  [ClockLag, ({ clockLag }) => clockLag],
+  [SecretInUse, ({ secret }) => secret],
   [ProjectionWatch, ({ projectionWatch }) => projectionWatch],
   [Upkeep, ({ upkeep }) => upkeep],
   [ProjectionCatalogue, ({ catalogue }) => catalogue],

@@ -22,7 +22,17 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './event-store/post
 import { UnusableDataFolder } from './event-store/postgres/embedded/embedded-postgres-error.js';
 import { OtherLog } from './event-store/postgres/place-of-log.js';
 import { namingTheAddress, requireFree } from './listen-address.js';
-import { createLogger, keyLog, type Logger, nestLogger, outageLog, projectionLog, reaperLog } from './process-log.js';
+import {
+  clockLog,
+  createLogger,
+  keyLog,
+  type Logger,
+  nestLogger,
+  otherSecret,
+  outageLog,
+  projectionLog,
+  reaperLog,
+} from './process-log.js';
 import type { Service } from './service.js';
 import { readVersion } from './version.js';
 
@@ -65,6 +75,8 @@ const openApplication = (
       secret: config.secret,
       reaper: { intervalMs: config.reaperIntervalMs, log: reaperLog(log) },
       outageLog: outageLog(log, embedded?.tellLog),
+      clockLog: clockLog(log),
+      onOtherSecret: otherSecret(log),
       projectionLog: projectionLog(log),
     },
     run: config.run,

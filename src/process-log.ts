@@ -4,6 +4,7 @@ import { type Logger, pino } from 'pino';
 import type { KeyLog } from './api/keys/api-keys.js';
 import type { UpkeepLog } from './projections/upkeep/upkeep.js';
 import type { ReaperLog } from './reaper/reaper.js';
+import type { ClockLog } from './leases/clock-lag.js';
 import { DATABASE, type OutageLog } from './outage.js';
 import type { ServiceOptions } from './service.js';
 
@@ -64,6 +65,23 @@ export const outageLog = (log: Logger, tellServerLog?: () => string): OutageLog 
     ),
   ended: (what, outageMs) => log.warn({ outageMs }, `There are answers from ${what} again.`),
 });
+
+/** Both at one level, as those of an outage. */
+export const clockLog = (log: Logger): ClockLog => ({
+  fellBehind: (lagMs) =>
+    log.warn(
+      { lagMs },
+      'The clock of the database was set back: deadlines stand still until it has caught up with the log.',
+    ),
+  caughtUp: () => log.warn('The clock of the database has caught up with the log.'),
+});
+
+/** Of a rotation once; where it is said again and again, two processes have two secrets. */
+export const otherSecret = (log: Logger) => (): void =>
+  log.warn(
+    'JOBLEDGER_SECRET is another than that of the process that started before: lease tokens given under that one are refused ' +
+      'here until those leases lapse. Every process needs the same.',
+  );
 
 export const projectionLog = (log: Logger): NonNullable<ServiceOptions['projectionLog']> => ({
   upkeep: upkeepLog(log),

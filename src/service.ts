@@ -25,7 +25,8 @@ import { migrate } from './event-store/postgres/migrate.js';
 import type { PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
-import { installationSecret } from './leases/installation.js';
+import { ClockLag, type ClockLog } from './leases/clock-lag.js';
+import { installationSecret, SecretInUse } from './leases/installation.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
 import { COUNTERS } from './projections/counters/counters.js';
@@ -49,6 +50,7 @@ import { Sweeps } from './reaper/sweeps.js';
 import { openLog } from './open-log.js';
 import { DATABASE, LOG, Outage, type OutageLog, toldOfOutagesOnce } from './outage.js';
 import { type Reads, readsOf } from './reads.js';
+import { Repeated } from './repeated.js';
 
 export interface ServiceOptions {
   readonly databaseUrl: string;
@@ -73,6 +75,10 @@ export interface ServiceOptions {
   readonly onBatch?: BatchDependencies['onBatch'];
   /** Told of the database, or the log, that goes away and comes back; default nobody. */
   readonly outageLog?: OutageLog;
+  /** Told of a clock of the database that was set back; default nobody. */
+  readonly clockLog?: ClockLog;
+  /** Called when the process starts with another secret than the one before it; default nothing. */
+  readonly onOtherSecret?: () => void;
   /** Told of projections that fail, and of readers of the log's end; default nobody. */
   readonly projectionLog?: ProjectionLog & {
     readonly tailFailed: (error: unknown) => void;
@@ -98,6 +104,8 @@ export interface Service {
   readonly pools: Readonly<Record<'commands' | 'reads' | 'upkeep', pg.Pool>>;
   readonly store: EventStore;
   readonly clock: DatabaseClock;
+  readonly clockLag: ClockLag;
+  readonly secret: SecretInUse;
   readonly tokens: LeaseTokens;
   readonly contexts: Contexts;
   readonly rows: PostgresJobRows;
@@ -180,6 +188,31 @@ const watchOutages = (options: ServiceOptions, clock: DatabaseClock, store: Even
   return outages;
 };
 
+const NO_CLOCK_LOG: ClockLog = { fellBehind: () => undefined, caughtUp: () => undefined };
+
+/** Between two looks at how far the clock is behind. */
+const CLOCK_LAG_MS = 1_000;
+
+/** Of what is away meanwhile others tell. */
+const watchClock = ({ clockLog = NO_CLOCK_LOG }: ServiceOptions, clock: DatabaseClock, store: EventStore) => {
+  const clockLag = new ClockLag(() => store.head(), clock, clockLog);
+  const looks = new Repeated(
+    () => clockLag.look(),
+    CLOCK_LAG_MS,
+    () => undefined,
+  );
+  looks.start();
+  return { lag: clockLag, stop: () => void looks.stop() };
+};
+
+/** The secret of lease tokens, once others can tell that it is in use. */
+const secretOf = async ({ secret: configured, onOtherSecret }: ServiceOptions, pool: pg.Pool, readPool: pg.Pool) => {
+  const secret = configured ?? (await installationSecret(pool));
+  const inUse = new SecretInUse(readPool, secret);
+  if (await inUse.declare()) onOtherSecret?.();
+  return { tokens: new LeaseTokens(secret), secret: inUse };
+};
+
 const projectionsOf = (
   options: ServiceOptions,
   pool: pg.Pool,
@@ -235,15 +268,19 @@ const reaperOf = (
     { intervalMs, policy: JSON.stringify(policy), idempotencyMs },
   );
 
+/** For commands, and for reads, so that neither waits for the other. */
+const poolsOf = ({ databaseUrl: connectionString, poolSize, statementTimeoutMs }: ServiceOptions) => {
+  const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
+  const poolOf = (size: number) => createLedgerPool({ connectionString, poolSize: size, statementTimeoutMs });
+  return [poolOf(poolSize - readers), poolOf(readers)] as const;
+};
+
 /** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock, and what looks for outages. */
 export const openService = async (given: ServiceOptions): Promise<Service> => {
   const outages: Outage[] = [];
   const options = toldOfOutagesOnce(given, outages);
-  const { databaseUrl: connectionString, poolSize, statementTimeoutMs } = options;
-  await migrate(connectionString);
-  const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
-  const poolOf = (size: number) => createLedgerPool({ connectionString, poolSize: size, statementTimeoutMs });
-  const [pool, readPool] = [poolOf(poolSize - readers), poolOf(readers)];
+  await migrate(options.databaseUrl);
+  const [pool, readPool] = poolsOf(options);
   const clock = new DatabaseClock(pool);
   const { store, reading, duties } = await openLog({
     ...{ eventStoreDbUrl: options.eventStoreDbUrl, pool, readPool, now: () => clock.now() },
@@ -252,7 +289,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const formats = new Formats(pool);
   await formats.declare();
   await clock.sample();
-  const tokens = new LeaseTokens(options.secret ?? (await installationSecret(pool)));
+  const { tokens, secret } = await secretOf(options, pool, readPool);
   const contexts = new Contexts(clock, options.policy, Math.random);
   const { tailFailed, replaced } = options.projectionLog ?? NO_LOG;
   const witness = new LogWitness(store, (event) => {
@@ -280,6 +317,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   for (const duty of duties) duty.start();
   outages.push(...watchOutages(options, clock, store));
   witness.start();
+  const clockWatch = watchClock(options, clock, reading);
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
     claims.drain();
@@ -287,8 +325,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     await pipeline.drain();
   };
   const close = async (): Promise<void> => {
-    for (const outage of outages) outage.stop();
-    witness.stop();
+    for (const watched of [...outages, clockWatch, witness]) watched.stop();
     await drain();
     await following.projections.stop();
     await closeUpkeep();
@@ -301,7 +338,8 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const watch = new ReaperWatch({ ...judging, rows: reads.rows }, options.reaper.intervalMs);
   const pools = { commands: pool, reads: readPool, upkeep: upkeepPool };
   return {
-    ...{ pool, pools, store, clock, tokens, contexts, ...commands, ...following, upkeep, reads, reaper, watch, reap },
+    ...{ pool, pools, store, clock, clockLag: clockWatch.lag, secret, tokens, contexts },
+    ...{ ...commands, ...following, upkeep, reads, reaper, watch, reap },
     drain,
     close,
   };

@@ -221,7 +221,7 @@ export interface Job {
   /** Names of credentials. */
   readonly requires: readonly string[];
   readonly waiting: Waiting | null;
-  /** What was asked of its worker, or of the next one, and is not done yet: to stop or to pause. */
+  /** What was asked of its worker, and is not done yet: to stop or to pause. */
   readonly directive: 'cancel' | 'pause' | null;
   readonly deadLettered: boolean;
   /** The policy in force. */

@@ -8,6 +8,7 @@ import {
   NotOwner,
   Overloaded,
   PreconditionFailed,
+  TooManyStages,
 } from '../commands/errors.js';
 import { KeyUnsettled } from '../commands/answers.js';
 import { Refused } from '../commands/envelope.js';
@@ -87,6 +88,7 @@ const ofCommand = (error: Error): Problem | undefined => {
   if (error instanceof PreconditionFailed) {
     return new Problem('precondition_failed', error.message, { members: { revision: error.actual } });
   }
+  if (error instanceof TooManyStages) return validationFailed([{ path: 'stage', message: `stage ${error.message}` }]);
   if (error instanceof IdempotencyKeyReused) return new Problem('idempotency_key_reused', error.message);
   return error instanceof Overloaded || error instanceof DeadlineExceeded ? unavailable(error.message) : undefined;
 };

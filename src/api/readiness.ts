@@ -4,7 +4,9 @@
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { EventStore } from '../event-store/event-store.js';
+import { ClockLag } from '../leases/clock-lag.js';
 import { DatabaseMode } from '../leases/database-mode.js';
+import { SecretInUse } from '../leases/installation.js';
 import { Formats } from '../projections/formats.js';
 import { type ProjectionStatus, ProjectionWatch } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
@@ -44,6 +46,21 @@ const OUTDATED: Check = {
     'a newer jobledger writes to this log: what this process cannot read it leaves to the newer one, commands on such ' +
     'jobs get 503; upgrade this process',
 };
+
+/** Both processes answer, and each refuses what the other gave. */
+const OTHER_SECRET: Check = {
+  status: 'degraded',
+  detail:
+    'a process that was started after this one has another JOBLEDGER_SECRET: each of them refuses the lease tokens that the ' +
+    'other gave (409 stale_lease); give every process the same one, or none, and start those again that have another',
+};
+
+const clockCheck = (lagMs: number): Check => ({
+  status: 'degraded',
+  detail:
+    `the clock of the database is ${Math.ceil(lagMs / 1_000)} s behind the last event of the log, it was set back: delays, ` +
+    'retries, leases and other deadlines stand still until it has caught up',
+});
 
 const keysCheck = ({ complaint, size }: ApiKeys): Check => {
   if (complaint !== null) return BROKEN_KEYS;
@@ -86,16 +103,20 @@ export class Readiness {
     @Inject(API_KEYS) private readonly keys: ApiKeys | null,
     private readonly formats: Formats,
     private readonly mode: DatabaseMode,
+    private readonly clockLag: ClockLag,
+    private readonly secret: SecretInUse,
     @Inject(IS_LOG_ELSEWHERE) private readonly isElsewhere: boolean,
   ) {}
 
   async check(): Promise<wire.Ready> {
-    const [hasHead, takesWrites, found, complaint, isOutdated] = await Promise.all([
+    const [hasHead, takesWrites, found, complaint, isOutdated, lagMs = 0, isOtherSecret] = await Promise.all([
       within(CHECK_MS, this.store.head()).then((head) => head !== undefined),
       within(CHECK_MS, this.mode.takesWrites()),
       within(CHECK_MS, this.projectionWatch.status()),
       within(CHECK_MS, this.reaperWatch.complaint()),
       within(CHECK_MS, this.formats.isOutdated()),
+      within(CHECK_MS, this.clockLag.look()),
+      within(CHECK_MS, this.secret.isOther()),
     ]);
     const { isElsewhere } = this;
     const isLogAway = isElsewhere && !hasHead;
@@ -107,7 +128,9 @@ export class Readiness {
       ...(isElsewhere ? { log: isLogAway ? unavailable(LOG_AWAY) : OK } : {}),
       projections: found === undefined ? unavailable(`not known: ${away}`) : projectionsCheck(found),
       reaper: reaperCheck(complaint, isLogAway),
+      ...(lagMs > 0 ? { clock: clockCheck(lagMs) } : {}),
       ...(isOutdated === true ? { version: OUTDATED } : {}),
+      ...(isOtherSecret === true ? { secret: OTHER_SECRET } : {}),
       ...(this.keys === null ? {} : { apiKeys: keysCheck(this.keys) }),
       ...(this.shutdown.begun ? { process: unavailable('the process is stopping') } : {}),
     };

@@ -57,6 +57,19 @@ const refusal = (issues: readonly z.core.$ZodIssue[], source: Source): Problem =
   return validationFailed(fieldErrors(issues, source));
 };
 
+/** No text that is kept holds NUL, and the database takes none: of a body that is told while it is parsed. */
+const nulIssues = (parameters: unknown, known: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] =>
+  Object.entries(parameters as Readonly<Record<string, unknown>>)
+    .filter(([, value]) => [value].flat().some((each) => typeof each === 'string' && each.includes('\u0000')))
+    .filter(([name]) => known.every(({ path }) => path[0] !== name))
+    .map(([name, input]) => ({ code: 'custom', path: [name], message: 'must not hold \\u0000', input }));
+
+const issuesOf = ([schema, value]: Judged, source: Source) => {
+  const { data, error } = schema.safeParse(value);
+  const issues = error?.issues ?? [];
+  return { data, issues: source === 'query' ? [...issues, ...nulIssues(value, issues)] : issues };
+};
+
 /**
  * Values as their schemas give them back, judged together.
  * @param within where they stand in the body.
@@ -66,8 +79,8 @@ export const validatedTogether = (
   source: Source,
   within: readonly PropertyKey[] = [],
 ): readonly unknown[] => {
-  const results = judged.map(([schema, value]) => schema.safeParse(value));
-  const issues = results.flatMap(({ error }) => error?.issues ?? []);
+  const results = judged.map((each) => issuesOf(each, source));
+  const issues = results.flatMap((result) => result.issues);
   if (issues.length === 0) return results.map(({ data }) => data);
   throw refusal(
     within.length === 0 ? issues : issues.map((each) => ({ ...each, path: [...within, ...each.path] })),

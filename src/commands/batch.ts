@@ -19,11 +19,11 @@ import {
   type EventStore,
   type RecordedEvent,
 } from '../event-store/event-store.js';
-import { AT } from '../projections/jobs/job-row.js';
+import { AT, STAGES } from '../projections/jobs/job-row.js';
 import { LEASES } from '../leases/lease-rows.js';
 import { ANSWERS, type AnswerBody } from './answers.js';
 import type { Envelope, Group, MemberRefused, Outcome } from './envelope.js';
-import { JobNotFound, NotOwner, PreconditionFailed } from './errors.js';
+import { JobNotFound, NotOwner, PreconditionFailed, TooManyStages } from './errors.js';
 import { toRequest, type DecidedJob } from './job-requests.js';
 import type { JobStates, KnownJob } from './job-states.js';
 import type { Contexts } from './contexts.js';
@@ -214,7 +214,10 @@ export class BatchSteps {
         return undefined;
       }
       if (error instanceof Conflict) await verification.refresh(jobId);
-      else if (error.table === ANSWERS.name) return verification.replay(entry);
+      else if (error.table === STAGES) {
+        entry.reject(new TooManyStages());
+        return undefined;
+      } else if (error.table === ANSWERS.name) return verification.replay(entry);
       else if (error.table === LEASES) {
         if (await verification.leaseRefused(entry, jobId)) return undefined;
         if (entry.tries > 3) await verification.repair(jobId);

@@ -1,4 +1,5 @@
 /** Why a command has no answer, beside the domain's refusals: a closed set, mapped to problems by the API. */
+import { MAX_STAGES } from '../domain/progress.js';
 import { Unavailable } from '../event-store/event-store.js';
 
 /** Thrown when no job of this id was ever created, or not yet at the moment that was asked for. */
@@ -32,6 +33,13 @@ export class PreconditionFailed extends Error {
 export class IdempotencyKeyReused extends Error {
   constructor() {
     super('this idempotency key was used for another request: give each call a key of its own');
+  }
+}
+
+/** Thrown when progress names a stage beside as many as a run may have: nothing of it was counted. */
+export class TooManyStages extends Error {
+  constructor() {
+    super(`must be one of the ${MAX_STAGES} that this run has, and may have at most: name one of those, or no stage`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Commands of clients and operators: row by row the table "Commands and states" of the HTTP contract. */
 import { AlreadyTerminal, IllegalTransition } from './errors.js';
-import { enter, paused } from './enter.js';
+import { backToQueue, enter, paused } from './enter.js';
 import { hasTag, isTerminal, type JobStatus } from './job-chart.js';
 import type { CommandOf, Context } from './job-commands.js';
 import type { JobError, JobEvent, Value } from './job-events.js';
@@ -110,13 +110,10 @@ const emergencyStop = (job: Job, reason: string | null): readonly JobEvent[] =>
     ? []
     : failedByHand({ code: 'EmergencyStop', message: 'Stopped by operator', detail: null }, reason);
 
-/** An active job goes back to its queue in the same run; a dead letter gets a new run. */
+/** An active job is taken from its worker in the same run; a dead letter gets a new run. */
 const requeue = (job: Job, reason: string | null): readonly JobEvent[] | undefined => {
   if (isOneOf(job.status, 'claimed', 'running')) {
-    return [
-      { type: 'JobReleased', data: { reason: reason ?? 'requeued' } },
-      { type: 'JobQueued', data: { reason: 'requeued' } },
-    ];
+    return [{ type: 'JobReleased', data: { reason: reason ?? 'requeued' } }, backToQueue(job, 'requeued')];
   }
   return job.deadLettered ? retried(job, reason) : undefined;
 };

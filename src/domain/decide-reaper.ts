@@ -1,6 +1,7 @@
 /** What a stall rule does when it fires: one verdict a rule, with the evidence it was judged on. */
 import type { CommandOf, Context } from './job-commands.js';
 import { stallOf, toInstant, type Evidence, type JobError, type JobEvent, type Rule } from './job-events.js';
+import { backToQueue } from './enter.js';
 import type { Job } from './job.js';
 import { dueRule, thresholdsOf } from './stall-rules.js';
 
@@ -22,7 +23,7 @@ const evidenceOf = (rule: Rule, job: Job, command: Reap, context: Context): Evid
   revision: job.revision,
 });
 
-/** The lease is lost: back to the queue while the run may still lose one, else the end of the run. */
+/** The lease is lost: the job goes back while the run may still lose one, else the end of the run. */
 const lostLease = (
   job: Job,
   evidence: Evidence,
@@ -33,7 +34,7 @@ const lostLease = (
   const { maxLostLeases } = context.policy;
   const workerId = job.lease?.workerId ?? '';
   const expired: JobEvent = { type: 'LeaseExpired', data: { workerId, lostLeases, evidence } };
-  if (lostLeases <= maxLostLeases) return [expired, { type: 'JobQueued', data: { reason } }];
+  if (lostLeases <= maxLostLeases) return [expired, backToQueue(job, reason)];
   const message = `lost ${lostLeases} leases in this run, ${maxLostLeases} are allowed`;
   return [
     expired,

@@ -1,5 +1,5 @@
 /** Calls that carry a lease token. Fencing is by (run, attempt): only the current attempt's holder changes a job. */
-import { paused } from './enter.js';
+import { backToQueue, backToSchedule } from './enter.js';
 import { StaleLease } from './errors.js';
 import type { CommandOf, Context, Token, WorkerCommandName } from './job-commands.js';
 import { toInstant, type JobError, type JobEvent, type JobFact, type Outcome } from './job-events.js';
@@ -42,10 +42,7 @@ const fail = (job: Job, command: CommandOf<'fail'>, context: Context): readonly 
   const { retry, maxAttempts } = context.policy;
   if (command.retryable && failedAttempts < maxAttempts) {
     const retryAt = toInstant(context.now + retryDelayMs(retry, failedAttempts, context.random));
-    return [
-      { type: 'AttemptFailed', data: { error, retryAt } },
-      { type: 'JobScheduled', data: { availableAt: retryAt, reason: 'retry' } },
-    ];
+    return [{ type: 'AttemptFailed', data: { error, retryAt } }, ...backToSchedule(job, retryAt, 'retry')];
   }
   return [
     { type: 'AttemptFailed', data: { error, retryAt: null } },
@@ -67,12 +64,12 @@ const throttle = (job: Job, command: CommandOf<'throttle'>, context: Context): r
     return [throttled, ...deadLettered({ code: 'ThrottleLimit', message, detail: null }, 'throttle_limit')];
   }
   const availableAt = toInstant(context.now + retryAfterMs);
-  return [throttled, { type: 'JobScheduled', data: { availableAt, reason: 'throttle' } }];
+  return [throttled, ...backToSchedule(job, availableAt, 'throttle')];
 };
 
 const release = (job: Job, command: CommandOf<'release'>): readonly JobEvent[] => [
   { type: 'JobReleased', data: { reason: command.reason } },
-  job.held ? paused(job.holdReason ?? null) : { type: 'JobQueued', data: { reason: 'released' } },
+  backToQueue(job, 'released'),
 ];
 
 const underLease = (job: Job, command: WorkerCommand, context: Context): readonly (JobEvent | JobFact)[] => {

@@ -42,7 +42,7 @@ export interface Job {
   /** Who holds the current attempt; null when nobody does. Its expiry is operational, not history. */
   readonly lease: { readonly workerId: string; readonly leaseMs: number; readonly claimedAt: Instant } | null;
   readonly workerState: { readonly state: string; readonly since: Instant } | null;
-  /** A hold that the next release or wait will honour. */
+  /** A hold that the end of the attempt will honour: the job waits then. */
   readonly held: boolean;
   /** Why the last hold was asked for; absent before the first. */
   readonly holdReason?: string | null;
@@ -102,7 +102,7 @@ const born = (id: string, event: RecordedJobEvent & { type: 'JobCreated' }): Job
   };
 };
 
-/** The end of a lease, however it ends. A hold that pends outlives it: the next release or wait honours it. */
+/** The end of a lease, however it ends. A hold that pends is honoured by the event that follows. */
 const unleased = { lease: null, workerState: null } as const;
 
 const failed = (job: Job, at: Instant, error: { code: string; message: string }): readonly Failure[] => [

@@ -74,6 +74,12 @@ export interface ProgressDelta {
 
 export const JOB_LINE = '';
 
+/**
+ * Stages that a run may have: each costs whoever reads the job or moves it. It binds what is accepted, where the row is
+ * written (src/projections/migrations/000133-bounded-stages.sql): a log that has more is folded as it is.
+ */
+export const MAX_STAGES = 100;
+
 type ProgressFact = RecordedJobFact['data'];
 
 const NO_CHANGE: CountsDelta = { add: 0, floor: 0, failed: 0, skipped: 0, total: null };
@@ -124,12 +130,27 @@ const applyLine = <Line extends StageProgress>(line: Line, delta: CountsDelta): 
   total: larger(line.total, delta.total),
 });
 
-export const applyDelta = (progress: Progress, delta: ProgressDelta): Progress => {
+/** The stages that a fold has made and nobody else has seen: it may change them in place. */
+export interface OwnStages {
+  stages: Record<string, StageProgress> | null;
+}
+
+const own = (stages: Progress['stages'], mine: OwnStages): Record<string, StageProgress> => {
+  if (mine.stages === null || mine.stages !== stages) mine.stages = { ...stages };
+  return mine.stages;
+};
+
+export const applyDelta = (progress: Progress, delta: ProgressDelta, mine: OwnStages = { stages: null }): Progress => {
   let moved = progress;
   let { stages } = progress;
   for (const [name, line] of Object.entries(delta.lines)) {
     if (name === JOB_LINE) moved = applyLine(moved, line);
-    else stages = { ...stages, [name]: applyLine(lineNamed(stages, name) ?? { ...ZERO, total: null }, line) };
+    else {
+      const value = applyLine(lineNamed(stages, name) ?? { ...ZERO, total: null }, line);
+      stages = own(stages, mine);
+      // Not assigned: a stage may be called `__proto__`.
+      Object.defineProperty(stages, name, { value, configurable: true, enumerable: true, writable: true });
+    }
   }
   return { ...moved, message: delta.message ?? progress.message, stages };
 };
@@ -204,7 +225,15 @@ export interface ProgressFold {
   /** The attempt whose facts count, while its lease is open. */
   readonly open: { readonly run: number; readonly attempt: number } | null;
   readonly seen: FactKeys;
+  /** Absent: each fact leaves the fold before it as it was, for a copy of the stages. */
+  readonly mine?: OwnStages;
 }
+
+/**
+ * The fold, for a walk over many facts that keeps none of the folds on its way: what they hold may change. Copying the
+ * stages for each fact would cost the square of their number.
+ */
+export const walked = (fold: ProgressFold): ProgressFold => ({ ...fold, mine: { stages: null } });
 
 export const NO_PROGRESS: ProgressFold = {
   progress: initialProgress(null),
@@ -250,7 +279,7 @@ export const foldFact = (fold: ProgressFold, fact: RecordedJobFact): ProgressFol
     ? {
         ...fold,
         seen: fold.seen.add(fact.data.batchId),
-        progress: applyDelta(fold.progress, addToDelta(NO_DELTA, fact.data)),
+        progress: applyDelta(fold.progress, addToDelta(NO_DELTA, fact.data), fold.mine),
       }
     : fold;
 

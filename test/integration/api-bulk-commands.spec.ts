@@ -177,6 +177,20 @@ describe('commands in one request', () => {
     const changed = (await call.get(`/v1/jobs/${jobId}/events?limit=200`)).body.items.slice(2);
     expect(changed.map(({ data }: any) => data.priority)).toEqual(moves.map(({ priority }) => priority));
   });
+
+  it('give a run a hundred stages of progress, and refuse those that would be more', async () => {
+    const one = await held();
+    const report = (stage: string, n: number) => by(one, 'progress', { batchId: `b${n}`, stage, processed: 1 });
+    const results = await send(Array.from({ length: 120 }, (_, n) => report(`s${n}`, n)));
+    const refused = results.filter(({ status }) => status !== 200);
+    expect(refused).toHaveLength(20);
+    expect(refused[0].problem).toMatchObject({ code: 'validation_failed', errors: [{ path: 'stage' }] });
+    expect(refused[0].problem.detail).toMatch(/^stage .*100/);
+    const known = Object.keys((await call.get(`/v1/jobs/${one.job.id}`)).body.progress.stages);
+    expect(known).toHaveLength(100);
+    const more = await send([report(known[0]!, 200), by(one, 'progress', { batchId: 'own', processed: 1 })]);
+    expect(codes(more)).toEqual([200, 200]);
+  });
 });
 
 describe('a commandId', () => {

@@ -84,6 +84,43 @@ describe('the list of jobs', () => {
     expect((await call.get('/v1/dead-letters?queue=t')).body.items).toEqual([]);
   });
 
+  it('refuses NUL, which no value that is kept holds, in every parameter of every list and stream, and names it', async () => {
+    const { jobId } = await call.create({ queue: 'n' });
+    const filters = [
+      'status',
+      'type',
+      'queue',
+      'tag',
+      'workerId',
+      'errorCode',
+      'createdAfter',
+      'silentForMs',
+      'cursor',
+    ];
+    const named: Record<string, readonly string[]> = {
+      '/v1/jobs': [...filters, 'sort', 'limit'],
+      '/v1/dead-letters': filters,
+      '/v1/queues': ['cursor'],
+      '/v1/events': ['types', 'after', 'cursor'],
+      [`/v1/jobs/${jobId}`]: ['asOf'],
+      [`/v1/jobs/${jobId}/events`]: ['cursor'],
+      [`/v1/jobs/${jobId}/stream`]: ['types', 'until'],
+      '/v1/streams/jobs': filters.filter((name) => name !== 'cursor'),
+      '/v1/streams/events': ['types', 'tag', 'queue'],
+    };
+    for (const [path, names] of Object.entries(named)) {
+      for (const name of names) {
+        const { status, body } = await call.get(`${path}?${name}=a%00b`);
+        expect([path, status, body.errors?.[0].path, body.errors?.length]).toEqual([path, 400, name, 1]);
+      }
+    }
+    const { body } = await call.get('/v1/jobs?errorCode=a&errorCode=%00');
+    expect(body.detail).toBe('errorCode must not hold \\u0000');
+    for (const path of ['/v1/jobs/%00', '/v1/queues/a%00', '/v1/admin/projections/%00']) {
+      expect([path, (await call.get(path)).status]).toEqual([path, 404]);
+    }
+  });
+
   it('refuses what it does not know, and cursors of other lists', async () => {
     for (let n = 0; n < 3; n += 1) await call.create({ queue: 'r' });
     const { nextCursor } = (await call.get('/v1/jobs?queue=r&limit=1')).body;

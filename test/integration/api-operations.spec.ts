@@ -1,6 +1,6 @@
 /* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-call
    -- answers are looked into by name. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Caller, startApp, type TestApp } from '../support/app.js';
 
 let app: TestApp;
@@ -162,6 +162,51 @@ describe('health', () => {
         },
       },
     ]);
+  });
+});
+
+describe('readiness', () => {
+  it('is degraded while the clock of the database is behind what is recorded', async () => {
+    await call.create({ queue: 'clock' });
+    const { clock } = app.service;
+    const now = clock.now.bind(clock);
+    const setBack = jest.spyOn(clock, 'now').mockImplementation(() => now() - 3_600_000);
+    try {
+      const { status, body } = await call.get('/health/ready');
+      expect([status, body.status, body.checks.clock.status]).toEqual([200, 'degraded', 'degraded']);
+      expect(body.checks.clock.detail).toMatch(
+        /^the clock of the database is 3\d{3} s behind the last event of the log/,
+      );
+    } finally {
+      setBack.mockRestore();
+    }
+    expect((await call.get('/health/ready')).body.checks.clock).toBeUndefined();
+  });
+
+  it('is degraded in whichever process has another secret than the one that started last', async () => {
+    const { databaseUrl } = app;
+    let warned = 0;
+    const start = (secret: string | null) =>
+      startApp({ databaseUrl, service: { secret, onOtherSecret: () => (warned += 1) } });
+    const secretOf = async ({ url }: TestApp): Promise<unknown> =>
+      (await new Caller(url).get('/health/ready')).body.checks.secret;
+    const others: TestApp[] = [];
+    try {
+      others.push(await start('a secret of the tests'));
+      expect([warned, await secretOf(app), await secretOf(others[0]!)]).toEqual([0, undefined, undefined]);
+      others.push(await start('another secret'));
+      expect([warned, await secretOf(others[1]!)]).toEqual([1, undefined]);
+      expect(await secretOf(app)).toEqual({ status: 'degraded', detail: expect.stringContaining('JOBLEDGER_SECRET') });
+      others.push(await start(null));
+      expect([warned, await secretOf(others[2]!)]).toEqual([2, undefined]);
+      expect(await secretOf(others[1]!)).toMatchObject({ status: 'degraded' });
+      const { rows } = await app.service.pool.query<{ value: string }>('select value from jobledger.settings');
+      for (const { value } of rows) expect(value).not.toContain('another secret');
+      others.push(await start('a secret of the tests'));
+      expect([warned, await secretOf(app)]).toEqual([3, undefined]);
+    } finally {
+      for (const other of others) await other.close();
+    }
   });
 });
 

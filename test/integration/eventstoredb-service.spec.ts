@@ -8,6 +8,8 @@ import { comparePositions, Unavailable } from '../../src/event-store/event-store
 import { ClientDriver } from '../../src/event-store/eventstoredb/client-driver.js';
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
 import { Refused } from '../../src/commands/envelope.js';
+import { TooManyStages } from '../../src/commands/errors.js';
+import { MAX_STAGES } from '../../src/domain/progress.js';
 import { replayJob } from '../../src/projections/jobs/job-history.js';
 import { ReapJob } from '../../src/reaper/reap.saga.js';
 import { openService, type Service } from '../../src/service.js';
@@ -192,6 +194,16 @@ describe('a row beside which another process appends, whose own rows are not the
     await execute(stranger, jobId, 'cancel', { force: true, reason: null });
     await expect(execute(service, jobId, 'hold', { reason: null })).rejects.toThrow(Refused);
     await expectReplay(jobId);
+  });
+
+  it('takes no stage beside those that a run may have', async () => {
+    const { jobId, token } = await held();
+    const report = (n: number) => execute(service, jobId, 'progress', { token, batchId: `b${n}`, stage: `s${n}` });
+    for (let n = 0; n < MAX_STAGES; n += 20)
+      await Promise.all(Array.from({ length: 20 }, (_, more) => report(n + more)));
+    await expect(report(MAX_STAGES)).rejects.toThrow(TooManyStages);
+    await expectReplay(jobId);
+    expect(Object.keys((await rowOf(jobId))!.progress.stages)).toHaveLength(MAX_STAGES);
   });
 
   it('takes no fact that came to stand behind the end of its attempt, also where its key is repeated', async () => {

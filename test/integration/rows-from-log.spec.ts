@@ -103,6 +103,10 @@ const followerOf = ({ pool, store, rows }: Service, hear: (text: string) => void
   };
 };
 
+/** Reads of streams, without the looks at a single event by which each process watches that its log is the same. */
+const historiesOf = ({ mock }: { readonly mock: { readonly calls: Parameters<ClientDriver['readStream']>[] } }) =>
+  mock.calls.filter(([, { limit }]) => limit !== 1);
+
 const tableOf = async ({ pool }: Service, columns: string, table: string): Promise<readonly object[]> =>
   (await pool.query<object>(`select ${columns} from jobledger.${table} order by 1, 2, 3, 4`)).rows;
 const ROW = `id, revision, position, coalesce(work_revision, -1) as work, status, leased, priority, doc::text, payload::text, result::text,
@@ -125,7 +129,7 @@ describe('rows of a log that is followed from its start', () => {
     const read = jest.spyOn(ClientDriver.prototype, 'readStream');
     await followerOf(fresh)(log, size);
     // Nobody but this process wrote the rows, so nothing is asked for.
-    expect(read).not.toHaveBeenCalled();
+    expect(historiesOf(read)).toEqual([]);
     expect(await rowsOf(fresh)).toEqual(await rowsOf(said));
     expect(await lateOf(fresh)).toEqual(await lateOf(said));
     expect((await lateOf(fresh)).length).toBe(3);
@@ -137,14 +141,19 @@ describe('rows of a log that is followed from its start', () => {
     const fresh = await open();
     const half = log.slice(0, 23);
     await followerOf(fresh)(half);
-    const { jobs: queries } = readsOf({ ...fresh, place: 'elsewhere', tailFailed: () => undefined, saw: () => undefined });
+    const { jobs: queries } = readsOf({
+      ...fresh,
+      place: 'elsewhere',
+      tailFailed: () => undefined,
+      saw: () => undefined,
+    });
     const read = jest.spyOn(ClientDriver.prototype, 'readStream');
     const known = await queries.among(changesIn(half), {});
     expect(known.map(({ job: { id } }) => id).sort()).toEqual([...changesIn(half).keys()].sort());
-    expect(read).not.toHaveBeenCalled();
+    expect(historiesOf(read)).toEqual([]);
     const all = await queries.among(changesIn(log), {});
     expect(new Map(all.map(({ job, position }) => [job.id, position]))).toEqual(changesIn(log));
-    expect(read).toHaveBeenCalled();
+    expect(historiesOf(read)).not.toEqual([]);
   });
 
   it('are so also when half of it was followed by a process that is gone, and pages come twice', async () => {

@@ -238,7 +238,7 @@ describe('any state', () => {
         finished: isTerminal(job.status),
         endedBy: isTerminal(job.status),
       });
-      if (job.held) expect(['claimed', 'running', 'queued', 'scheduled']).toContain(job.status);
+      if (job.held) expect(['claimed', 'running']).toContain(job.status);
       if (job.workerState !== null) expect(job.lease).not.toBeNull();
       if (job.deadLettered) expect(job.status).toBe('failed');
       if (['created', 'queued', 'scheduled', 'claimed'].includes(job.status)) expect(job.startedAt).toBeNull();

@@ -1,10 +1,11 @@
-/** Twin of `jobs` and `job_facts` (src/projections/migrations/000003-jobs.sql), and of the rows that commands load. */
+/** Twin of `jobs` and `job_facts` (src/projections/migrations/000003-jobs.sql, 000133-bounded-stages.sql), and of the rows that commands load. */
 import { hasTag, type JobStatus } from '../../src/domain/job-chart.js';
 import { toEpochMs, type Value } from '../../src/domain/job-events.js';
 import type { Job } from '../../src/domain/job.js';
 import {
   applyDelta,
   initialProgress,
+  MAX_STAGES,
   restoreProgress,
   saveProgress,
   type Progress,
@@ -14,7 +15,14 @@ import {
 import { jobStream, workStream } from '../../src/domain/streams.js';
 import type { EventStore } from '../../src/event-store/event-store.js';
 import type { BesideApplier, BesideEntry } from '../../src/event-store/memory/memory-event-store.js';
-import { JOBS_FACTS, JOBS_INSERT, JOBS_UPDATE, type FactRow, type JobRow } from '../../src/projections/jobs/job-row.js';
+import {
+  JOBS_FACTS,
+  JOBS_INSERT,
+  JOBS_UPDATE,
+  STAGES,
+  type FactRow,
+  type JobRow,
+} from '../../src/projections/jobs/job-row.js';
 import { toStoredJob, type JobRows } from '../../src/projections/jobs/job-rows.js';
 import type { StoredJob } from '../../src/projections/jobs/stored-job.js';
 
@@ -159,7 +167,22 @@ export class JobsTable implements JobRows {
     const old = entries.filter(({ row }) => this.rows.get(row.jobId)?.revision !== row.revision);
     if (old.length > 0) return { as: 'jobs', requests: old.map(({ request }) => request) };
     const repeats = entries.filter(({ row }) => this.facts.has(keyOfFact(row)));
-    return { as: 'job_facts', requests: repeats.map(({ request }) => request) };
+    if (repeats.length > 0) return { as: 'job_facts', requests: repeats.map(({ request }) => request) };
+    return { as: STAGES, requests: this.beyondStages(entries).map(({ request }) => request) };
+  }
+
+  /** In the order of the call, as `facts_beyond_stages`. */
+  private beyondStages(entries: readonly BesideEntry<FactRow>[]): readonly BesideEntry<FactRow>[] {
+    const stagesOf = new Map<string, Set<string>>();
+    return entries.filter(({ row: { jobId, fact } }) => {
+      const { stage } = fact.data;
+      if (stage === null) return false;
+      const stages = stagesOf.get(jobId) ?? new Set(Object.keys(this.rows.get(jobId)?.progress?.stages ?? {}));
+      stagesOf.set(jobId, stages);
+      const isBeyond = !stages.has(stage) && stages.size >= MAX_STAGES;
+      if (!isBeyond) stages.add(stage);
+      return isBeyond;
+    });
   }
 
   private addFacts(entries: readonly BesideEntry<FactRow>[], at: number): void {

@@ -356,13 +356,11 @@ describe('a hold', () => {
     given([ask.create, ask.claimWithoutStart, ask.hold]).when(ask.release).then(['JobReleased', paused], 'waiting');
   });
 
-  it('says why, whoever has the job: at once, or when its worker or the next one gives it back', () => {
+  it('says why, whoever has the job: at once, or when its worker gives it back', () => {
     const hold = { ...ask.hold, reason: 'audit' };
     const audit: Expected = { type: 'JobWaiting', data: { reason: 'paused', detail: 'audit' } };
     given('queued').when(hold).then(['JobHeld', audit]);
     given([ask.create, ask.claim, hold]).when(ask.release).then(['JobReleased', audit]);
-    const lost = given([ask.create, ask.claim, hold, reap({ leaseExpiresAt: 0 }), ask.claim]);
-    lost.when({ ...ask.release, token: { run: 1, attempt: 2 } }).then(['JobReleased', audit]);
   });
 
   it('that says nothing has nothing of the one before', () => {
@@ -387,32 +385,30 @@ describe('a hold', () => {
       .then(['JobReleased', because('released')], 'queued');
   });
 
-  it('outlives an attempt that fails, is throttled or is lost: the next one is told, and its release honours it', () => {
-    const lapse = reap({ leaseExpiresAt: 0 });
-    for (const [end, status] of [
-      [ask.fail, 'scheduled'],
-      [ask.throttle, 'scheduled'],
-      [lapse, 'queued'],
+  it('keeps a job whose attempt fails, is throttled, lost, stalled or requeued from being handed out, until it is resumed', () => {
+    const audited = [ask.create, ask.claim, { ...ask.hold, reason: 'audit' }];
+    const audit: Expected = { type: 'JobWaiting', data: { reason: 'paused', detail: 'audit' } };
+    const stale = { now: 20_000, policy: { timeoutMs: 0, stallMs: 2_000, onStale: 'requeue' } } as const;
+    for (const [end, events, when] of [
+      [ask.fail, ['AttemptFailed', 'JobScheduled', audit], {}],
+      [ask.throttle, ['JobThrottled', 'JobScheduled', audit], {}],
+      [ask.requeue, ['JobReleased', audit], {}],
+      [reap({ leaseExpiresAt: 0 }), ['LeaseExpired', audit], {}],
+      [reap({ leaseExpiresAt: 30_000, lastBeatAt: 20_000 }), ['LeaseExpired', audit], stale],
     ] as const) {
-      const again = given([...held, end])
-        .withJob({ status, held: true })
-        .when(ask.claim, { now: 7_200_000 }).situation;
-      again.withJob({ status: 'running', held: true, attempt: 2 });
-      const token = { run: 1, attempt: 2 };
-      again
-        .when({ ...ask.release, token })
-        .then(['JobReleased', paused], 'waiting')
-        .withJob({ held: false });
+      const waits = given(audited).when(end, when).then(events, 'waiting').withJob({ held: false, lease: null });
+      waits.when(ask.claim, { now: 7_200_000 }).then('illegal_transition');
+      waits.when(ask.resume, { now: 7_200_000 }).then(['JobResumed', because('resumed')], 'queued');
     }
   });
 
-  it('is taken back by resume while the job waits for its next attempt', () => {
-    given([...held, ask.fail])
-      .when(ask.resume)
-      .then(['JobResumed'], 'scheduled')
-      .withJob({ held: false })
-      .when(ask.resume)
-      .then([]);
+  it('resumed before the time of its retry has come leaves the job scheduled for it', () => {
+    for (const end of [ask.fail, ask.throttle]) {
+      const waits = given([...held, end]).withJob({ status: 'waiting' });
+      const { availableAt } = waits.job;
+      const data = { availableAt, reason: 'delay' };
+      waits.when(ask.resume, { now: 3_500 }).then(['JobResumed', { type: 'JobScheduled', data }], 'scheduled');
+    }
   });
 
   it('does not outlive its run', () => {

@@ -9,6 +9,7 @@ import {
   NO_PROGRESS,
   percentOf,
   type ProgressFold,
+  walked,
 } from '../../src/domain/progress.js';
 import { at, JOB_ID, spec } from '../support/given.js';
 
@@ -261,6 +262,34 @@ describe('a new run', () => {
     expect(ledger.progress).toEqual(fresh);
     expect(ledger.claim().progress).toEqual(fresh);
     expect(ledger.says({ processed: 2, run: 1, attempt: 1 }).progress.processed).toBe(0);
+  });
+});
+
+describe('a walk over facts', () => {
+  const stages = ['a', '__proto__', 'constructor', '7', 'a'];
+
+  it('comes to what a fold comes to that can be looked back on, and copies no stages', () => {
+    const [kept, once] = [claimed(), claimed()];
+    once.fold = walked(once.fold);
+    const seen = new Set<object>();
+    for (const stage of stages) {
+      const before = kept.progress;
+      const copy = structuredClone(before);
+      kept.says({ stage, processed: 1, total: 3 });
+      once.says({ stage, processed: 1, total: 3 });
+      expect(before).toEqual(copy);
+      seen.add(once.progress.stages);
+    }
+    expect(Object.entries(once.progress.stages)).toEqual(Object.entries(kept.progress.stages));
+    expect(seen.size).toBe(1);
+  });
+
+  it('leaves the fold that it began with as it was', () => {
+    const ledger = claimed().says({ stage: 'a', processed: 1 });
+    const before = ledger.progress;
+    ledger.fold = walked(ledger.fold);
+    ledger.says({ stage: 'a', processed: 1 }).says({ stage: 'b', processed: 1 });
+    expect(before.stages).toEqual({ a: { processed: 1, failed: 0, skipped: 0, total: null } });
   });
 });
 

@@ -174,14 +174,12 @@ describe('lease', () => {
     expect(given(status).job.lease !== null).toBe(['claimed', 'running', 'cancelling'].includes(status));
   });
 
-  it('takes the worker’s state with it, and a pending hold when a release or wait honours it or the run ends', () => {
+  it('takes the worker’s state with it, and a pending hold, which the end of an attempt honours and that of a run ends', () => {
     const said = given([ask.create, ask.claim, { ...ask.beat, state: 'loading' }, ask.hold]);
     said.withJob({ workerState: { state: 'loading', since: at(2_000) }, held: true });
-    for (const ending of [ask.release, ask.wait, ask.complete, ask.forceFail]) {
+    const pausing = [ask.release, ask.wait, ask.fail, ask.throttle, ask.requeue];
+    for (const ending of [...pausing, ask.complete, ask.forceFail]) {
       said.after(ending).withJob({ lease: null, workerState: null, held: false });
-    }
-    for (const ending of [ask.fail, ask.throttle, ask.requeue]) {
-      said.after(ending).withJob({ lease: null, workerState: null, held: true });
     }
   });
 });

@@ -110,7 +110,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
   'POST /v1/jobs/{id}/hold': byClient(
     'holdJob',
     'Hold a job',
-    'A job that nobody has waits until `resume`. A worker is told with its next heartbeat (`directive: pause`); its next `release` or `wait` leaves the job waiting.',
+    'A job that nobody has waits until `resume`. A worker is told with its next heartbeat (`directive: pause`); however its attempt ends, while the run goes on, the job waits then.',
   ),
   'POST /v1/jobs/{id}/resume': byClient(
     'resumeJob',

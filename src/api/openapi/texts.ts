@@ -152,10 +152,10 @@ const TEXTS: Readonly<Record<string, string>> = {
   generation: 'Which of its secrets.',
   state: 'What the worker is doing, at most 40 characters. One that begins with `waiting` counts as working.',
   'Job.directive':
-    'What was asked of its worker, or of the next one, and is not done yet: `cancel` to stop, `pause` (a hold) to give it back.',
+    'What was asked of its worker, and is not done yet: `cancel` to stop, `pause` (a hold) to give it back.',
   directive: '`cancel`: stop and end the attempt. `pause`: stop and release. Else go on.',
   batchId: 'Counts once for its run and attempt.',
-  stage: 'The stage that this call is about.',
+  stage: 'The stage that this call is about; a run has at most 100.',
   current: 'Raises `processed` to at least itself; not with increments.',
   message: 'For people, 1–4,000 characters.',
   'ClaimedJob.attempt': 'Number of your attempt within the run.',

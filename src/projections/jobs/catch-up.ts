@@ -11,7 +11,7 @@ import { isLastOf, isSound, JOB_COLUMNS, type JobRows, type WitnessedRecord } fr
 import { countedBefore, factKey, isFact, keepFacts, resume, type FactKey } from './jobs-fold.js';
 import { keepWork, putJobs } from './put-jobs.js';
 import { repairRow } from './repair-row.js';
-import { foldEvent, inOrder, isDamage, lateFacts, type JobFold, type StoredJob } from './stored-job.js';
+import { foldEvent, inOrder, isDamage, lateFacts, type JobFold, type StoredJob, walkedFrom } from './stored-job.js';
 
 /** A row that changes so often while it is brought on is written by somebody, all the time: a livelock must show. */
 const MAX_TRIES = 50;
@@ -97,7 +97,7 @@ export interface FollowedJob {
 /** What the events make of the fold. */
 export const follow = (jobId: string, before: JobFold, events: readonly RecordedEvent[]): FollowedJob => {
   const counted: FactKey[] = [];
-  let fold = before;
+  let fold = walkedFrom(before);
   for (const event of events) {
     const next = foldEvent(fold, event);
     if (isFact(event) && next.facts !== fold.facts) counted.push(factKey(jobId, event));

@@ -124,6 +124,9 @@ export interface FactRow {
   readonly fact: JobFact;
 }
 
+/** What refuses a fact that would give its run more stages than `MAX_STAGES`. */
+export const STAGES = 'stages';
+
 export const JOBS_FACTS: BesideTable<FactRow> = {
   name: 'jobs_facts',
   fn: 'jobledger.jobs_facts',

@@ -13,7 +13,7 @@ import type { Fold } from '../projection.js';
 import type { Tx } from '../transaction.js';
 import { STORED_COLUMNS, toStoredJob, type JobRecord } from './job-rows.js';
 import { putJobs } from './put-jobs.js';
-import { foldEvent, metadataOf, NO_JOB, toFact, type JobFold } from './stored-job.js';
+import { foldEvent, metadataOf, NO_JOB, toFact, type JobFold, walkedFrom } from './stored-job.js';
 
 /** A fact of an attempt, by the id that its reporter gave it. */
 export interface FactKey {
@@ -100,7 +100,7 @@ export const resume = (record: JobRecord, counted: readonly FactKey[]): JobFold 
 
 /** A job whose events came here. */
 class OneJob {
-  fold: JobFold = NO_JOB;
+  fold: JobFold = walkedFrom(NO_JOB);
   /** Of one that began before: what came here. */
   readonly waiting: RecordedEvent[] = [];
   /** Whether its first event came here. */
@@ -145,7 +145,7 @@ const resumeAll = async (jobs: readonly OneJob[], tx: Tx): Promise<void> => {
   const records = new Map(rows.map((row) => [row.doc.id, row]));
   for (const job of jobs) {
     const record = records.get(job.id);
-    if (record !== undefined) job.fold = resume(record, counted.get(job.id) ?? []);
+    if (record !== undefined) job.fold = walkedFrom(resume(record, counted.get(job.id) ?? []));
   }
 };
 

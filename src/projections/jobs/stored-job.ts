@@ -17,6 +17,7 @@ import {
   type Progress,
   type ProgressFold,
   type SavedProgress,
+  walked,
 } from '../../domain/progress.js';
 import { type EventMetadata, isJobStream, isWorkStream, jobIdOf } from '../../domain/streams.js';
 import { upcast, versionOf } from '../../domain/upcast.js';
@@ -188,13 +189,16 @@ export const foldEvent = (fold: JobFold, event: RecordedEvent): JobFold => {
   return isWorkStream(event.stream) ? foldFactEvent(fold, event) : fold;
 };
 
+/** The fold that a walk begins with, which keeps none of those on its way (`walked`). */
+export const walkedFrom = (fold: JobFold): JobFold => ({ ...fold, facts: walked(fold.facts) });
+
 /** Revisions of the facts that stand after the end of the attempt that they name. */
 export const lateFacts = (before: JobFold, events: readonly RecordedEvent[]): readonly number[] => {
   const late: number[] = [];
   events.reduce((fold, event) => {
     if (isWorkStream(event.stream) && !isOpen(fold.facts, toFact(event))) late.push(event.revision);
     return foldEvent(fold, event);
-  }, before);
+  }, walkedFrom(before));
   return late;
 };
 
@@ -203,7 +207,8 @@ export const inOrder = (events: readonly RecordedEvent[]): readonly RecordedEven
   [...events].sort((a, b) => comparePositions(a.position, b.position));
 
 /** Replays a job from the events of its streams, in any order. */
-export const replay = (events: readonly RecordedEvent[]): JobFold => inOrder(events).reduce(foldEvent, NO_JOB);
+export const replay = (events: readonly RecordedEvent[]): JobFold =>
+  inOrder(events).reduce(foldEvent, walkedFrom(NO_JOB));
 
 /** A job as far as its events can be read. */
 export interface ReadableFold extends JobFold {
@@ -214,7 +219,7 @@ export interface ReadableFold extends JobFold {
 /** As `replay`, but a stream ends before its first event that cannot be read. */
 export const replayReadable = (events: readonly RecordedEvent[]): ReadableFold => {
   const broken = new Map<string, ReadableFold['broken'][number]>();
-  let fold = NO_JOB;
+  let fold = walkedFrom(NO_JOB);
   for (const event of inOrder(events)) {
     if (broken.has(event.stream)) continue;
     try {
