@@ -18,16 +18,19 @@ import { catchUpStreams } from './projections/jobs/catch-up.js';
 import { PostgresJobRows } from './projections/jobs/job-rows.js';
 import { Repeated } from './repeated.js';
 
-/** Order of the tables beside the log: the order in which an append locks their rows. */
+/**
+ * Order of the tables beside the log: the order in which an append locks their rows, and writes them. The end of a lease
+ * comes before what is put in its place.
+ */
 const BESIDE_TABLES = [
   ANSWERS,
   JOBS_INSERT,
   JOBS_UPDATE,
   JOBS_FACTS,
+  LEASES_END,
   LEASES_PUT,
   LEASES_RENEW,
   LEASES_DIRECT,
-  LEASES_END,
 ] as BesideTable[];
 
 /** The log, once more for those who only read, and what has to be done beside it from time to time. */

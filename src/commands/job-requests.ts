@@ -86,12 +86,15 @@ const leaseRows = (
     }
     return isWorkerCall(envelope) ? [beside(LEASES_RENEW, { ...place, leaseMs: envelope.leaseMs })] : [direct];
   }
+  const beats = envelope.fenceBeats;
+  const end = beside(LEASES_END, { jobId: after.id, beats });
   if (deadline !== null) {
     const row: LeasePut = { ...place, workerId: null, leaseMs: null, expiresAt: null, deadlineAt: deadline };
-    return [beside(LEASES_PUT, row)];
+    // What was judged on the lease (a held job, whose worker is gone) ends that lease, if it did not move.
+    return beats === null ? [beside(LEASES_PUT, row)] : [end, beside(LEASES_PUT, row)];
   }
   const hadRow = before !== null && hasTag(before.status, 'reapable');
-  return hadRow ? [beside(LEASES_END, { jobId: after.id, beats: envelope.fenceBeats })] : [];
+  return hadRow ? [end] : [];
 };
 
 /** Of a job whose times are not recorded yet: as if they were now. */

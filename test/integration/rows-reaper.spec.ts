@@ -124,6 +124,21 @@ describe('the reaper', () => {
     expect([found.job.id, found.attempt, found.job.lostLeases]).toEqual([id, 2, 1]);
   });
 
+  it('ends the lease of a held job, which waits then, and is given out when it is resumed', async () => {
+    const ledger = await serving();
+    const held = await ledger.hold({}, { leaseMs: 100 });
+    const { id, queue } = held.job;
+    await ledger.command(id, 'hold', { reason: 'audit' });
+    expect(await ledger.sweepUntil(id, 'waiting')).toMatchObject({
+      ...{ lease: null, lostLeases: 1, deadline: { rule: 'wait_expired' } },
+      waiting: { reason: 'paused', detail: 'audit' },
+    });
+    expect((await ledger.worker(held, 'heartbeat', {})).status).toBe(409);
+    expect(await ledger.claims('w2', { queues: [queue] })).toEqual([]);
+    await ledger.command(id, 'resume');
+    expect((await ledger.next(queue, {}, 'w2')).attempt).toBe(2);
+  });
+
   it('that fails says so, goes on, and reaps when it can again [P-10]', async () => {
     const ledger = await reaping(100);
     const { job } = await ledger.hold({ policy: { maxLostLeases: 0 } }, { leaseMs: 1_000 });
