@@ -25,7 +25,7 @@ import { migrate } from './event-store/postgres/migrate.js';
 import type { PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
-import { ClockLag, type ClockLog } from './leases/clock-lag.js';
+import type { ClockLag, ClockLog } from './leases/clock-lag.js';
 import { installationSecret, SecretInUse } from './leases/installation.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
@@ -48,9 +48,9 @@ import { Reaper, type ReaperLog } from './reaper/reaper.js';
 import { ReaperWatch } from './reaper/reaper-watch.js';
 import { Sweeps } from './reaper/sweeps.js';
 import { openLog } from './open-log.js';
-import { DATABASE, LOG, Outage, type OutageLog, toldOfOutagesOnce } from './outage.js';
+import { type Outage, type OutageLog, toldOfOutagesOnce } from './outage.js';
 import { type Reads, readsOf } from './reads.js';
-import { Repeated } from './repeated.js';
+import { watchClock, watchLog, watchOutages } from './watches.js';
 
 export interface ServiceOptions {
   readonly databaseUrl: string;
@@ -176,35 +176,6 @@ export const NO_LOG = {
   upkeep: { head: () => undefined, ended: () => undefined, failed: () => undefined },
 };
 
-const NO_OUTAGE_LOG: OutageLog = { began: () => undefined, ended: () => undefined };
-
-/** Of the database, and of the log where it is elsewhere; they are looked for from now on. */
-const watchOutages = (options: ServiceOptions, clock: DatabaseClock, store: EventStore): readonly Outage[] => {
-  const { outageLog = NO_OUTAGE_LOG } = options;
-  const database = new Outage(DATABASE, () => clock.sample(), outageLog);
-  const outages =
-    placeOfLog(options) === 'here' ? [database] : [database, new Outage(LOG, () => store.head(), outageLog)];
-  for (const outage of outages) outage.start();
-  return outages;
-};
-
-const NO_CLOCK_LOG: ClockLog = { fellBehind: () => undefined, caughtUp: () => undefined };
-
-/** Between two looks at how far the clock is behind. */
-const CLOCK_LAG_MS = 1_000;
-
-/** Of what is away meanwhile others tell. */
-const watchClock = ({ clockLog = NO_CLOCK_LOG }: ServiceOptions, clock: DatabaseClock, store: EventStore) => {
-  const clockLag = new ClockLag(() => store.head(), clock, clockLog);
-  const looks = new Repeated(
-    () => clockLag.look(),
-    CLOCK_LAG_MS,
-    () => undefined,
-  );
-  looks.start();
-  return { lag: clockLag, stop: () => void looks.stop() };
-};
-
 /** The secret of lease tokens, once others can tell that it is in use. */
 const secretOf = async ({ secret: configured, onOtherSecret }: ServiceOptions, pool: pg.Pool, readPool: pg.Pool) => {
   const secret = configured ?? (await installationSecret(pool));
@@ -316,7 +287,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, sweeps.instanceId, store, projections);
   for (const duty of duties) duty.start();
   outages.push(...watchOutages(options, clock, store));
-  witness.start();
+  const logWatch = watchLog(witness);
   const clockWatch = watchClock(options, clock, reading);
   const unsubscribe = store.onAppended(() => claims.wake());
   const drain = async (): Promise<void> => {
@@ -325,7 +296,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     await pipeline.drain();
   };
   const close = async (): Promise<void> => {
-    for (const watched of [...outages, clockWatch, witness]) watched.stop();
+    for (const watched of [...outages, clockWatch, logWatch]) watched.stop();
     await drain();
     await following.projections.stop();
     await closeUpkeep();

@@ -90,7 +90,6 @@ export class JobStates {
     // An append that ended meanwhile knows more.
     if (now !== cached && now?.isProven === true && now.job.revision > (job?.revision ?? -1)) return now;
     if (cached?.isProven === true && cached.job.revision > (job?.revision ?? -1)) this.lose(cached);
-
     if (job === null || last === undefined) {
       this.forget(id);
       return undefined;
@@ -113,7 +112,6 @@ export class JobStates {
       last = page.at(-1);
     }
     if (last === undefined && base !== undefined) this.lose(base);
-
     return [job, last];
   }
 

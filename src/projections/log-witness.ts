@@ -20,7 +20,6 @@ export class LogReplaced extends Error {
   }
 }
 
-const EVERY_MS = 1_000;
 /** A server that was deposed and does not know it lacks events too, for a moment. */
 const LOOKS = 2;
 
@@ -29,7 +28,6 @@ export class LogWitness {
   /** Of each time before the connection broke, until it was found again. */
   #suspects: SeenEvent[] = [];
   #missed = 0;
-  #timer: NodeJS.Timeout | undefined;
   #unsubscribe: (() => void) | undefined;
   readonly #store: Pick<EventStore, 'readStream' | 'onAppended'>;
   readonly #onLost: (event: SeenEvent) => void;
@@ -53,11 +51,9 @@ export class LogWitness {
     this.#onLost(event);
   }
 
-  /** Looks from now on. Idempotent. */
+  /** Heeds broken connections from now on; who starts it calls `look`, never twice at once. Idempotent. */
   start(): void {
-    if (this.#timer !== undefined) return;
-    this.#timer = setInterval(() => void this.look(), EVERY_MS).unref();
-    this.#unsubscribe = this.#store.onAppended(
+    this.#unsubscribe ??= this.#store.onAppended(
       () => undefined,
       () => {
         if (this.#newest !== undefined) this.#suspects.push(this.#newest);
@@ -67,9 +63,8 @@ export class LogWitness {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
     this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
   }
 
   /** A log that is away says nothing. */
