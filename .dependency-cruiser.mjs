@@ -51,7 +51,11 @@ export default {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: ['^src/event-store/', '^src/cli/', rootFile('service', 'open-log', 'reads', 'app.module', 'main')],
+        pathNot: [
+          '^src/event-store/',
+          '^src/cli/',
+          rootFile('service', 'open-log', 'log-readers', 'reads', 'app.module', 'main'),
+        ],
       },
       to: {
         path: '^src/event-store/',

@@ -1,5 +1,6 @@
 /** What the parts of a process tell of their work, counted on its way to the log. */
-import { NO_LOG, type ServiceOptions } from './service.js';
+import { NO_LOG } from './log-readers.js';
+import type { ServiceOptions } from './service.js';
 import type { Telemetry } from './telemetry.js';
 
 const MS_PER_SECOND = 1_000;

@@ -23,7 +23,6 @@ import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
 import type { PlaceOfLog } from './event-store/postgres/place-of-log.js';
-import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
 import { DatabaseClock } from './leases/database-clock.js';
 import type { ClockLag, ClockLog } from './leases/clock-lag.js';
 import { installationSecret, SecretInUse } from './leases/installation.js';
@@ -35,13 +34,11 @@ import { JOBS } from './projections/jobs/jobs.js';
 import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { rowFollower } from './projections/jobs/row-follower.js';
 import { Formats } from './projections/formats.js';
-import type { Projection } from './projections/projection.js';
-import type { ProjectionLog } from './projections/projection-loop.js';
 import { LogWitness, type SeenEvent } from './projections/log-witness.js';
-import { ProjectionRunner } from './projections/projection-runner.js';
-import { ProjectionWatch } from './projections/projection-watch.js';
-import { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
-import { Upkeep, type UpkeepLog } from './projections/upkeep/upkeep.js';
+import type { ProjectionRunner } from './projections/projection-runner.js';
+import type { ProjectionWatch } from './projections/projection-watch.js';
+import type { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
+import type { Upkeep } from './projections/upkeep/upkeep.js';
 import { reapWith } from './reaper/reap.js';
 import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
@@ -49,6 +46,7 @@ import { ReaperWatch } from './reaper/reaper-watch.js';
 import { Sweeps } from './reaper/sweeps.js';
 import { openLog } from './open-log.js';
 import { type Outage, type OutageLog, toldOfOutagesOnce } from './outage.js';
+import { NO_LOG, projectionsOf, type ReadersLog, upkeepOf } from './log-readers.js';
 import { type Reads, readsOf } from './reads.js';
 import { watchClock, watchLog, watchOutages } from './watches.js';
 
@@ -79,13 +77,8 @@ export interface ServiceOptions {
   readonly clockLog?: ClockLog;
   /** Called when the process starts with another secret than the one before it; default nothing. */
   readonly onOtherSecret?: () => void;
-  /** Told of projections that fail, and of readers of the log's end; default nobody. */
-  readonly projectionLog?: ProjectionLog & {
-    readonly tailFailed: (error: unknown) => void;
-    /** The log lacks an event that was seen in it. */
-    readonly replaced: (event: SeenEvent) => void;
-    readonly upkeep: UpkeepLog;
-  };
+  /** Default nobody. */
+  readonly projectionLog?: ReadersLog;
 }
 
 /** A command that is not appended after this long is refused, and was not done. */
@@ -163,66 +156,12 @@ const commandsOf = (
   return { rows, leases, reservations, answers, states, pipeline, claims, ledger };
 };
 
-/** Of a process's own runs of upkeep: they do not take those of calls, nor wait for them. */
-const UPKEEP_CONNECTIONS = 4;
-/** An `analyze` of a large table takes longer than any statement that somebody waits for, ms. */
-const UPKEEP_STATEMENT_MS = 120_000;
-
-export const NO_LOG = {
-  failed: () => undefined,
-  parked: () => undefined,
-  tailFailed: () => undefined,
-  replaced: () => undefined,
-  upkeep: { head: () => undefined, ended: () => undefined, failed: () => undefined },
-};
-
 /** The secret of lease tokens, once others can tell that it is in use. */
 const secretOf = async ({ secret: configured, onOtherSecret }: ServiceOptions, pool: pg.Pool, readPool: pg.Pool) => {
   const secret = configured ?? (await installationSecret(pool));
   const inUse = new SecretInUse(readPool, secret);
   if (await inUse.declare()) onOtherSecret?.();
   return { tokens: new LeaseTokens(secret), secret: inUse };
-};
-
-const projectionsOf = (
-  options: ServiceOptions,
-  pool: pg.Pool,
-  store: EventStore,
-  instanceId: string,
-  projections: readonly Projection[],
-) => {
-  const log = options.projectionLog ?? NO_LOG;
-  const runner = new ProjectionRunner({ store, pool, projections: projections.filter(follows), instanceId, log });
-  const projectionWatch = new ProjectionWatch(store, pool, projections, (name) => runner.hurry(name));
-  return {
-    projections: runner,
-    projectionWatch,
-    catalogue: new ProjectionCatalogue({ pool, projections, watch: projectionWatch }),
-  };
-};
-
-/** Whether a projection has to be run; appends write the others. */
-const follows = ({ inline }: Projection): boolean => inline !== true;
-
-/** On connections of its own. */
-const upkeepOf = (options: ServiceOptions, instanceId: string, log: EventStore, projections: readonly Projection[]) => {
-  const pool = createLedgerPool({
-    connectionString: options.databaseUrl,
-    poolSize: UPKEEP_CONNECTIONS,
-    statementTimeoutMs: Math.max(options.statementTimeoutMs, UPKEEP_STATEMENT_MS),
-    applicationName: 'jobledger upkeep',
-  });
-  const own = options.eventStoreDbUrl === undefined ? new PostgresEventStore({ pool, wokenBy: log }) : undefined;
-  const upkeep = new Upkeep({
-    ...{ store: own ?? log, pool, projections, instanceId, log: (options.projectionLog ?? NO_LOG).upkeep },
-    ...(own && { walkLog: (kept, onProgress, signal) => own.verify({ kept, onProgress, signal }) }),
-  });
-  const close = async (): Promise<void> => {
-    await upkeep.stop();
-    await own?.close();
-    await pool.end();
-  };
-  return { upkeep, close, pool };
 };
 
 type ReaperDependencies = ConstructorParameters<typeof Reaper>[0];
@@ -262,16 +201,16 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   await clock.sample();
   const { tokens, secret } = await secretOf(options, pool, readPool);
   const contexts = new Contexts(clock, options.policy, Math.random);
-  const { tailFailed, replaced } = options.projectionLog ?? NO_LOG;
+  const { projectionLog: log = NO_LOG } = options;
   const witness = new LogWitness(store, (event) => {
-    replaced(event);
+    log.replaced(event);
     states.forgetAll();
     reads.tail.replace();
     claims.wake();
   });
   const { reservations, answers, states, ...commands } = commandsOf(options, pool, store, contexts, witness);
   const { rows, leases, claims, pipeline } = commands;
-  const atEnd = { tailFailed, saw: (event: SeenEvent) => witness.saw(event) };
+  const atEnd = { tailFailed: log.tailFailed, saw: (event: SeenEvent) => witness.saw(event) };
   const reads = readsOf({ pool: readPool, store: reading, place: placeOfLog(options), ...atEnd });
   const sweeps = new Sweeps(pool, v7());
   const judging = { store, leases, rows, contexts, clock, sweeps };
@@ -283,8 +222,9 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   });
   const follower = () => rowFollower({ pool, store, rows }, () => clock.now());
   const projections = [placeOfLog(options) === 'elsewhere' ? follower() : JOBS, COUNTERS];
-  const following = projectionsOf(options, pool, store, sweeps.instanceId, projections);
-  const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, sweeps.instanceId, store, projections);
+  const onLog = { store, projections, instanceId: sweeps.instanceId, log };
+  const following = projectionsOf(pool, onLog);
+  const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, onLog);
   for (const duty of duties) duty.start();
   outages.push(...watchOutages(options, clock, store));
   const logWatch = watchLog(witness);

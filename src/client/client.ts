@@ -11,7 +11,8 @@ import type { Clock } from './clock.js';
 import type { EventQuery, JobEventQuery, JobQuery, PageQuery, ReadOptions, StreamQuery } from './call-options.js';
 import { CommandCalls, jobPath } from './command-calls.js';
 import { streamFrames, type StreamFrame, type StreamOptions } from './event-stream.js';
-import { Transport, type CallObserver, type CallOptions, type ClientOptions, type QueryValues } from './transport.js';
+import type { ClientOptions } from './client-options.js';
+import { Transport, type CallObserver, type CallOptions, type QueryValues } from './transport.js';
 
 export type * from '../api/contract.js';
 export type { AttemptContext, ProgressUpdate } from './attempt-context.js';
@@ -48,7 +49,8 @@ export {
   WaitError,
   type ThrottleDelay,
 } from './handler-errors.js';
-export type { CallOptions, ClientOptions, RetryOptions } from './transport.js';
+export type { ClientOptions, RetryOptions } from './client-options.js';
+export type { CallOptions } from './transport.js';
 export type { HeldJob, WorkerListeners } from './worker-listeners.js';
 export { Worker } from './worker.js';
 export type { WorkerOptions } from './worker-options.js';
