@@ -202,6 +202,11 @@ export interface ReadAllOptions {
   readonly filter?: EventFilter;
   /** Backwards reads the events before `after`, newest first. */
   readonly direction?: 'forwards' | 'backwards';
+  /**
+   * Who reads goes on from `next` when the log wakes it, so what was appended in the last moments may be left to its next
+   * read. Forwards, with `after`. Default false: all that was answered is there.
+   */
+  readonly following?: boolean;
 }
 
 export interface Page {

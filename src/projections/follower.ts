@@ -122,7 +122,7 @@ const readPage = async (
   const { filter, signal } = options;
   while (!signal.aborted) {
     try {
-      return await unlessAborted(signal, store.readAll({ after, limit, ...(filter && { filter }) }));
+      return await unlessAborted(signal, store.readAll({ after, limit, ...(filter && { filter }), following: true }));
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       await pauseFor(RETRY_MS, signal);

@@ -131,6 +131,7 @@ export class ProjectionLoop {
     const page = await this.on.store.readAll({
       after: from.position,
       limit: this.options.pageSize,
+      following: true,
       ...(types && { filter: { types } }),
     });
     // Each time: a log may be restored from a backup while this process sleeps, and no statement of it fails.

@@ -463,6 +463,35 @@ describe('the order of the log', () => {
     expect((await counted.readAll({ after: last, limit: 10 })).next).toBe(next.last);
   });
 
+  it('is told from what was heard to whoever follows it, and read by whoever does not', async () => {
+    const driver = await openDriver(server.url);
+    let reads = 0;
+    const counted = await log.store({
+      driver: Object.assign(Object.create(driver) as EventStoreDriver, {
+        ...{ append: driver.append.bind(driver), readStream: driver.readStream.bind(driver) },
+        ...{ subscribeToEnd: driver.subscribeToEnd.bind(driver), close: () => driver.close() },
+        readAll: (options: Parameters<EventStoreDriver['readAll']>[0]) => {
+          reads += 1;
+          return driver.readAll(options);
+        },
+      }),
+    });
+    counted.onAppended(() => undefined);
+    const first = await appendOne(counted, request(stream()));
+    const behind = { after: first.last, limit: 1_000 };
+    // An event of somebody else's is heard as one's own; after a second of silence the log is read.
+    const heard = await waitFor('a page of what was heard', async () => {
+      const { last } = await appendOne(store, request(stream()));
+      reads = 0;
+      const page = await counted.readAll({ ...behind, following: true });
+      const hash = await counted.hashAt(last);
+      return reads === 0 && page.next === last && { page, hash, last };
+    });
+    expect(heard.hash).toBe(await store.hashAt(heard.last));
+    expect(await counted.readAll(behind)).toEqual(heard.page);
+    expect(reads).toBe(1);
+  });
+
   it('tells of named streams each event once, also one that was appended while they were read', async () => {
     const name = stream();
     await appendOne(store, request(name));

@@ -28,7 +28,7 @@ import type {
   SubscribeOptions,
 } from '../event-store.js';
 import { BesideRefused, Conflict, Unsupported } from '../event-store.js';
-import { tail } from '../subscription.js';
+import { tail, type TailPage } from '../subscription.js';
 import { AppendWatch } from './append-watch.js';
 import { BesideRows, ended, type HeldUnit, writtenNow } from './beside-rows.js';
 import type { EventStoreDriver } from './driver.js';
@@ -40,6 +40,7 @@ import { StreamAppender } from './stream-appender.js';
 import { StreamReader } from './stream-reader.js';
 import { exceptStragglers, isWhole, settleUnknown } from './unanswered.js';
 import { UnitAppender } from './unit-appender.js';
+import { digestOf } from './wire-event.js';
 
 export interface EventStoreDbConfig {
   /** Made by `openDriver`; closed with the store. */
@@ -71,6 +72,7 @@ export class EventStoreDbEventStore implements EventStore {
   readonly #streams: StreamReader;
   readonly #reader: LogReader;
   readonly #watch: AppendWatch;
+  readonly #heard: HeardLog;
   readonly #clock: () => number;
   readonly #catchUp: (streams: readonly string[]) => Promise<void>;
   readonly #pollMs: number;
@@ -79,7 +81,7 @@ export class EventStoreDbEventStore implements EventStore {
   constructor(config: EventStoreDbConfig) {
     const { driver, pool, clock, besideTables = [], pollMs = 500, retryForMs, keepMs } = config;
     const { catchUp = () => Promise.resolve(), patienceMs = 2_000 } = config;
-    const heard = new HeardLog();
+    const heard = (this.#heard = new HeardLog());
     const appender = new StreamAppender(driver, heard, retryForMs === undefined ? {} : { retryForMs });
     this.#driver = driver;
     this.#units = new UnitAppender(appender);
@@ -138,7 +140,7 @@ export class EventStoreDbEventStore implements EventStore {
   }
 
   async readAll(options: ReadAllOptions): Promise<Page> {
-    const { events, next } = await this.#reader.readAll(options);
+    const { events, next } = await this.#page(options);
     return { events, next };
   }
 
@@ -146,7 +148,7 @@ export class EventStoreDbEventStore implements EventStore {
     const { filter } = options;
     return tail(
       {
-        read: (after, limit) => this.#reader.readAll({ after, limit, ...(filter && { filter }) }),
+        read: (after, limit) => this.#page({ after, limit, ...(filter && { filter }), following: true }),
         onAppended: (listener) => this.onAppended(listener),
         pollMs: this.#pollMs,
       },
@@ -160,7 +162,8 @@ export class EventStoreDbEventStore implements EventStore {
 
   /** Says which event stands at the position: `digestOf`. */
   hashAt(position: Position): Promise<string | null> {
-    return this.#reader.hashAt(position);
+    const heard = this.#heard.window.at(position);
+    return heard === undefined ? this.#reader.hashAt(position) : Promise.resolve(digestOf(heard));
   }
 
   onAppended(listener: () => void, onBroken?: () => void): () => void {
@@ -170,6 +173,11 @@ export class EventStoreDbEventStore implements EventStore {
   close(): Promise<void> {
     this.#watch.close();
     return this.#driver.close();
+  }
+
+  #page(options: ReadAllOptions): Promise<TailPage> {
+    const heard = options.following === true ? this.#heard.window.page(options) : undefined;
+    return heard === undefined ? this.#reader.readAll(options) : Promise.resolve(heard);
   }
 
   /** Leaves out what a beside table refuses. */

@@ -11,6 +11,7 @@ import { Recent } from '../recent.js';
 import { RESERVED_KEY } from '../encoded-request.js';
 import type { EncodedRequest } from '../encoded-request.js';
 import type { StoredEvent } from './driver.js';
+import { HeardWindow } from './heard-window.js';
 
 /** Events that are kept, without their data: 300 bytes each. */
 const EVENTS = 20_000;
@@ -48,6 +49,8 @@ const withoutData = (event: StoredEvent): StoredEvent => {
 };
 
 export class HeardLog {
+  /** For those who follow the end. */
+  readonly window = new HeardWindow();
   #isLive = false;
   /** Everything up to here was heard, from where the subscription began. */
   #highest = -1n;
@@ -68,6 +71,7 @@ export class HeardLog {
   hear(event: StoredEvent): void {
     const { stream, revision, position } = event;
     this.#highest = position;
+    this.window.add(event);
     this.#events.set(keyOf(stream, revision), withoutData(event));
     const known = this.#streamOf(stream);
     if (known === undefined && this.#young.size >= STREAMS) {
@@ -85,6 +89,7 @@ export class HeardLog {
   /** The subscription broke: what comes until there is another is not heard. */
   forget(): void {
     this.#isLive = false;
+    this.window.clear();
     this.#highest = -1n;
     this.#events = new Recent(EVENTS);
     this.#young = new Map();

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { EncodedEvent } from '../encoded-request.js';
 import { RESERVED_KEY } from '../encoded-request.js';
-import type { Json, JsonObject, RecordedEvent } from '../event-store.js';
+import type { Json, JsonObject, Position, RecordedEvent } from '../event-store.js';
 import type { StoredEvent, WireEvent } from './driver.js';
 
 /** What the log keeps for itself. */
@@ -57,5 +57,10 @@ export const toRecorded = (event: StoredEvent): RecordedEvent | undefined => {
  * another: a log that was restored from a backup and went on has another event at a position that was written since, or
  * none. It does not show a change of what stands before.
  */
-export const digestOf = ({ id, stream, revision, position }: Omit<StoredEvent, 'data' | 'metadata' | 'type'>): string =>
+export const digestOf = ({
+  id,
+  stream,
+  revision,
+  position,
+}: Pick<StoredEvent, 'id' | 'stream' | 'revision'> & { readonly position: bigint | Position }): string =>
   createHash('sha256').update(`${position}\n${stream}\n${revision}\n${id}`).digest('hex');
