@@ -28,6 +28,7 @@ import {
   START,
   TooLarge,
 } from '../../src/event-store/event-store.js';
+import { waitFor } from '../support/e2e/wait.js';
 
 export interface KeyRow {
   readonly key: string;
@@ -523,6 +524,24 @@ export const eventStoreConformance = (name: string, makeHarness: () => Promise<E
           ({ next } = page);
         }
         expect(comparePositions(after, position)).toBeGreaterThanOrEqual(0);
+      });
+
+      it('by one who follows it gives each event once, in pages that go on behind each other', async () => {
+        const stopHearing = store.onAppended(() => undefined);
+        const stream = newStream();
+        const [first] = await append(request(stream, 'noStream'));
+        const found: RecordedEvent[] = [];
+        let after = succeeded(first).last;
+        await waitFor('every event to be found', async () => {
+          if (found.length < 20) await append(request(stream, 'any'));
+          const page = await store.readAll({ after, limit: 2, filter: { streams: [stream] }, following: true });
+          found.push(...page.events);
+          after = page.next;
+          return found.length >= 20;
+        });
+        stopHearing();
+        const there = await store.readStream(stream);
+        expect(said(found)).toEqual(said(there.slice(1, 1 + found.length)));
       });
 
       it('after a position begins with the event behind it', async () => {
