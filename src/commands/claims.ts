@@ -18,6 +18,7 @@ import { DeadlineExceeded, Overloaded } from './errors.js';
 import type { JobStates } from './job-states.js';
 import { Offers } from './offers.js';
 import type { Pipeline } from './pipeline.js';
+import { WaitingClaims, type Waiting } from './waiting-claims.js';
 
 /** Of a claim whose turn comes too late for its candidates, again and again: how long others are searched for, ms. */
 const TURNS_MS = 10_000;
@@ -35,33 +36,18 @@ const LOOK_FROM = 4;
 /** Most jobs that a search finds. */
 const MAX_FOUND = 1_000;
 
-interface Waiting {
-  readonly request: ClaimRequest;
-  readonly came: number;
-  readonly until: number;
-  readonly resolve: (claimed: readonly ClaimedJob[]) => void;
-  readonly reject: (error: unknown) => void;
-  readonly onAbort: () => void;
-  settled: boolean;
-  /** Candidates of it are being appended: it is not searched for meanwhile. */
-  taking: boolean;
-  /** A search was made for it that found too little, since it came or lost its candidates. */
-  searched: boolean;
-  /** Its key is known to have no answer. */
-  isNew: boolean;
-  /** Times that all its candidates were lost. */
-  losses: number;
-}
-
-const keyOf = ({ filter }: ClaimRequest): string =>
-  JSON.stringify([filter.queues === undefined ? null : [...filter.queues].sort(), filter.types ?? null]);
+const soughtOf = (group: readonly Waiting[], all: boolean): readonly Waiting[] =>
+  all ? group : group.filter(({ searched }) => !searched);
 
 export class Claims {
-  private readonly waiting = new Set<Waiting>();
+  private readonly waiting = new WaitingClaims();
   private readonly damaged = new DamagedJobs();
   private searching = false;
-  /** Rises with every sign that there may be something to claim. */
+  /** Rises with every reason to search. */
   private wakes = 0;
+  /** There may be something for claims that were searched for already: all are searched for. */
+  private news = false;
+  private lookedForAll = -Infinity;
   private timer: NodeJS.Timeout | undefined;
   private draining = false;
   private readonly appends: ClaimAppends;
@@ -102,12 +88,18 @@ export class Claims {
       };
       request.signal.addEventListener('abort', onAbort, { once: true });
       this.waiting.add(waiting);
-      this.wake();
+      this.searchSoon();
     });
   }
 
-  /** Something may have become claimable. Claims that come in one turn of the event loop are searched for together. */
+  /** Something may have become claimable. */
   wake(): void {
+    this.news = true;
+    this.searchSoon();
+  }
+
+  /** Claims that come in one turn of the event loop are searched for together. */
+  private searchSoon(): void {
     this.wakes += 1;
     if (this.searching || this.waiting.size === 0) return;
     this.searching = true;
@@ -119,14 +111,14 @@ export class Claims {
    * one is lost for a whole lease. One that lives asks anew. A claim that just came, or is being appended, goes on.
    */
   endOf(workerId: string): void {
-    for (const waiting of this.idle())
+    for (const waiting of this.waiting.idle())
       if (waiting.searched && waiting.request.workerId === workerId) this.settle(waiting, []);
   }
 
   /** Long polls end with nothing. */
   drain(): void {
     this.draining = true;
-    for (const waiting of [...this.waiting]) this.settle(waiting, []);
+    for (const waiting of this.waiting.all()) this.settle(waiting, []);
   }
 
   private settle(waiting: Waiting, claimed: readonly ClaimedJob[]): void {
@@ -147,56 +139,68 @@ export class Claims {
     let seen: number;
     do {
       seen = this.wakes;
-      const groups = new Map<string, Waiting[]>();
-      for (const waiting of this.idle()) {
-        const key = keyOf(waiting.request);
-        groups.set(key, [...(groups.get(key) ?? []), waiting]);
-      }
-      await this.serveAll([...groups.values()]);
+      const all = this.isForAll();
+      await this.serveAll(this.waiting.groups(all), all);
       this.expire();
-    } while (seen !== this.wakes && this.idle().length > 0);
+    } while (seen !== this.wakes && this.waiting.idle().length > 0);
     this.searching = false;
     this.schedule();
   }
 
-  /** Claims that wait for a candidate. */
-  private idle(): Waiting[] {
-    return [...this.waiting].filter(({ taking }) => !taking);
+  /** A claim that came is searched for alone; however many come, all that wait are in time too. */
+  private isForAll(): boolean {
+    const now = performance.now();
+    if (!this.news && now < this.lookedForAll + POLL_MS) return false;
+    this.news = false;
+    this.lookedForAll = now;
+    return true;
   }
 
   /** Those whose time is up go home with nothing, once they were searched for: one that came during a search was not. */
   private expire(): void {
     const now = performance.now();
-    for (const waiting of this.idle()) if (waiting.searched && waiting.until <= now) this.settle(waiting, []);
+    for (const waiting of this.waiting.idle()) if (waiting.searched && waiting.until <= now) this.settle(waiting, []);
   }
 
   private schedule(): void {
-    const nearest = this.idle().reduce((least, { until }) => Math.min(least, until), Infinity);
+    const nearest = this.waiting.idle().reduce((least, { until }) => Math.min(least, until), Infinity);
     if (nearest === Infinity) return;
-    this.timer = setTimeout(() => this.wake(), Math.max(1, Math.min(nearest - performance.now(), POLL_MS)));
+    const next = Math.min(nearest, this.lookedForAll + POLL_MS);
+    this.timer = setTimeout(() => this.lookAgain(), Math.max(1, next - performance.now()));
   }
 
-  private async serveAll(groups: readonly (readonly Waiting[])[]): Promise<void> {
+  /** Those whose time is up are searched for once more, and all when it is time for that. */
+  private lookAgain(): void {
+    const now = performance.now();
+    for (const waiting of this.waiting.idle()) if (waiting.until <= now) waiting.searched = false;
+    this.searchSoon();
+  }
+
+  private async serveAll(groups: readonly (readonly Waiting[])[], all: boolean): Promise<void> {
     try {
       const offers = groups.length < LOOK_FROM ? null : new Offers(await this.reservations.offered());
       const isOffered = ([first]: readonly Waiting[]): boolean => offers?.has(first!.request.filter) !== false;
-      await Promise.all(groups.map((group) => (isOffered(group) ? this.serve(group) : this.findNothing(group))));
+      await Promise.all(groups.map((group) => (isOffered(group) ? this.serve(group, all) : this.findNothing(group))));
     } catch (error) {
-      for (const waiting of groups.flat()) this.fail(waiting, error);
+      for (const waiting of groups.flatMap((group) => soughtOf(group, all))) this.fail(waiting, error);
     }
   }
 
   private async findNothing(group: readonly Waiting[]): Promise<void> {
-    await Promise.all(group.map((waiting) => this.recallKey(waiting)));
+    await Promise.all(group.filter(({ isNew }) => !isNew).map((waiting) => this.recallKey(waiting)));
     for (const waiting of group) waiting.searched = true;
   }
 
-  /** One search for claims of the same filter, handed out in the order of their arrival. */
-  private async serve(group: readonly Waiting[]): Promise<void> {
+  /**
+   * One search for claims of the same filter, handed out in the order of their arrival. Without news as much is searched
+   * for as those ask for that just came; when there was something, all are searched for next.
+   */
+  private async serve(group: readonly Waiting[], all: boolean): Promise<void> {
     const [first] = group;
     if (first === undefined) return;
+    const sought = soughtOf(group, all);
     try {
-      const max = group.reduce((sum, { request }) => sum + request.max, 0);
+      const max = sought.reduce((sum, { request }) => sum + request.max, 0);
       // So many more that those which are passed over take nobody's place.
       const wanted = Math.min(MAX_FOUND, max + this.damaged.size);
       const reserved = await this.reservations.reserve(first.request.filter, wanted);
@@ -205,17 +209,17 @@ export class Claims {
       // Another process, a newer one, may read them.
       await this.release([...passedOver]);
       for (const { row } of found) if (row !== undefined) this.states.learn(row);
-      const without: Waiting[] = [];
+      if (found.length > 0 && sought.length < group.length) this.wake();
       for (const waiting of group) {
+        if (found.length === 0) break;
         if (waiting.settled || waiting.taking) continue;
-        waiting.searched = false;
         // Not awaited: who asks next searches while this is appended.
-        if (found.length > 0) void this.take(waiting, found.splice(0, waiting.request.max));
-        else without.push(waiting);
+        void this.take(waiting, found.splice(0, waiting.request.max));
       }
+      const without = sought.filter(({ settled, taking }) => !settled && !taking);
       await Promise.all([this.release(found.map(({ jobId }) => jobId)), this.findNothing(without)]);
     } catch (error) {
-      for (const waiting of group) this.fail(waiting, error);
+      for (const waiting of sought) this.fail(waiting, error);
     }
   }
 
@@ -245,7 +249,7 @@ export class Claims {
     const { request } = waiting;
     const ids = candidates.map(({ jobId }) => jobId);
     const { origin, idempotency, signal } = request;
-    waiting.taking = true;
+    [waiting.taking, waiting.searched] = [true, false];
     try {
       const { claimed, locked } = await this.appends.append(request, candidates);
       // What somebody has locked stays held for a moment: nobody finds it again at once.
