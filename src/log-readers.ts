@@ -38,13 +38,18 @@ export interface LogReadersDependencies {
 /** Whether a projection has to be run; appends write the others. */
 const follows = ({ inline }: Projection): boolean => inline !== true;
 
-export const projectionsOf = (pool: pg.Pool, { store, projections, instanceId, log }: LogReadersDependencies) => {
+/** @param readPool of questions: what holds them up holds up no command */
+export const projectionsOf = (
+  pool: pg.Pool,
+  readPool: pg.Pool,
+  { store, projections, instanceId, log }: LogReadersDependencies,
+) => {
   const runner = new ProjectionRunner({ store, pool, projections: projections.filter(follows), instanceId, log });
-  const projectionWatch = new ProjectionWatch(store, pool, projections, (name) => runner.hurry(name));
+  const projectionWatch = new ProjectionWatch(store, readPool, projections, (name) => runner.hurry(name));
   return {
     projections: runner,
     projectionWatch,
-    catalogue: new ProjectionCatalogue({ pool, projections, watch: projectionWatch }),
+    catalogue: new ProjectionCatalogue({ pool: readPool, projections, watch: projectionWatch }),
   };
 };
 

@@ -223,7 +223,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const follower = () => rowFollower({ pool, store, rows }, () => clock.now());
   const projections = [placeOfLog(options) === 'elsewhere' ? follower() : JOBS, COUNTERS];
   const onLog = { store, projections, instanceId: sweeps.instanceId, log };
-  const following = projectionsOf(pool, onLog);
+  const following = projectionsOf(pool, readPool, onLog);
   const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, onLog);
   for (const duty of duties) duty.start();
   outages.push(...watchOutages(options, clock, store));
@@ -246,7 +246,8 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     await Promise.all([...new Set([store, reading])].map((one) => one.close()));
     await Promise.all([pool.end(), readPool.end()]);
   };
-  const watch = new ReaperWatch({ ...judging, rows: reads.rows }, options.reaper.intervalMs);
+  const asked = { sweeps: new Sweeps(readPool, sweeps.instanceId), leases: reads.leases, rows: reads.rows };
+  const watch = new ReaperWatch({ ...judging, ...asked }, options.reaper.intervalMs);
   const pools = { commands: pool, reads: readPool, upkeep: upkeepPool };
   return {
     ...{ pool, pools, store, clock, clockLag: clockWatch.lag, secret, tokens, contexts },

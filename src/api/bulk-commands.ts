@@ -122,7 +122,7 @@ export class BulkCommands {
   async run({ commands, reason }: SendCommandsBody, request: FastifyRequest): Promise<readonly wire.CommandResult[]> {
     const size = request.body instanceof RequestBody ? request.body.bytes.length : 0;
     const bytes = Math.ceil(size / commands.length);
-    const requestKey = idempotencyKey(request.headers);
+    const requestKey = idempotencyKey(request.headers, request.raw.rawHeaders);
     if (ifMatch(request.headers) !== undefined) throw ofOneCommand('If-Match');
     const jobs = new Turns();
     const keys = new Turns();

@@ -39,7 +39,7 @@ const askingOf = (request: FastifyRequest): Asking => {
     method: request.method,
     path: pathOf(request),
     body: body?.value ?? {},
-    key: idempotencyKey(request.headers),
+    key: idempotencyKey(request.headers, request.raw.rawHeaders),
     ifMatch: ifMatch(request.headers) ?? null,
     bytes: body?.bytes.length ?? 0,
   };

@@ -58,6 +58,21 @@ describe('commands of clients', () => {
     expect([late.status, late.body.code, late.body.jobStatus]).toEqual([409, 'already_terminal', 'completed']);
   });
 
+  it('of no job that is there are refused a revision that they should match', async () => {
+    const headers = { 'if-match': '1' };
+    const { position } = (await call.get('/v1/log/head')).body;
+    const answers = await Promise.all([
+      call.post('/v1/jobs', { type: 't', queue: 'c-match' }, { headers }),
+      call.post('/v1/jobs/batch', { jobs: [{ type: 't', queue: 'c-match' }] }, { headers }),
+      call.post('/v1/claims', { workerId: 'w', queues: ['c-match'] }, { headers }),
+      call.post('/v1/admin/reaper/sweep', {}, { headers }),
+    ]);
+    expect(answers.map(({ status, body }) => [status, body.errors?.[0].path])).toEqual(
+      answers.map(() => [400, 'If-Match']),
+    );
+    expect((await call.get('/v1/log/head')).body.position).toBe(position);
+  });
+
   it('of parts that are not built are 501', async () => {
     const { jobId } = await call.create({ queue: 'c3' });
     for (const [method, path, body] of [

@@ -479,6 +479,9 @@ describe('paths and headers', () => {
 
   it('reads what the contract names', () => {
     expect(headers.idempotencyKey({ 'idempotency-key': 'a key' })).toBe('a key');
+    expect(headers.idempotencyKey({ 'idempotency-key': 'a' }, ['x', 'idempotency-key', 'Idempotency-Key', 'a'])).toBe(
+      'a',
+    );
     expect(headers.ifMatch({ 'if-match': '"7"' })).toBe(7);
     expect(headers.ifMatch({ 'if-match': '7' })).toBe(7);
     expect(headers.minPosition({ 'x-min-position': '12' })).toBe('12');
@@ -492,6 +495,11 @@ describe('paths and headers', () => {
     ['Idempotency-Key', () => headers.idempotencyKey({ 'idempotency-key': '' })],
     ['Idempotency-Key', () => headers.idempotencyKey({ 'idempotency-key': 'x'.repeat(201) })],
     ['Idempotency-Key', () => headers.idempotencyKey({ 'idempotency-key': 'ü' })],
+    [
+      'Idempotency-Key',
+      () => headers.idempotencyKey({ 'idempotency-key': 'a, b' }, ['Idempotency-Key', 'a', 'idempotency-key', 'b']),
+    ],
+    ['If-Match', () => headers.refuseIfMatch({ 'if-match': '1' })],
     ['If-Match', () => headers.ifMatch({ 'if-match': '*' })],
     ['If-Match', () => headers.ifMatch({ 'if-match': '"7' })],
     ['X-Min-Position', () => headers.minPosition({ 'x-min-position': '1.5' })],

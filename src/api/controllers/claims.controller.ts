@@ -10,6 +10,7 @@ import type * as wire from '../contract.js';
 import { hangUpOf } from '../hang-up.js';
 import { JobReader } from '../job-reader.js';
 import { claim, type ClaimBody } from '../requests/worker-calls.js';
+import { refuseIfMatch } from '../requests/headers.js';
 
 @Controller('v1/claims')
 export class ClaimsController {
@@ -27,6 +28,7 @@ export class ClaimsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.ClaimAnswer> {
+    refuseIfMatch(request.headers);
     const { workerId, queues, types, max, waitMs, leaseMs, start } = body;
     const { origin, idempotency } = callOf(request, 'worker');
     const filter = { ...(queues === null ? {} : { queues }), ...(types === null ? {} : { types }) };

@@ -13,6 +13,7 @@ import { newJob } from '../new-job.js';
 import { CLOCK } from '../ports.js';
 import { createJob, type CreateJobBody, createJobs, type CreateJobsBody } from '../requests/create.js';
 import { combinations, expandedBytes } from '../requests/grid.js';
+import { refuseIfMatch } from '../requests/headers.js';
 
 /** The jobs that are asked for, and the bytes of what is made here of a grid. */
 const jobsOf = ({ jobs, template, grid }: CreateJobsBody): { jobs: readonly CreateJobBody[]; bytes: number } => {
@@ -36,6 +37,7 @@ export class CreateController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CommandAnswer> {
+    refuseIfMatch(request.headers);
     const job = newJob(body, this.clock.now(), v7(), callerOf(request).id);
     return answer(reply, await this.commands.execute(new CreateJob(job, callOf(request))));
   }
@@ -47,6 +49,7 @@ export class CreateController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.CreateJobsAnswer> {
+    refuseIfMatch(request.headers);
     const now = this.clock.now();
     const correlationId = v7();
     const { id } = callerOf(request);

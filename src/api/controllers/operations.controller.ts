@@ -9,6 +9,7 @@ import type * as wire from '../contract.js';
 import { Freshness } from '../freshness.js';
 import { SETTINGS } from '../ports.js';
 import { sweep, type SweepBody } from '../requests/job-commands.js';
+import { refuseIfMatch } from '../requests/headers.js';
 
 /** What operators look at and do. */
 @Controller('v1')
@@ -38,6 +39,7 @@ export class OperationsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SweepReport> {
+    refuseIfMatch(request.headers);
     const { idempotency, origin } = callOf(request);
     const askedBy = { reason, keyId: origin.keyId ?? null };
     const { answer, replayed } = await this.ledger.remember(idempotency, () => this.reaper.sweep(dryRun, askedBy));

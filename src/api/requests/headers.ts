@@ -15,9 +15,17 @@ const only = (headers: IncomingHttpHeaders, header: string): string | undefined 
   return Array.isArray(value) ? value.join(', ') : value;
 };
 
-/** `Idempotency-Key`: the same key again gives the first answer. */
-export const idempotencyKey = (headers: IncomingHttpHeaders): string | undefined => {
+/**
+ * `Idempotency-Key`: the same key again gives the first answer.
+ * @param rawHeaders names and values in turn: of two with this name Node makes one, which nobody sent
+ */
+export const idempotencyKey = (
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[] = [],
+): string | undefined => {
   const key = only(headers, 'Idempotency-Key');
+  const isName = (text: string, index: number): boolean => index % 2 === 0 && /^idempotency-key$/i.test(text);
+  if (rawHeaders.filter(isName).length > 1) throw refused('Idempotency-Key', 'sent once');
   if (key === undefined || PRINTABLE.test(key)) return key;
   throw refused('Idempotency-Key', '1–200 characters of printable ASCII');
 };
@@ -30,6 +38,13 @@ export const ifMatch = (headers: IncomingHttpHeaders): number | undefined => {
   const revision = tag ?? plain;
   if (revision === undefined) throw refused('If-Match', 'the revision of the job');
   return Number(revision);
+};
+
+/** Of a call that makes a job, or is of several: there is no revision that it could name. */
+export const refuseIfMatch = (headers: IncomingHttpHeaders): void => {
+  if (ifMatch(headers) === undefined) return;
+  const message = 'If-Match is of a command on one job: this call is of none that is there already, or of several';
+  throw validationFailed([{ path: 'If-Match', message }]);
 };
 
 const positionIn = (headers: IncomingHttpHeaders, header: string): string | undefined => {
