@@ -3,6 +3,9 @@ import type { Outcomes } from '../append-plan.js';
 import { LogUnavailable, Unavailable } from '../event-store.js';
 import type { HeldUnit } from './beside-rows.js';
 
+/** A timer that is so late, ms, was held up with its process: what was answered meanwhile is not read yet. */
+const STOOD_STILL_MS = 250;
+
 /**
  * Waits for all of them, or until nothing more is answered: then something is wrong with what is left, and nobody else
  * waits for it. It goes on, and whoever appends to its stream next waits for it there.
@@ -14,11 +17,12 @@ export const exceptStragglers = async (appending: readonly Promise<void>[], pati
   }
   let timer: NodeJS.Timeout | undefined;
   const given = new Promise<void>((resolve) => {
-    const answered = (): void => {
+    const wait = (): void => {
       clearTimeout(timer);
-      timer = setTimeout(resolve, patienceMs);
+      const dueAt = performance.now() + patienceMs;
+      timer = setTimeout(() => (performance.now() - dueAt < STOOD_STILL_MS ? resolve() : wait()), patienceMs);
     };
-    for (const one of appending) void one.then(answered);
+    for (const one of appending) void one.then(wait);
   });
   await Promise.race([Promise.all(appending), given]);
   clearTimeout(timer);
