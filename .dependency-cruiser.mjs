@@ -60,7 +60,7 @@ export default {
       to: {
         path: '^src/event-store/',
         pathNot:
-          '^src/event-store/(event-store|beside-table|event-filter|canonical-json|json-object|batch-size|recent|postgres/binary-array)[.]ts$',
+          '^src/event-store/(event-store|beside-table|event-filter|event-bytes|canonical-json|json-object|batch-size|recent|postgres/binary-array)[.]ts$',
       },
     },
     {

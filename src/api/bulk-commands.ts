@@ -14,11 +14,11 @@ import { accessTo, OPEN } from './keys/access.js';
 import { callerOf } from './keys/caller.js';
 import { requireAccess } from './keys/require-access.js';
 import { NOT_BUILT } from './not-built.js';
-import { notImplemented, type Problem, validationFailed } from './problem.js';
+import { notImplemented } from './problem.js';
 import { toldProblem } from './problem.filter.js';
 import { entryHead, type EntryHead, type SendCommandsBody } from './requests/commands.js';
 import { isObject } from './requests/fields.js';
-import { idempotencyKey, ifMatch } from './requests/headers.js';
+import { idempotencyKey, refuseIfMatch } from './requests/headers.js';
 import { RequestBody } from './request-body.js';
 import { validatedTogether } from './validation.js';
 
@@ -91,9 +91,6 @@ const refused = (error: unknown, request: FastifyRequest): wire.CommandResult =>
   return { status: problem.status, problem };
 };
 
-const ofOneCommand = (header: string): Problem =>
-  validationFailed([{ path: header, message: `${header} is of one command: send that to /v1/jobs/{id}/…` }]);
-
 /** Before the first command. */
 const NOTHING: Promise<unknown> = Promise.resolve();
 
@@ -123,7 +120,7 @@ export class BulkCommands {
     const size = request.body instanceof RequestBody ? request.body.bytes.length : 0;
     const bytes = Math.ceil(size / commands.length);
     const requestKey = idempotencyKey(request.headers, request.raw.rawHeaders);
-    if (ifMatch(request.headers) !== undefined) throw ofOneCommand('If-Match');
+    refuseIfMatch(request.headers);
     const jobs = new Turns();
     const keys = new Turns();
     return await Promise.all(

@@ -9,7 +9,7 @@ import {
   type Position,
   type RecordedEvent,
 } from '../event-store/event-store.js';
-import { bytesOf } from './event-bytes.js';
+import { bytesOf } from '../event-store/event-bytes.js';
 import type { FollowOptions, LogTail } from './log-tail.js';
 import { LogReplaced } from './log-witness.js';
 import { pauseFor, Wake } from './wake.js';

@@ -43,7 +43,8 @@ export const ifMatch = (headers: IncomingHttpHeaders): number | undefined => {
 /** Of a call that makes a job, or is of several: there is no revision that it could name. */
 export const refuseIfMatch = (headers: IncomingHttpHeaders): void => {
   if (ifMatch(headers) === undefined) return;
-  const message = 'If-Match is of a command on one job: this call is of none that is there already, or of several';
+  const message =
+    'If-Match is of a command on one job, sent to /v1/jobs/{id}/…: this call is of a new job, or of several';
   throw validationFailed([{ path: 'If-Match', message }]);
 };
 

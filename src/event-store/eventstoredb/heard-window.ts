@@ -6,8 +6,9 @@
  * It holds nothing that is not in the log, in its order and without a gap. What it does not hold is read.
  */
 import { performance } from 'node:perf_hooks';
-import type { Json, Position, ReadAllOptions, RecordedEvent } from '../event-store.js';
+import type { Position, ReadAllOptions, RecordedEvent } from '../event-store.js';
 import { comparePositions } from '../event-store.js';
+import { bytesOf } from '../event-bytes.js';
 import { eventTest } from '../event-filter.js';
 import type { TailPage } from '../subscription.js';
 import type { StoredEvent } from './driver.js';
@@ -17,24 +18,10 @@ const MAX_EVENTS = 8_192;
 const MAX_BYTES = 8 * 1_048_576;
 /** After a silence of so long, ms, it is the log that is asked: of a subscription that hangs nothing is heard either. */
 const FRESH_MS = 1_000;
-/** Of an event beside its data: names, ids, times, metadata. */
-const REST_BYTES = 1_000;
-
-interface Heard {
-  readonly event: RecordedEvent;
-  readonly bytes: number;
-}
-
-/** About what it takes in memory. */
-const bytesOf = (value: Json | undefined): number => {
-  if (typeof value === 'string') return 16 + value.length;
-  if (typeof value !== 'object' || value === null) return 8;
-  return Object.entries(value).reduce((sum, [key, one]) => sum + key.length + bytesOf(one), 16);
-};
 
 export class HeardWindow {
   /** In the order of the log; those before `#first` were dropped. */
-  #heard: (Heard | undefined)[] = [];
+  #heard: (RecordedEvent | undefined)[] = [];
   #first = 0;
   #bytes = 0;
   #at = -Infinity;
@@ -49,11 +36,10 @@ export class HeardWindow {
     this.#at = this.#now();
     const event = toRecorded(stored);
     if (event === undefined) return;
-    const bytes = REST_BYTES + bytesOf(event.data);
-    this.#heard.push({ event, bytes });
-    this.#bytes += bytes;
+    this.#heard.push(event);
+    this.#bytes += bytesOf(event);
     while (this.#bytes > MAX_BYTES || this.#heard.length - this.#first > MAX_EVENTS) {
-      this.#bytes -= this.#heard[this.#first]!.bytes;
+      this.#bytes -= bytesOf(this.#heard[this.#first]!);
       this.#heard[this.#first] = undefined;
       this.#first += 1;
     }
@@ -71,7 +57,7 @@ export class HeardWindow {
 
   /** The page as the log has it, but for what was appended in the last moments; undefined: it has to be read. */
   page({ after, limit, filter }: ReadAllOptions): TailPage | undefined {
-    const oldest = this.#heard[this.#first]?.event;
+    const oldest = this.#heard[this.#first];
     if (oldest === undefined || after === undefined || !this.#isFresh()) return undefined;
     if (comparePositions(after, oldest.position) < 0) return undefined;
     const test = eventTest(filter);
@@ -79,7 +65,7 @@ export class HeardWindow {
     let next = after;
     for (let index = this.#behind(after); index < this.#heard.length; index += 1) {
       if (events.length === limit) return { events, next, atEnd: false };
-      const { event } = this.#heard[index]!;
+      const event = this.#heard[index]!;
       next = event.position;
       if (test(event)) events.push(event);
     }
@@ -89,7 +75,7 @@ export class HeardWindow {
   /** The event that stands exactly there; undefined: that has to be read. */
   at(position: Position): RecordedEvent | undefined {
     if (!this.#isFresh()) return undefined;
-    const event = this.#heard[this.#behind(position) - 1]?.event;
+    const event = this.#heard[this.#behind(position) - 1];
     return event?.position === position ? event : undefined;
   }
 
@@ -102,7 +88,7 @@ export class HeardWindow {
     let [low, high] = [this.#first, this.#heard.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (comparePositions(this.#heard[middle]!.event.position, position) <= 0) low = middle + 1;
+      if (comparePositions(this.#heard[middle]!.position, position) <= 0) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -1,4 +1,4 @@
-import type { RecordedEvent } from '../event-store/event-store.js';
+import type { RecordedEvent } from './event-store.js';
 
 /** Those who follow the end of the log are handed the same events: each is measured once. */
 const known = new WeakMap<RecordedEvent, number>();
