@@ -46,18 +46,21 @@ const toDueLease = (row: LeaseRecord): DueLease => ({ ...toLease(row), deadlineA
 
 /**
  * One renewal per row of the arrays. A row that an append is just changing is passed over, never waited for: a
- * statement that holds one lease and waits for the next could deadlock with the append that holds the next.
+ * statement that holds one lease and waits for the next could deadlock with the append that holds the next. The clock
+ * is read once a row: between two readings its millisecond can turn, and a deadline then lies behind its lease's end.
  */
 const RENEW = `
 with asked as (
   select * from unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[]) with ordinality
     as a(job_id, run, attempt, lease_ms, nth)
-), held as (
-  select l.job_id from jobledger.leases l where l.job_id = any ($1::uuid[]) order by l.job_id for update skip locked
+), held as materialized (
+  select k.job_id, jobledger.now_ms() as at from (
+    select l.job_id from jobledger.leases l where l.job_id = any ($1::uuid[]) order by l.job_id for update skip locked
+  ) k
 ), renewed as (
-  update jobledger.leases l set beats = l.beats + 1, last_beat_at = jobledger.now_ms(),
-    expires_at = jobledger.now_ms() + coalesce(a.lease_ms, l.lease_ms) * interval '1 ms',
-    deadline_at = least(l.deadline_at, jobledger.now_ms() + coalesce(a.lease_ms, l.lease_ms) * interval '1 ms')
+  update jobledger.leases l set beats = l.beats + 1, last_beat_at = h.at,
+    expires_at = h.at + coalesce(a.lease_ms, l.lease_ms) * interval '1 ms',
+    deadline_at = least(l.deadline_at, h.at + coalesce(a.lease_ms, l.lease_ms) * interval '1 ms')
   from asked a join held h using (job_id)
   where l.job_id = a.job_id and l.run = a.run and l.attempt = a.attempt and l.worker_id is not null
     and not l.fenced
@@ -219,17 +222,19 @@ export class PostgresLeases implements Leases {
           select * from unnest(
             $1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::text[], $6::bigint[], $7::bigint[], $8::text[])
             as a(job_id, revision, run, attempt, worker_id, lease_ms, deadline_ms, directive)
-        ), unmoved as (
+        ), unmoved as materialized (
           -- No append may end the lease between this look and the new row; one that is at it is not waited for.
-          select j.id as job_id from jobledger.jobs j join asked a on a.job_id = j.id and a.revision = j.revision
-          order by j.id for share of j skip locked
+          select k.job_id, jobledger.now_ms() as at from (
+            select j.id as job_id from jobledger.jobs j join asked a on a.job_id = j.id and a.revision = j.revision
+            order by j.id for share of j skip locked
+          ) k
         )
         insert into jobledger.leases (job_id, run, attempt, worker_id, lease_ms, expires_at, deadline_at, directive,
           beats)
         select r.job_id, r.run, r.attempt, r.worker_id, r.lease_ms,
-          case when r.worker_id is not null then jobledger.now_ms() + r.lease_ms * interval '1 ms' end,
+          case when r.worker_id is not null then at + r.lease_ms * interval '1 ms' end,
           least(to_timestamp(r.deadline_ms / 1000.0),
-            case when r.worker_id is not null then jobledger.now_ms() + r.lease_ms * interval '1 ms' end),
+            case when r.worker_id is not null then at + r.lease_ms * interval '1 ms' end),
           r.directive, jobledger.first_beat()
         from asked r join unmoved using (job_id) order by r.job_id
         -- A row that is there stays, unless it is left from an attempt that ended.

@@ -108,3 +108,49 @@ describe('lease rows in PostgreSQL', () => {
     expect(await leaseOf(jobId)).toBeUndefined();
   });
 });
+
+describe('lease rows under a clock whose millisecond turns at each reading', () => {
+  let ledger: TestLedger;
+  let service: Service;
+  beforeAll(async () => {
+    ledger = await TestLedger.open();
+    service = ledger.service;
+    await service.pool.query(`
+      create sequence jobledger.ticks;
+      create or replace function jobledger.now_ms() returns timestamptz language sql volatile as $f$
+        select date_trunc('milliseconds', clock_timestamp()) + nextval('jobledger.ticks') * interval '1 ms' $f$`);
+  });
+  afterAll(() => ledger.close());
+
+  const running = async () => {
+    const { jobId } = await create(service);
+    await claim(service);
+    return jobId;
+  };
+  const boundsOf = async (jobId: string) =>
+    (
+      await service.pool.query<{ length: number; left: number }>(
+        `select extract(epoch from expires_at - last_beat_at)::float * 1000 as length,
+          extract(epoch from expires_at - deadline_at)::float * 1000 as left
+        from jobledger.leases where job_id = $1`,
+        [jobId],
+      )
+    ).rows[0];
+
+  it('has a lease of exactly its length after a beat, a shortening one included [P-24]', async () => {
+    const jobId = await running();
+    for (const leaseMs of [3_600_000, 5_000]) {
+      await service.leases.renew([{ jobId, run: 1, attempt: 1, leaseMs }]);
+      expect((await boundsOf(jobId))?.length).toBe(leaseMs);
+    }
+    expect((await boundsOf(jobId))?.left).toBe(0);
+  });
+
+  it('has no deadline behind the end of a lease that is made again', async () => {
+    const jobId = await running();
+    const seed = seedOf((await service.rows.load([jobId])).get(jobId)!, service.contexts);
+    await service.pool.query('delete from jobledger.leases where job_id = $1', [jobId]);
+    await service.leases.seed([{ ...seed, deadlineAt: null }]);
+    expect((await boundsOf(jobId))?.left).toBe(0);
+  });
+});
