@@ -11,6 +11,9 @@ export const BENCHES = {
   history: { about: 'the history of a job of 1,000 events, and what it was once; beside plain SQL' },
   reaper: { about: '1,000 jobs due among 1,000,000 running, and none due; beside a search without the index' },
   heartbeats: { about: 'renewals of 10,000 leases; beside pgbench' },
+  reports: {
+    about: 'progress of one job by 1, 8 and 50 writers; beside a counter in a row and a document under a lock',
+  },
   fanout: { about: '200 and 1,000 readers of the log over SSE; beside a bare node:http server' },
   scale: { about: 'the same work on logs of 10k and 100k jobs; with --full of 1M too' },
 };

@@ -80,13 +80,14 @@ const splice = (event: RecordedEvent): string | undefined => {
   const [actor, attempt, causationId, , commandId, correlationId, from, keyId = 'null', reason, run, to, trace] =
     values;
   const { text, jobId } = textsOf(event.stream);
+  const cause = causationId === undefined || causationId === 'null' ? commandId : causationId;
   const { position, revision, id, type, version, at } = event;
   return (
     `{"position":"${position}","stream":${text},"revision":${revision},"id":"${id}","type":${JSON.stringify(type)}` +
     `,"version":${version},"at":"${at}","jobId":${jobId}` +
     `${member('run', run)}${member('attempt', attempt)}${member('from', from)}${member('to', to)}` +
     `,"data":${dataText}${member('actor', actor)},"keyId":${keyId}${member('commandId', commandId)}` +
-    `${member('correlationId', correlationId)}${member('causationId', causationId)}` +
+    `${member('correlationId', correlationId)}${member('causationId', cause)}` +
     `${member('traceparent', trace)}${member('reason', reason)}}`
   );
 };

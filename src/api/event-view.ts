@@ -1,6 +1,6 @@
 /** An event as the wire has it. */
 import type { JobEventType } from '../domain/job-events.js';
-import { jobIdOf } from '../domain/streams.js';
+import { type EventMetadata, jobIdOf } from '../domain/streams.js';
 import type { RecordedEvent } from '../event-store/event-store.js';
 import { metadataOf } from '../projections/jobs/stored-job.js';
 import type * as wire from './contract.js';
@@ -37,8 +37,14 @@ const NOTHING_SAID: Said = {
   ...{ keyId: null, commandId: null, correlationId: null, causationId: null, traceparent: null, reason: null },
 };
 
+const told = (metadata: EventMetadata): Said => ({
+  ...metadata,
+  keyId: metadata.keyId ?? null,
+  causationId: metadata.causationId ?? metadata.commandId,
+});
+
 const saidOf = (event: RecordedEvent): Said =>
-  event.damage?.part === 'metadata' ? NOTHING_SAID : { ...metadataOf(event), keyId: metadataOf(event).keyId ?? null };
+  event.damage?.part === 'metadata' ? NOTHING_SAID : told(metadataOf(event));
 
 export const viewEvent = (event: RecordedEvent): wire.LedgerEvent => {
   const { run, attempt, from, to, actor, keyId, commandId, correlationId, causationId, traceparent, reason } =

@@ -37,6 +37,7 @@ export interface EventMetadata {
   /** The idempotency key, or an id made for the command. */
   readonly commandId: string;
   readonly correlationId: string;
+  /** Null where the command itself brought it about. */
   readonly causationId: string | null;
   readonly traceparent: string | null;
   /** Why, in the caller's words. */

@@ -176,7 +176,7 @@ describe('the history of a job', () => {
       actor: { type: 'client', id: 'anonymous' },
       commandId: expect.any(String),
       correlationId: expect.any(String),
-      causationId: null,
+      causationId: items[0].commandId,
       traceparent: null,
       keyId: null,
       reason: null,

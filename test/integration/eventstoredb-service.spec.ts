@@ -17,6 +17,7 @@ import { Caller, startApp } from '../support/app.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { FakeEventStoreDb } from '../support/eventstoredb/fake-server.js';
 import { call, claim, create, execute, options, spec, tokenOf } from '../support/ledger.js';
+import { LedgerCaller } from '../support/ledger-caller.js';
 import { createTestDatabase } from '../support/test-database.js';
 
 let server: FakeEventStoreDb;
@@ -241,6 +242,32 @@ describe('a process that was frozen before its append, and taken for dead', () =
 });
 
 describe('an answer of the API', () => {
+  it('counts no report that came to stand behind the end of its run, and says that it is refused [D-26]', async () => {
+    const app = await startApp({ databaseUrl: databaseUrl(), service: { eventStoreDbUrl: server.url } });
+    try {
+      const worker = new LedgerCaller(app.url);
+      const held = await worker.hold();
+      const { id } = held.job;
+      await worker.must(held, 'progress', { batchId: 'early', processed: 2 });
+      const { hasBegun, thaw } = freezeNextAppend();
+      const late = worker.worker(held, 'progress', { batchId: 'late', processed: 5 });
+      await waitFor('its append', hasBegun);
+      await recoveryOf(service).recover(0);
+      await execute(service, id, 'cancel', { force: true, reason: null });
+      thaw();
+      const { status, body } = await late;
+      expect([status, body.code, body.jobStatus]).toEqual([409, 'stale_lease', 'cancelled']);
+      expect((await worker.events(id)).map(({ type }) => type).slice(-3)).toEqual([
+        ...['JobCancelled', 'ProgressRecorded', 'CommandRefused'],
+      ]);
+      expect(await worker.job(id)).toMatchObject({ status: 'cancelled', progress: { processed: 2 } });
+      expect(await worker.claims('w', { queues: [held.job.queue] })).toEqual([]);
+      await expectReplay(id);
+    } finally {
+      await app.close();
+    }
+  });
+
   it('shows every event up to its X-Position, whoever appended it and whoever left its row', async () => {
     const { jobId } = await create(service, { queue: 'elsewhere' });
     const app = await startApp({ databaseUrl: databaseUrl(), service: { eventStoreDbUrl: server.url } });

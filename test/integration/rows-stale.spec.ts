@@ -66,6 +66,29 @@ describe('a job under a time limit', () => {
     expect((await ledger.post(`/v1/jobs/${idle.job.id}/retry`)).status).toBe(409);
     expect(await ledger.job(idle.job.id)).toMatchObject({ status: 'running', lastActivityAt, deadline });
   });
+
+  it('is not kept by calls of who held it before, sweeps, or what others ask of it [D-24]', async () => {
+    const before = await ledger.hold({ policy: { ...STALE, stallMs: HOUR_MS } }, LONG_LEASE);
+    const { id, queue } = before.job;
+    await ledger.must(before, 'release', { reason: 'shutdown' });
+    const current = await ledger.next(queue, LONG_LEASE, 'current');
+    await ledger.must(current, 'progress', { batchId: 'b', processed: 1 });
+    const { lastActivityAt, deadline } = await ledger.job(id);
+    for (const [call, body] of [
+      ['heartbeat', {}],
+      ['progress', { batchId: 'late', processed: 1 }],
+      ['complete', {}],
+    ] as const)
+      expect((await ledger.worker(before, call, body)).body.code).toBe('stale_lease');
+    expect(verdictOn(await ledger.sweep(), id)).toBe('live');
+    expect((await ledger.post(`/v1/jobs/${id}/priority`, { priority: 5 })).status).toBe(409);
+    expect(await ledger.job(id)).toMatchObject({ status: 'running', lastActivityAt, deadline });
+    // A request to stop bounds it by a rule of its own, and is no work either.
+    await ledger.command(id, 'cancel', { reason: 'no longer wanted' });
+    const asked = await ledger.job(id);
+    expect([asked.status, asked.lastActivityAt]).toEqual(['cancelling', lastActivityAt]);
+    expect(Date.parse(asked.deadline!.at)).toBeLessThanOrEqual(Date.parse(deadline!.at));
+  });
 });
 
 describe('a stale job', () => {

@@ -303,7 +303,7 @@ describe('progress', () => {
     for (const limit of [0, 201]) expect((await ledger.get(`/v1/jobs/${id}/events?limit=${limit}`)).status).toBe(400);
   });
 
-  it('of 50 reporters at a time over two processes counts each report once [A-01]', async () => {
+  it('of 50 reporters at a time over two processes counts each report once, and refuses none [A-01] [D-25]', async () => {
     const held = await ledger.hold({ total: 400 }, LONG_LEASE);
     const { id } = held.job;
     const reports = times(400, (n) => ({ batchId: `b${n}`, processed: 1, failed: n % 4 === 0 ? 1 : 0 }));

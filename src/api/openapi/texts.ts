@@ -199,7 +199,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   keyId:
     'Id of the API key that the call was made with; null where there were no keys, and of what the ledger does by itself.',
   commandId: 'The `Idempotency-Key` of the command, or a made one.',
-  causationId: 'What brought it about.',
+  causationId: 'What brought it about: the id of its command.',
   traceparent: 'W3C Trace Context of the command.',
   events: 'Types of the events appended, in order; empty when the command was already in effect.',
   'Counters.events': 'How many events there are, without refusals.',

@@ -15,10 +15,10 @@ interface Own {
   readonly version: number;
 }
 
-/** The names that `$by_correlation_id` reads, and whence they come. */
+/** The names that `$by_correlation_id` reads, and whence they come: the first that there is. */
 const LINKS = [
-  ['$correlationId', 'correlationId'],
-  ['$causationId', 'causationId'],
+  ['$correlationId', ['correlationId']],
+  ['$causationId', ['causationId', 'commandId']],
 ] as const;
 
 const utf8 = new TextEncoder();
@@ -26,7 +26,10 @@ const utf8 = new TextEncoder();
 /** @param at epoch ms */
 export const toWire = ({ id, type, version, data, metadata }: EncodedEvent, at: number): WireEvent => {
   const said = JSON.parse(metadata) as JsonObject;
-  const links = LINKS.flatMap(([name, key]) => (typeof said[key] === 'string' ? [[name, said[key]] as const] : []));
+  const links = LINKS.flatMap(([name, keys]) => {
+    const key = keys.find((each) => typeof said[each] === 'string');
+    return key === undefined ? [] : [[name, said[key]!] as const];
+  });
   const own: Own = { at: new Date(at).toISOString(), version };
   return {
     id,
