@@ -10,7 +10,7 @@ import {
   PreconditionFailed,
   TooManyStages,
 } from '../commands/errors.js';
-import { KeyUnsettled } from '../commands/answers.js';
+import { AnswerLost, KeyUnsettled } from '../commands/answers.js';
 import { Refused } from '../commands/envelope.js';
 import { Refusal } from '../domain/errors.js';
 import {
@@ -124,7 +124,7 @@ const ofStorage = (error: Error, isQuestion: boolean): Problem | undefined => {
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
   if (error instanceof KeyUnsettled) return unavailable(`${error.message}: repeat it with the same Idempotency-Key`);
-  if (error instanceof LogLost) return unavailable(error.message);
+  if (error instanceof LogLost || error instanceof AnswerLost) return unavailable(error.message);
   if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))
     return unavailable(awayDetail(error, isQuestion));
   if (error instanceof RowLocked) return unavailable(error.message);

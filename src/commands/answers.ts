@@ -69,9 +69,8 @@ export type AnswerBody = readonly {
   readonly lease?: BeatLease;
 }[];
 
-const recall = async (store: EventStore, answer: StoredAnswer): Promise<readonly Outcome[]> => {
+const recall = (answer: StoredAnswer, recorded: readonly RecordedEvent[]): readonly Outcome[] => {
   const body = answer.body === null ? [] : (JSON.parse(answer.body) as AnswerBody);
-  const recorded = await eventsOf(store, answer);
   if (body.length > 0) {
     return body.map(({ position, ...said }) => ({
       ...said,
@@ -114,6 +113,16 @@ export class KeyUnsettled extends Unavailable {
   }
 }
 
+/**
+ * Thrown when the log does not have what the first call of a key appended: it was restored, or cut by hand, and other
+ * events may stand there now. Whoever repeats the call is not told that it is in effect.
+ */
+export class AnswerLost extends Unavailable {
+  constructor() {
+    super('the log lacks what the first call of this key appended: if it was restored, call again with another key');
+  }
+}
+
 /** Its append is on its way, or was left by a process that died and is about to be finished. */
 const isUnsettled = ({ position, events }: StoredAnswer): boolean => position === null && events > 0;
 
@@ -121,18 +130,31 @@ const isUnsettled = ({ position, events }: StoredAnswer): boolean => position ==
  * The first answer of a key, made again; undefined when the key is new.
  * @throws IdempotencyKeyReused when it was another request's.
  * @throws KeyUnsettled when the first call has no answer yet.
+ * @throws AnswerLost when the log does not have its events.
  */
 export const firstAnswer = async (
   store: EventStore,
   answers: Answers,
   idempotency: Idempotency,
+  commandId: string,
 ): Promise<readonly Outcome[] | undefined> => {
   const stored = await answers.find(idempotency.key);
   if (stored === undefined) return undefined;
   if (!stored.fingerprint.equals(idempotency.fingerprint)) throw new IdempotencyKeyReused();
   if (isUnsettled(stored)) throw new KeyUnsettled();
-  return recall(store, stored);
+  const recorded = await eventsOf(store, stored);
+  if (recorded.length < eventsIn(stored) || !recorded.every(isOf(commandId))) throw new AnswerLost();
+  return recall(stored, recorded);
 };
+
+/** Those that were appended: of an all-or-some group on a log elsewhere some were not. */
+const eventsIn = ({ parts, events }: StoredAnswer): number =>
+  parts === undefined ? events : parts.reduce((sum, [, , count]) => sum + count, 0);
+
+const isOf =
+  (commandId: string) =>
+  (event: RecordedEvent): boolean =>
+    event.damage?.part === 'metadata' || metadataOf(event).commandId === commandId;
 
 const eventsOf = async (store: EventStore, answer: StoredAnswer): Promise<readonly RecordedEvent[]> => {
   if (answer.position === null || answer.events === 0) return [];

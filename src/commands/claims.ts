@@ -230,10 +230,10 @@ export class Claims {
 
   /** There is nothing new to claim: a repeated key may have claimed it before. */
   private async recallKey(waiting: Waiting): Promise<void> {
-    const { idempotency } = waiting.request;
+    const { idempotency, origin } = waiting.request;
     if (waiting.isNew || idempotency === null) return;
     try {
-      const first = await firstAnswer(this.store, this.answers, idempotency);
+      const first = await firstAnswer(this.store, this.answers, idempotency, origin.commandId);
       waiting.isNew = true;
       if (first !== undefined) this.settle(waiting, await this.appends.recalled(first));
     } catch (error) {

@@ -138,16 +138,16 @@ export class Ledger {
   log(jobId: string, token: Token | undefined, lines: readonly LogLine[], call: Call): Promise<Outcome> {
     const { idempotency } = call;
     return this.once(idempotency, async () => {
-      const written = (await this.firstLogAnswer(idempotency)) ?? (await this.writeLog(jobId, token, lines, call));
-      const answer = written ?? (await this.firstLogAnswer(idempotency));
+      const written = (await this.firstLogAnswer(call)) ?? (await this.writeLog(jobId, token, lines, call));
+      const answer = written ?? (await this.firstLogAnswer(call));
       if (answer === undefined) throw new Unavailable('the key of the lines was taken, and is gone');
       return answer;
     });
   }
 
-  private async firstLogAnswer(idempotency: Idempotency | null): Promise<Outcome | undefined> {
+  private async firstLogAnswer({ idempotency, origin }: Call): Promise<Outcome | undefined> {
     if (idempotency === null) return undefined;
-    return (await firstAnswer(this.on.store, this.on.answers, idempotency))?.[0];
+    return (await firstAnswer(this.on.store, this.on.answers, idempotency, origin.commandId))?.[0];
   }
 
   /** Undefined when the key was taken meanwhile. */

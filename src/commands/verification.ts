@@ -106,7 +106,12 @@ export class Verification {
   private async replayed(entry: Entry): Promise<boolean> {
     const { idempotency } = entry.group;
     if (idempotency === null) return false;
-    const first = await firstAnswer(this.on.store, this.on.answers, idempotency);
+    const first = await firstAnswer(
+      this.on.store,
+      this.on.answers,
+      idempotency,
+      entry.group.members[0]!.origin.commandId,
+    );
     if (first !== undefined) entry.resolve(first);
     return first !== undefined;
   }

@@ -230,6 +230,11 @@ export class JobsTable implements JobRows {
     this.rows.set(job.id, rowOf(stored));
     for (const batchId of facts) this.facts.add(factKey(job.id, job.run, job.attempt, batchId));
   }
+
+  async drop(jobId: string): Promise<void> {
+    const events = await this.store.readStream(jobStream(jobId), { limit: 1 });
+    if (events.length === 0) this.rows.delete(jobId);
+  }
 }
 
 const keyOfFact = ({ jobId, run, attempt, fact }: FactRow): string => factKey(jobId, run, attempt, fact.data.batchId);

@@ -10,15 +10,19 @@ import { openService, type Service, type ServiceOptions } from '../../src/servic
 import { createTestDatabase } from './test-database.js';
 import { logOptions, stopLog } from './test-log.js';
 
-export const origin = (type: Origin['actor']['type'] = 'client'): Origin => ({
+/** A call with a key is known by it, as those of the API are. */
+export const origin = (
+  type: Origin['actor']['type'] = 'client',
+  { idempotency = null }: Partial<Call> = {},
+): Origin => ({
   actor: { type, id: 'test' },
-  commandId: randomUUID(),
+  commandId: idempotency?.key.toString('hex') ?? randomUUID(),
   correlationId: null,
   traceparent: null,
 });
 
 export const call = (over: Partial<Call> = {}): Call => ({
-  origin: origin(),
+  origin: origin('client', over),
   idempotency: null,
   ifMatch: null,
   onlyJobsOf: null,
@@ -99,7 +103,7 @@ export const claim = (service: Service, over: Partial<ClaimRequest> = {}): Promi
     waitMs: 0,
     leaseMs: null,
     start: true,
-    origin: origin('worker'),
+    origin: origin('worker', over),
     idempotency: null,
     signal: new AbortController().signal,
     ...over,

@@ -236,6 +236,13 @@ describe('a batch', () => {
     expect(validated(createJobs, { jobs: Array(1_000).fill(job) }, 'body').jobs).toHaveLength(1_000);
   });
 
+  it('of a grid has at most a hundred parameters', () => {
+    const grid = (parameters: number) =>
+      Object.fromEntries(Array.from({ length: parameters }, (_, n) => [`p${n}`, n === 0 ? [1, 2] : [n]]));
+    expect(refused(createJobs, { template: job, grid: grid(101) })).toBe('validation_failed grid');
+    expect(validated(createJobs, { template: job, grid: grid(100) }, 'body').grid).toEqual(grid(100));
+  });
+
   it('names the entry', () => {
     expect(refused(createJobs, { jobs: [job, {}, { ...job, x: 1 }] })).toBe('validation_failed jobs[1].type jobs[2].x');
     expect(refused(createJobs, { jobs: [job, { ...job, dedupKey: 'k' }] })).toBe('not_implemented jobs[1].dedupKey');

@@ -10,6 +10,7 @@ export const MAX_BATCH_JOBS = 1_000;
 /** Of all payloads together: what a request may have. */
 export const MAX_EXPANDED_BYTES = 16 * 1024 * 1024;
 const MAX_PARAMETER = 120;
+const MAX_PARAMETERS = 100;
 
 /** Values by parameter. */
 export type Grid = Readonly<Record<string, readonly Value[]>>;
@@ -36,6 +37,10 @@ export const grid = z
       issue('must have at least 1 parameter');
       return;
     }
+    if (axes.length > MAX_PARAMETERS) {
+      issue(`must have at most ${MAX_PARAMETERS} parameters: it has ${axes.length}`);
+      return;
+    }
     const wrong = axes.filter(([name, values]) => name === '' || name.length > MAX_PARAMETER || !isList(values));
     for (const [name] of wrong)
       issue(`must be a list of at least 1 value, named with 1–${MAX_PARAMETER} characters`, [name]);
@@ -48,6 +53,7 @@ export const grid = z
     type: 'object',
     additionalProperties: { type: 'array', minItems: 1, items: {} },
     minProperties: 1,
+    maxProperties: MAX_PARAMETERS,
     propertyNames: { minLength: 1, maxLength: MAX_PARAMETER },
   });
 
@@ -75,9 +81,25 @@ export const largestPayload = (payload: Members, axes: Grid): Members => {
   return { ...payload, ...Object.fromEntries(Object.entries(axes).map(([name, list]) => [name, largest(list)])) };
 };
 
-/** The payload of each combination, the last parameter varying fastest. */
-export const combinations = (payload: Members, axes: Grid): readonly Members[] =>
-  Object.entries(axes).reduce<readonly Members[]>(
-    (made, [name, values]) => made.flatMap((each) => values.map((value) => ({ ...each, [name]: value }))),
-    [payload],
+/** Which value of each parameter the nth combination has, the last one varying fastest. */
+const nthOf = (
+  axes: readonly (readonly [string, readonly Value[]])[],
+  nth: number,
+): readonly (readonly [string, Value])[] => {
+  let rest = nth;
+  return axes
+    .map(([name, values]) => {
+      const value = values[rest % values.length]!;
+      rest = Math.floor(rest / values.length);
+      return [name, value] as const;
+    })
+    .reverse();
+};
+
+/** The payload of each combination, the last parameter varying fastest. Each is made once, whatever the parameters are. */
+export const combinations = (payload: Members, axes: Grid): readonly Members[] => {
+  const [members, fastestFirst] = [Object.entries(payload), Object.entries(axes).reverse()];
+  return Array.from({ length: sizeOf(Object.values(axes)) }, (_, nth) =>
+    Object.fromEntries([...members, ...nthOf(fastestFirst, nth)]),
   );
+};

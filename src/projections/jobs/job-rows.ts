@@ -25,6 +25,11 @@ export interface JobRows {
    * @param work what the replay knows of its facts
    */
   repair(stored: StoredJob, facts: readonly string[], work: KnownWork): Promise<void>;
+  /**
+   * Takes away the row of a job that the log does not have: it would be offered to claims for ever. Beside a log
+   * elsewhere nothing is taken away on the word of one read: who follows it judges that.
+   */
+  drop(jobId: string): Promise<void>;
 }
 
 /** What a row says twice, and what the last transition in the log says of it. */
@@ -35,7 +40,7 @@ interface Witnessed {
   run: number;
   attempt: number;
   leased: boolean;
-  /** Null when the log is not in this database. */
+  /** Empty when the log, which is in this database, has none; null when it is elsewhere. */
   transition: string | null;
   /** The newest of the log that was declared when the row was read. */
   format: number | null;
@@ -65,8 +70,9 @@ export const STORED_COLUMNS = `j.doc, j.payload, j.result, j.checkpoint, j.progr
  * an index a row, measured 5 µs.
  */
 export const JOB_COLUMNS = `${STORED_COLUMNS}, j.id, j.status, j.revision, j.run, j.attempt, j.leased,
-  (select e.revision || ' ' || e.metadata from jobledger.events e where e.stream = 'job-' || j.id
-    order by e.revision desc limit 1) as transition, ${NEWEST_FORMAT} as format`;
+  coalesce((select e.revision || ' ' || e.metadata from jobledger.events e where e.stream = 'job-' || j.id
+    order by e.revision desc limit 1), (select '' from jobledger.events limit 1)) as transition,
+  ${NEWEST_FORMAT} as format`;
 
 export const toStoredJob = (row: JobRecord): StoredJob => ({
   job: row.doc,
@@ -129,15 +135,20 @@ const repairStatement = ({ schema }: Tx, stored: StoredJob): Omit<Statement, 'na
   return statement;
 };
 
-/** False when the job has moved on since it was replayed: nothing is written. */
-const writeLocked = async (tx: Tx, stored: StoredJob): Promise<boolean> => {
-  // No append may move the job between the replay and this write, and none waits long while somebody has the row locked.
+/** Position of the job's last event, null when it has none; until the transaction ends no append moves the job. */
+const lockedHead = async (tx: Tx, jobId: string): Promise<string | null> => {
+  // None waits long while somebody has the row locked.
   await tx.query({ text: `select jobledger.lock_log(), set_config('lock_timeout', '${ROW_WAIT_MS}', true)` });
   const [row] = await tx.query<{ head: string | null }>({
     text: 'select max(position)::text as head from jobledger.events where stream = any ($1)',
-    values: [[jobStream(stored.job.id), workStream(stored.job.id)]],
+    values: [[jobStream(jobId), workStream(jobId)]],
   });
-  if (row?.head !== stored.position) return false;
+  return row!.head;
+};
+
+/** False when the job has moved on since it was replayed: nothing is written. */
+const writeLocked = async (tx: Tx, stored: StoredJob): Promise<boolean> => {
+  if ((await lockedHead(tx, stored.job.id)) !== stored.position) return false;
   await tx.query(repairStatement(tx, stored));
   return true;
 };
@@ -153,6 +164,10 @@ const writeNewer = async (tx: Tx, stored: StoredJob, work: KnownWork): Promise<b
   if (written.length === 0) return false;
   for (const statement of keepWork(stored.job.id, work)) await tx.query(statement);
   return true;
+};
+
+const orLocked = (error: unknown): never => {
+  throw error instanceof StatementFailed && error.isLockTimeout ? new RowLocked() : error;
 };
 
 export class PostgresJobRows implements JobRows {
@@ -193,9 +208,19 @@ export class PostgresJobRows implements JobRows {
         text: `insert into jobledger.job_facts select $1, $2, $3, b from unnest($4::text[]) as b on conflict do nothing`,
         values: [stored.job.id, stored.job.run, stored.job.attempt, facts],
       });
-    }).catch((error: unknown) => {
-      throw error instanceof StatementFailed && error.isLockTimeout ? new RowLocked() : error;
-    });
+    }).catch(orLocked);
+  }
+
+  async drop(jobId: string): Promise<void> {
+    if (this.log === 'elsewhere') return;
+    await inTransaction(this.pool, async (tx) => {
+      if ((await lockedHead(tx, jobId)) !== null) return;
+      await tx.query({
+        text: `with gone as (delete from jobledger.jobs where id = $1 returning id)
+          delete from jobledger.job_facts f using gone where f.job_id = gone.id`,
+        values: [jobId],
+      });
+    }).catch(orLocked);
   }
 }
 

@@ -3,10 +3,10 @@ import { readableJob, replayJob } from './job-history.js';
 import type { JobRows } from './job-rows.js';
 import { isDamage, shown, type StoredJob } from './stored-job.js';
 
-/** Writes the row that the log says, in place of one that was lost or edited, and answers it; null: no such job. */
+/** Writes the row that the log says, in place of one that was lost or edited, and answers it; null: no such job, and no row. */
 export const repairRow = async (store: EventStore, rows: JobRows, jobId: string): Promise<StoredJob | null> => {
   const { stored, facts, work } = await replayJob(store, jobId);
-  if (stored !== null) await rows.repair(stored, facts.seen.all(), work());
+  await (stored === null ? rows.drop(jobId) : rows.repair(stored, facts.seen.all(), work()));
   return stored;
 };
 
