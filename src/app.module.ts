@@ -60,7 +60,7 @@ import { JobQueries } from './projections/jobs/job-queries.js';
 import { Claimers } from './leases/claimers.js';
 import { ClockLag } from './leases/clock-lag.js';
 import { DatabaseMode } from './leases/database-mode.js';
-import { SecretInUse } from './leases/installation.js';
+import { SharedSettings } from './leases/installation.js';
 import { LogTail } from './projections/log-tail.js';
 import { Formats } from './projections/formats.js';
 import { ProjectionWatch } from './projections/projection-watch.js';
@@ -117,7 +117,7 @@ const PARTS: readonly (readonly [FactoryProvider['provide'], (service: Service) 
   [Formats, ({ reads }) => reads.formats],
   [DatabaseMode, ({ reads }) => reads.mode],
   [ClockLag, ({ clockLag }) => clockLag],
-  [SecretInUse, ({ secret }) => secret],
+  [SharedSettings, ({ shared }) => shared],
   [ProjectionWatch, ({ projectionWatch }) => projectionWatch],
   [Upkeep, ({ upkeep }) => upkeep],
   [ProjectionCatalogue, ({ catalogue }) => catalogue],

@@ -8,7 +8,7 @@ import { ConfigError } from './config/config-error.js';
 import { defaultDataDir } from './config/data-dir.js';
 import { nearName } from './config/near-name.js';
 import { type Duty, POLICY_SETTINGS, type Setting, type SettingName, SETTINGS } from './config/settings.js';
-import { requireText } from './config/require-text.js';
+import { isUnset, requireText } from './config/empty-values.js';
 import { PREFIX, readSettings, type Source, type WrittenSettings } from './config/sources.js';
 import type { ValueRule } from './config/values.js';
 import { mergePolicy, type Policy, type PolicyOverrides, type PresetName, PRESETS } from './domain/policy.js';
@@ -151,11 +151,12 @@ const describe = (
 /**
  * @param env the environment; names in it are case-insensitive.
  * @param cwd where `jobledger.yaml` is looked for, and what paths are relative to.
- * @throws ConfigError naming the setting that is unknown, empty, out of range, or at odds with another.
+ * @throws ConfigError naming the setting that is unknown, out of range, empty where it must not be, or at odds with another.
  */
 export const loadConfig = (env: NodeJS.ProcessEnv, cwd: string): Config => {
-  const { file, settings: written } = readSettings(env, cwd);
-  requireKnownNames(written);
+  const { file, settings } = readSettings(env, cwd);
+  requireKnownNames(settings);
+  const written: WrittenSettings = new Map([...settings].filter(([key, { text }]) => !isUnset(key, text)));
   const values = valuesOf(written);
   requireOneLog(values);
   requireKeysBeyondLoopback(values);

@@ -5,6 +5,7 @@ import type { KeyLog } from './api/keys/api-keys.js';
 import type { UpkeepLog } from './projections/upkeep/upkeep.js';
 import type { ReaperLog } from './reaper/reaper.js';
 import type { ClockLog } from './leases/clock-lag.js';
+import type { SharedSetting } from './leases/installation.js';
 import { DATABASE, type OutageLog } from './outage.js';
 import type { ServiceOptions } from './service.js';
 
@@ -76,12 +77,20 @@ export const clockLog = (log: Logger): ClockLog => ({
   caughtUp: () => log.warn('The clock of the database has caught up with the log.'),
 });
 
-/** Of a rotation once; where it is said again and again, two processes have two secrets. */
-export const otherSecret = (log: Logger) => (): void =>
-  log.warn(
+const OTHER_SETTING: Readonly<Record<SharedSetting, string>> = {
+  secret:
     'JOBLEDGER_SECRET is another than that of the process that started before: lease tokens given under that one are refused ' +
-      'here until those leases lapse. Every process needs the same.',
-  );
+    'here until those leases lapse. Every process needs the same.',
+  policy:
+    'The policy (JOBLEDGER_PRESET, JOBLEDGER_POLICY_…) is another than that of the process that started before: jobs are judged ' +
+    'by the one of the process that judges. Every process needs the same.',
+};
+
+/** Of a change once; where it is said again and again, two processes have two. */
+export const otherSetting =
+  (log: Logger) =>
+  (setting: SharedSetting): void =>
+    log.warn(OTHER_SETTING[setting]);
 
 export const projectionLog = (log: Logger): NonNullable<ServiceOptions['projectionLog']> => ({
   upkeep: upkeepLog(log),

@@ -25,7 +25,7 @@ import { migrate } from './event-store/postgres/migrate.js';
 import type { PlaceOfLog } from './event-store/postgres/place-of-log.js';
 import { DatabaseClock } from './leases/database-clock.js';
 import type { ClockLag, ClockLog } from './leases/clock-lag.js';
-import { installationSecret, SecretInUse } from './leases/installation.js';
+import { installationSecret, type SharedSetting, SharedSettings } from './leases/installation.js';
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
 import { COUNTERS } from './projections/counters/counters.js';
@@ -75,8 +75,8 @@ export interface ServiceOptions {
   readonly outageLog?: OutageLog;
   /** Told of a clock of the database that was set back; default nobody. */
   readonly clockLog?: ClockLog;
-  /** Called when the process starts with another secret than the one before it; default nothing. */
-  readonly onOtherSecret?: () => void;
+  /** Told of what the process starts with another of than the one before it; default nobody. */
+  readonly onOtherSetting?: (setting: SharedSetting) => void;
   /** Default nobody. */
   readonly projectionLog?: ReadersLog;
 }
@@ -98,7 +98,7 @@ export interface Service {
   readonly store: EventStore;
   readonly clock: DatabaseClock;
   readonly clockLag: ClockLag;
-  readonly secret: SecretInUse;
+  readonly shared: SharedSettings;
   readonly tokens: LeaseTokens;
   readonly contexts: Contexts;
   readonly rows: PostgresJobRows;
@@ -156,12 +156,16 @@ const commandsOf = (
   return { rows, leases, reservations, answers, states, pipeline, claims, ledger };
 };
 
-/** The secret of lease tokens, once others can tell that it is in use. */
-const secretOf = async ({ secret: configured, onOtherSecret }: ServiceOptions, pool: pg.Pool, readPool: pg.Pool) => {
+/** The secret of lease tokens, and the policy, once others can tell that they are in use. */
+const sharedOf = async (
+  { secret: configured, policy, onOtherSetting }: ServiceOptions,
+  pool: pg.Pool,
+  readPool: pg.Pool,
+) => {
   const secret = configured ?? (await installationSecret(pool));
-  const inUse = new SecretInUse(readPool, secret);
-  if (await inUse.declare()) onOtherSecret?.();
-  return { tokens: new LeaseTokens(secret), secret: inUse };
+  const shared = new SharedSettings(readPool, { secret, policy });
+  for (const setting of await shared.declare()) onOtherSetting?.(setting);
+  return { tokens: new LeaseTokens(secret), shared };
 };
 
 type ReaperDependencies = ConstructorParameters<typeof Reaper>[0];
@@ -199,7 +203,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const formats = new Formats(pool);
   await formats.declare();
   await clock.sample();
-  const { tokens, secret } = await secretOf(options, pool, readPool);
+  const { tokens, shared } = await sharedOf(options, pool, readPool);
   const contexts = new Contexts(clock, options.policy, Math.random);
   const { projectionLog: log = NO_LOG } = options;
   const witness = new LogWitness(store, (event) => {
@@ -250,7 +254,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const watch = new ReaperWatch({ ...judging, ...asked }, options.reaper.intervalMs);
   const pools = { commands: pool, reads: readPool, upkeep: upkeepPool };
   return {
-    ...{ pool, pools, store, clock, clockLag: clockWatch.lag, secret, tokens, contexts },
+    ...{ pool, pools, store, clock, clockLag: clockWatch.lag, shared, tokens, contexts },
     ...{ ...commands, ...following, upkeep, reads, reaper, watch, reap },
     drain,
     close,

@@ -6,7 +6,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EventStore } from '../event-store/event-store.js';
 import { ClockLag } from '../leases/clock-lag.js';
 import { DatabaseMode } from '../leases/database-mode.js';
-import { SecretInUse } from '../leases/installation.js';
+import { type SharedSetting, SharedSettings } from '../leases/installation.js';
 import { Formats } from '../projections/formats.js';
 import { type ProjectionStatus, ProjectionWatch } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
@@ -47,12 +47,20 @@ const OUTDATED: Check = {
     'jobs get 503; upgrade this process',
 };
 
-/** Both processes answer, and each refuses what the other gave. */
-const OTHER_SECRET: Check = {
-  status: 'degraded',
-  detail:
-    'a process that was started after this one has another JOBLEDGER_SECRET: each of them refuses the lease tokens that the ' +
-    'other gave (409 stale_lease); give every process the same one, or none, and start those again that have another',
+/** Both processes answer, and each refuses what the other gave, or judges otherwise. */
+const OTHER_SETTING: Readonly<Record<SharedSetting, Check>> = {
+  secret: {
+    status: 'degraded',
+    detail:
+      'a process that was started after this one has another JOBLEDGER_SECRET: each of them refuses the lease tokens that the ' +
+      'other gave (409 stale_lease); give every process the same one, or none, and start those again that have another',
+  },
+  policy: {
+    status: 'degraded',
+    detail:
+      'a process that was started after this one has another policy (JOBLEDGER_PRESET, JOBLEDGER_POLICY_…): it depends on who ' +
+      'judges when a job is stale; give every process the same, and start those again that have another',
+  },
 };
 
 const clockCheck = (lagMs: number): Check => ({
@@ -104,19 +112,19 @@ export class Readiness {
     private readonly formats: Formats,
     private readonly mode: DatabaseMode,
     private readonly clockLag: ClockLag,
-    private readonly secret: SecretInUse,
+    private readonly shared: SharedSettings,
     @Inject(IS_LOG_ELSEWHERE) private readonly isElsewhere: boolean,
   ) {}
 
   async check(): Promise<wire.Ready> {
-    const [hasHead, takesWrites, found, complaint, isOutdated, lagMs = 0, isOtherSecret] = await Promise.all([
+    const [hasHead, takesWrites, found, complaint, isOutdated, lagMs = 0, others = []] = await Promise.all([
       within(CHECK_MS, this.store.head()).then((head) => head !== undefined),
       within(CHECK_MS, this.mode.takesWrites()),
       within(CHECK_MS, this.projectionWatch.status()),
       within(CHECK_MS, this.reaperWatch.complaint()),
       within(CHECK_MS, this.formats.isOutdated()),
       within(CHECK_MS, this.clockLag.look()),
-      within(CHECK_MS, this.secret.isOther()),
+      within(CHECK_MS, this.shared.others()),
     ]);
     const { isElsewhere } = this;
     const isLogAway = isElsewhere && !hasHead;
@@ -130,7 +138,7 @@ export class Readiness {
       reaper: reaperCheck(complaint, isLogAway),
       ...(lagMs > 0 ? { clock: clockCheck(lagMs) } : {}),
       ...(isOutdated === true ? { version: OUTDATED } : {}),
-      ...(isOtherSecret === true ? { secret: OTHER_SECRET } : {}),
+      ...Object.fromEntries(others.map((setting) => [setting, OTHER_SETTING[setting]])),
       ...(this.keys === null ? {} : { apiKeys: keysCheck(this.keys) }),
       ...(this.shutdown.begun ? { process: unavailable('the process is stopping') } : {}),
     };

@@ -1,6 +1,6 @@
 /** Where the service is, and who asks it. */
 import { JobledgerClient, type RetryOptions } from '../client/client.js';
-import { requireText } from '../config/require-text.js';
+import { requireText } from '../config/empty-values.js';
 import { UsageError } from './usage-error.js';
 import type { Values } from './values.js';
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse } from 'yaml';
 import { ConfigError } from './config-error.js';
-import { requireText } from './require-text.js';
+import { isUnset, requireText } from './empty-values.js';
 import { upperSnake } from './settings.js';
 
 export const PREFIX = 'JOBLEDGER_';
@@ -92,6 +92,9 @@ export const readSettings = (env: NodeJS.ProcessEnv, cwd: string) => {
   const named = fromEnvironment.get('CONFIG');
   fromEnvironment.delete('CONFIG');
   const path = resolve(cwd, named === undefined ? DEFAULT_FILE : requireText(named.name, named.text));
-  const settings: WrittenSettings = new Map([...readFile(path, named !== undefined), ...fromEnvironment]);
+  const settings = readFile(path, named !== undefined);
+  for (const [key, written] of fromEnvironment) {
+    if (!settings.has(key) || !isUnset(key, written.text)) settings.set(key, written);
+  }
   return { file: { name: `${PREFIX}CONFIG`, value: path, source: named?.source ?? 'default' }, settings } as const;
 };

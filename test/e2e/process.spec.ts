@@ -207,10 +207,10 @@ describe('a process', () => {
   });
 
   it('sweeps by itself, and says so', async () => {
-    const running = start({ JOBLEDGER_REAPER_INTERVAL_MS: '100', JOBLEDGER_POLICY_LEASE_MS: '100' });
+    const running = start({ JOBLEDGER_REAPER_INTERVAL_MS: '100' });
     const call = new Caller(await running.url());
     const { jobId } = await call.create({ queue: 'reaped', policy: { maxLostLeases: 0 } });
-    await call.claim('reaped');
+    await call.claim('reaped', { leaseMs: 100 });
     expect((await call.get(`/v1/jobs/${jobId}?waitMs=60000`)).body).toMatchObject({
       status: 'failed',
       error: { code: 'LeaseExpired' },

@@ -3,10 +3,11 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Caller, startApp, type TestApp } from '../support/app.js';
 
+const policy = { leaseMs: 100, maxLostLeases: 0 };
 let app: TestApp;
 let call: Caller;
 beforeAll(async () => {
-  app = await startApp({ policy: { leaseMs: 100, maxLostLeases: 0 } });
+  app = await startApp({ policy });
   call = new Caller(app.url);
 });
 afterAll(() => app.close());
@@ -187,7 +188,7 @@ describe('readiness', () => {
     const { databaseUrl } = app;
     let warned = 0;
     const start = (secret: string | null) =>
-      startApp({ databaseUrl, service: { secret, onOtherSecret: () => (warned += 1) } });
+      startApp({ databaseUrl, policy, service: { secret, onOtherSetting: () => (warned += 1) } });
     const secretOf = async ({ url }: TestApp): Promise<unknown> =>
       (await new Caller(url).get('/health/ready')).body.checks.secret;
     const others: TestApp[] = [];
@@ -204,6 +205,31 @@ describe('readiness', () => {
       for (const { value } of rows) expect(value).not.toContain('another secret');
       others.push(await start('a secret of the tests'));
       expect([warned, await secretOf(app)]).toEqual([3, undefined]);
+    } finally {
+      for (const other of others) await other.close();
+    }
+  });
+
+  it('is degraded in whichever process judges by another policy than the one that started last', async () => {
+    const { databaseUrl } = app;
+    const told: string[] = [];
+    const start = (stallMs?: number) =>
+      startApp({
+        databaseUrl,
+        policy: stallMs === undefined ? policy : { ...policy, stallMs },
+        service: { onOtherSetting: (setting) => told.push(setting) },
+      });
+    const policyOf = async ({ url }: TestApp): Promise<unknown> =>
+      (await new Caller(url).get('/health/ready')).body.checks.policy;
+    const others: TestApp[] = [await start()];
+    try {
+      expect([told, await policyOf(app), await policyOf(others[0]!)]).toEqual([[], undefined, undefined]);
+      others.push(await start(3_000));
+      expect([told, await policyOf(others[1]!)]).toEqual([['policy'], undefined]);
+      expect(await policyOf(app)).toEqual({ status: 'degraded', detail: expect.stringContaining('JOBLEDGER_POLICY_') });
+      others.push(await start());
+      expect([told, await policyOf(app)]).toEqual([['policy', 'policy'], undefined]);
+      expect(await policyOf(others[1]!)).toMatchObject({ status: 'degraded' });
     } finally {
       for (const other of others) await other.close();
     }

@@ -127,20 +127,35 @@ describe('names and values', () => {
   });
 
   it.each([
-    ...['PORT', 'HOST', 'DATABASE_URL', 'SECRET', 'API_KEYS', 'RUN', 'POLICY_STALL_MS', 'CONFIG', 'DATA_DIR'].map(
+    ...['CONFIG', 'DATABASE_URL', 'DATA_DIR', 'EVENT_STORE', 'EVENTSTOREDB_URL', 'API_KEYS', 'SECRET'].map(
       (key): [string, string] => [`JOBLEDGER_${key}`, ''],
     ),
-    ['jobledger_Port', ' \t '],
-  ])('takes no empty value for unset: %s=%j', (name, value) => {
+    ['jobledger_Secret', ' \t '],
+  ])('takes no empty value for unset where it says where data are or who may call: %s=%j', (name, value) => {
     expect(refusal({ [name]: value })).toBe(`${name}: is empty: give it a value, or unset it`);
   });
 
-  it.each(['port:\n', 'port: ""', 'port: " "', 'port: []'])('takes none from the file, %j', (content) => {
+  it.each(['secret:\n', 'secret: ""', 'secret: " "', 'secret: []'])('takes none from the file, %j', (content) => {
     file(content);
     expect(refusal({})).toBe(
-      `JOBLEDGER_PORT (in ${join(cwd, 'jobledger.yaml')}): is empty: give it a value, or unset it`,
+      `JOBLEDGER_SECRET (in ${join(cwd, 'jobledger.yaml')}): is empty: give it a value, or unset it`,
     );
-    expect(load({ JOBLEDGER_PORT: '5' }).port).toBe(5);
+  });
+
+  it('takes any other that is empty for unset, in the environment and in the file', () => {
+    const names = ['PORT', 'HOST', 'RUN', 'PRESET', 'POLICY_STALL_MS', 'LOG_LEVEL', 'REAPER_INTERVAL_MS'];
+    const empty = Object.fromEntries(names.map((key, n) => [`JOBLEDGER_${key}`, n % 2 === 0 ? '' : ' ']));
+    const { described, ...values } = load({});
+    expect(load(empty)).toEqual({ described, ...values });
+    file('port: \npolicy: { stallMs: "" }');
+    const { described: said, ...fromFile } = load(empty);
+    expect(fromFile).toEqual(values);
+    expect(said.find(({ name }) => name === 'JOBLEDGER_PORT')).toMatchObject({ value: 8080, source: 'default' });
+  });
+
+  it('takes the value of the file where the environment has an empty one', () => {
+    file('port: 5');
+    expect(load({ JOBLEDGER_PORT: '' }).port).toBe(5);
   });
 
   it('says of an empty value of an unknown name that there is none', () => {
