@@ -10,10 +10,11 @@ import { SecretInUse } from '../leases/installation.js';
 import { Formats } from '../projections/formats.js';
 import { type ProjectionStatus, ProjectionWatch } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
-import { DATABASE_AWAY, LOG_AWAY } from './away.js';
+import { DATABASE_AWAY, LOG_AWAY, TABLE_MISSING } from './away.js';
 import type * as wire from './contract.js';
 import type { ApiKeys } from './keys/api-keys.js';
 import { API_KEYS, EVENT_STORE, IS_LOG_ELSEWHERE } from './ports.js';
+import { isTableMissing } from './problem-of.js';
 import { Shutdown } from './shutdown.js';
 import { within } from './within.js';
 
@@ -86,6 +87,11 @@ const projectionsCheck = (found: readonly ProjectionStatus[]): Check => {
   return stuck === undefined ? OK : { status: 'degraded', detail: `${stuck.name}: ${stuck.lastError}` };
 };
 
+const ofMissingTable = (error: unknown): string => {
+  if (isTableMissing(error)) return TABLE_MISSING;
+  throw error;
+};
+
 /** @param complaint undefined: not known */
 const reaperCheck = (complaint: string | null | undefined, isLogAway: boolean): Check => {
   if (complaint === undefined) return { status: 'degraded', detail: `not known: ${DATABASE_AWAY}` };
@@ -113,7 +119,7 @@ export class Readiness {
       within(CHECK_MS, this.store.head()).then((head) => head !== undefined),
       within(CHECK_MS, this.mode.takesWrites()),
       within(CHECK_MS, this.projectionWatch.status()),
-      within(CHECK_MS, this.reaperWatch.complaint()),
+      within(CHECK_MS, this.reaperWatch.complaint().catch(ofMissingTable)),
       within(CHECK_MS, this.formats.isOutdated()),
       within(CHECK_MS, this.clockLag.look()),
       within(CHECK_MS, this.secret.isOther()),
