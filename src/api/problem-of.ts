@@ -23,6 +23,7 @@ import {
   Unavailable,
   Unsupported,
 } from '../event-store/event-store.js';
+import { RowsNotMade } from '../projections/jobs/made-rows.js';
 import { DamagedHistory, isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
 import { StatementFailed } from '../projections/transaction.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
@@ -41,7 +42,7 @@ import {
 /** Nobody repairs a history within seconds. */
 const DAMAGE_RETRY_SECONDS = 30;
 
-/** Rebuilds and verifications take their time. */
+/** Rebuilds, verifications and a first reading of the log take their time. */
 const BUSY_RETRY_SECONDS = 5;
 
 /** Codes of errors that only have an HTTP status: those of the framework. Other faults of the client's are 400. */
@@ -127,6 +128,8 @@ const ofStorage = (error: Error, isQuestion: boolean): Problem | undefined => {
   if (isDamage(error)) return unavailable(damageDetail(error), DAMAGE_RETRY_SECONDS);
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
+  if (error instanceof RowsNotMade)
+    return new Problem('projection_lagging', error.message, { retryAfterSeconds: BUSY_RETRY_SECONDS });
   if (error instanceof KeyUnsettled) return unavailable(`${error.message}: repeat it with the same Idempotency-Key`);
   if (error instanceof LogLost || error instanceof AnswerLost) return unavailable(error.message);
   if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))

@@ -8,7 +8,7 @@ import { ClockLag } from '../leases/clock-lag.js';
 import { DatabaseMode } from '../leases/database-mode.js';
 import { SecretInUse } from '../leases/installation.js';
 import { Formats } from '../projections/formats.js';
-import { type ProjectionStatus, ProjectionWatch } from '../projections/projection-watch.js';
+import { type ProjectionStatus, ProjectionWatch, readPercent } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
 import { DATABASE_AWAY, LOG_AWAY, TABLE_MISSING } from './away.js';
 import type * as wire from './contract.js';
@@ -76,7 +76,8 @@ const databaseCheck = (takesWrites: boolean | undefined): Check => {
 
 const projectionsCheck = (found: readonly ProjectionStatus[]): Check => {
   const late = found.find(({ lagMs }) => lagMs > MAX_LAG_MS);
-  if (late !== undefined) return unavailable(`${late.name} is ${late.lagMs} ms behind`);
+  if (late !== undefined)
+    return unavailable(`${late.name} is ${late.lagMs} ms behind, ${readPercent(late)} % of the log is read`);
   const parked = found.find((each) => each.parked > 0);
   if (parked !== undefined) {
     const skipped = parked.parked === 1 ? '' : ` and ${parked.parked - 1} more`;
