@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { EventStore } from './event-store/event-store.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { PostgresEventStore } from './event-store/postgres/postgres-event-store.js';
+import { MadeRows } from './projections/jobs/made-rows.js';
 import type { Projection } from './projections/projection.js';
 import type { ProjectionLog } from './projections/projection-loop.js';
 import type { SeenEvent } from './projections/log-witness.js';
@@ -49,6 +50,7 @@ export const projectionsOf = (
   return {
     projections: runner,
     projectionWatch,
+    madeRows: new MadeRows(store, projectionWatch),
     catalogue: new ProjectionCatalogue({ pool: readPool, projections, watch: projectionWatch }),
   };
 };

@@ -29,12 +29,14 @@ import { installationSecret, type SharedSetting, SharedSettings } from './leases
 import { PostgresLeases } from './leases/postgres-leases.js';
 import { PostgresReservations } from './leases/postgres-reservations.js';
 import { COUNTERS } from './projections/counters/counters.js';
+import type { CatchUpDependencies } from './projections/jobs/catch-up.js';
 import { Damage } from './projections/jobs/damage.js';
 import { JOBS } from './projections/jobs/jobs.js';
 import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
 import { rowFollower } from './projections/jobs/row-follower.js';
 import { Formats } from './projections/formats.js';
 import { LogWitness, type SeenEvent } from './projections/log-witness.js';
+import type { Projection } from './projections/projection.js';
 import type { ProjectionRunner } from './projections/projection-runner.js';
 import type { ProjectionWatch } from './projections/projection-watch.js';
 import type { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
@@ -126,13 +128,16 @@ export interface Service {
 const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): PlaceOfLog =>
   eventStoreDbUrl === undefined ? 'here' : 'elsewhere';
 
-const commandsOf = (
-  options: ServiceOptions,
-  pool: pg.Pool,
-  store: EventStore,
-  contexts: Contexts,
-  witness: LogWitness,
-) => {
+interface CommandsDependencies {
+  readonly pool: pg.Pool;
+  readonly store: EventStore;
+  readonly contexts: Contexts;
+  readonly witness: LogWitness;
+  /** Asked before rows are searched, where the log is elsewhere. */
+  readonly requireRows: () => Promise<void>;
+}
+
+const commandsOf = (options: ServiceOptions, { pool, store, contexts, witness, requireRows }: CommandsDependencies) => {
   const rows = new PostgresJobRows(pool, placeOfLog(options));
   const leases = new PostgresLeases(pool);
   const reservations = new PostgresReservations(pool, { columns: JOB_COLUMNS, read: readJob });
@@ -151,10 +156,15 @@ const commandsOf = (
   const heartbeats = new Heartbeats(leases, options.maxPending);
   const ledger = new Ledger({
     ...{ store, states, pipeline, claims, heartbeats, leases, lostLeases, answers, refusals, logs },
+    ...(placeOfLog(options) === 'elsewhere' && { requireRows }),
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
   });
   return { rows, leases, reservations, answers, states, pipeline, claims, ledger };
 };
+
+/** Of rows of jobs: appends write them, or they follow the log. */
+const jobsOf = (options: ServiceOptions, on: CatchUpDependencies, clock: DatabaseClock): Projection =>
+  placeOfLog(options) === 'elsewhere' ? rowFollower(on, () => clock.now()) : JOBS;
 
 /** The secret of lease tokens, and the policy, once others can tell that they are in use. */
 const sharedOf = async (
@@ -212,7 +222,8 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     reads.tail.replace();
     claims.wake();
   });
-  const { reservations, answers, states, ...commands } = commandsOf(options, pool, store, contexts, witness);
+  const onLogAndRows = { pool, store, contexts, witness, requireRows: () => following.madeRows.require() };
+  const { reservations, answers, states, ...commands } = commandsOf(options, onLogAndRows);
   const { rows, leases, claims, pipeline } = commands;
   const atEnd = { tailFailed: log.tailFailed, saw: (event: SeenEvent) => witness.saw(event) };
   const reads = readsOf({ pool: readPool, store: reading, place: placeOfLog(options), ...atEnd });
@@ -224,8 +235,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     forgetHints: () => Promise.all([reservations.sweep(), reads.claimers.sweep()]),
     isOutdated: () => formats.isOutdated(),
   });
-  const follower = () => rowFollower({ pool, store, rows }, () => clock.now());
-  const projections = [placeOfLog(options) === 'elsewhere' ? follower() : JOBS, COUNTERS];
+  const projections = [jobsOf(options, { pool, store, rows }, clock), COUNTERS];
   const onLog = { store, projections, instanceId: sweeps.instanceId, log };
   const following = projectionsOf(pool, readPool, onLog);
   const { upkeep, close: closeUpkeep, pool: upkeepPool } = upkeepOf(options, onLog);

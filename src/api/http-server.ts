@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Connections } from './connections.js';
 import { NOT_BUILT, type NotBuiltRoute } from './not-built.js';
 import {
   type FieldError,
@@ -36,7 +37,7 @@ export interface HttpServerOptions {
   readonly nothingThere?: string;
   /** Told of every answer. Default nobody. */
   readonly telemetry?: Telemetry;
-  /** Closing cuts what is not answered after this long, ms. Default 20,000: commands are answered or given up by then. */
+  /** Closing cuts what is being answered for longer, ms. Default 20,000: commands are answered or given up by then. */
   readonly closeLimitMs?: number;
 }
 
@@ -48,9 +49,9 @@ const KEEP_ALIVE_MS = 72_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Of a path parameter as sent: a name of 120 characters, each escaped as three. */
 const MAX_PARAM_CHARS = 360;
-/** While closing, connections become idle one by one; waiting out the keep-alive time would delay the exit. */
-const CLOSE_IDLE_EVERY_MS = 50;
-/** Half of a request, or a reader that takes nothing, would hold the process for ever: Node times nothing once it closes. */
+/** While closing, connections are answered one by one; waiting out the keep-alive time would delay the exit. */
+const CLOSE_UNASKED_EVERY_MS = 50;
+/** A reader that takes nothing would hold the process for ever: Node times nothing once it closes. */
 const CLOSE_LIMIT_MS = 20_000;
 const READING_METHODS: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
@@ -64,14 +65,13 @@ class HttpAdapter extends FastifyAdapter {
 
   closeLimitMs = CLOSE_LIMIT_MS;
 
+  private connections: Connections | undefined;
+
   override async close(): Promise<void> {
     const server = this.getHttpServer();
     const limit = setTimeout(() => server.closeAllConnections(), this.closeLimitMs);
-    const timer = setInterval(() => {
-      server.closeIdleConnections();
-      // Those that never sent a byte, as browsers open ahead of need, are not idle to Node: it awaits their request.
-      for (const socket of this.sockets) if (socket.bytesRead === 0) socket.destroy();
-    }, CLOSE_IDLE_EVERY_MS);
+    this.connections?.closeUnasked();
+    const timer = setInterval(() => this.connections?.closeUnasked(), CLOSE_UNASKED_EVERY_MS);
     try {
       await super.close();
     } finally {
@@ -80,15 +80,9 @@ class HttpAdapter extends FastifyAdapter {
     }
   }
 
-  /** Open connections. */
-  private readonly sockets = new Set<Socket>();
-
   watchConnections(): void {
     const server = this.getHttpServer();
-    server.on('connection', (socket: Socket) => {
-      this.sockets.add(socket);
-      socket.once('close', () => this.sockets.delete(socket));
-    });
+    this.connections = new Connections(server);
     // Refused with the other heads; Node would answer without a problem.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   }

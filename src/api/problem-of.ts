@@ -23,10 +23,11 @@ import {
   Unavailable,
   Unsupported,
 } from '../event-store/event-store.js';
+import { RowsNotMade } from '../projections/jobs/made-rows.js';
 import { DamagedHistory, isDamage, UnreadableEvent } from '../projections/jobs/stored-job.js';
 import { StatementFailed } from '../projections/transaction.js';
 import { UpkeepBusy } from '../projections/upkeep/upkeep-runs.js';
-import { DATABASE_AWAY, DATABASE_FULL, LOG_AWAY } from './away.js';
+import { DATABASE_AWAY, DATABASE_FULL, LOG_AWAY, TABLE_MISSING } from './away.js';
 import {
   conflict,
   notFound,
@@ -41,7 +42,7 @@ import {
 /** Nobody repairs a history within seconds. */
 const DAMAGE_RETRY_SECONDS = 30;
 
-/** Rebuilds and verifications take their time. */
+/** Rebuilds, verifications and a first reading of the log take their time. */
 const BUSY_RETRY_SECONDS = 5;
 
 /** Codes of errors that only have an HTTP status: those of the framework. Other faults of the client's are 400. */
@@ -104,15 +105,19 @@ const damageDetail = (error: Error): string => {
   return newer ?? 'the history of this job cannot be read at the moment';
 };
 
+const sqlState = (error: unknown): unknown => (error as { readonly code?: unknown } | undefined)?.code;
 /** SQLSTATE `disk_full`. */
-const isDiskFull = (error: unknown): boolean => (error as { readonly code?: unknown } | undefined)?.code === '53100';
+const isDiskFull = (error: unknown): boolean => sqlState(error) === '53100';
+/** SQLSTATE `undefined_table`, of the statement itself or of what wraps it. */
+export const isTableMissing = (error: unknown): boolean =>
+  error instanceof Error && (sqlState(error) === '42P01' || isTableMissing(error.cause));
+
+const UNKNOWN = ', and whether the call was done is not known: repeat it with the same Idempotency-Key';
 
 /** Which of the two the error is of: nobody looks for what is wrong where nothing is. */
 const awayDetail = (error: Error, isQuestion: boolean): string => {
   const [what, name] = error instanceof LogUnavailable ? [LOG_AWAY, 'log'] : [DATABASE_AWAY, 'database'];
-  const unknown = isQuestion
-    ? ''
-    : ', and whether the call was done is not known: repeat it with the same Idempotency-Key';
+  const unknown = isQuestion ? '' : UNKNOWN;
   const isFull = isDiskFull(error) || isDiskFull(error.cause);
   if (isFull) return `${DATABASE_FULL}${unknown}; whoever runs the database has to make room`;
   return `${what} at the moment, or not in time${unknown}; /health/ready says when the ${name} is back`;
@@ -123,10 +128,14 @@ const ofStorage = (error: Error, isQuestion: boolean): Problem | undefined => {
   if (isDamage(error)) return unavailable(damageDetail(error), DAMAGE_RETRY_SECONDS);
   if (error instanceof UpkeepBusy)
     return unavailable(`${error.message}: GET /v1/admin/upkeep/${error.running.id}`, BUSY_RETRY_SECONDS);
+  if (error instanceof RowsNotMade)
+    return new Problem('projection_lagging', error.message, { retryAfterSeconds: BUSY_RETRY_SECONDS });
   if (error instanceof KeyUnsettled) return unavailable(`${error.message}: repeat it with the same Idempotency-Key`);
   if (error instanceof LogLost || error instanceof AnswerLost) return unavailable(error.message);
   if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))
     return unavailable(awayDetail(error, isQuestion));
+  if (isTableMissing(error))
+    return unavailable(isQuestion ? TABLE_MISSING : TABLE_MISSING + UNKNOWN, DAMAGE_RETRY_SECONDS);
   if (error instanceof RowLocked) return unavailable(error.message);
   if (error instanceof ForeignPosition) return validationFailed([{ path: '', message: error.message }]);
   if (error instanceof Unsupported) return new Problem('not_implemented', error.message);

@@ -2,7 +2,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isDamage } from '../projections/jobs/stored-job.js';
-import { problemOf } from './problem-of.js';
+import { isTableMissing, problemOf } from './problem-of.js';
 import { Problem, PROBLEM_MEDIA_TYPE } from './problem.js';
 
 /** Answers with a problem. Whoever has begun an answer already, a stream, is cut off instead. */
@@ -21,7 +21,7 @@ export const toldProblem = (error: unknown, request: FastifyRequest): Problem =>
   const problem =
     problemOf(error, request.method === 'GET') ??
     new Problem('internal', 'something went wrong on our side', { cause: error });
-  if (problem.code === 'internal' || isDamage(error)) logFault(error, request);
+  if (problem.code === 'internal' || isDamage(error) || isTableMissing(error)) logFault(error, request);
   return problem;
 };
 

@@ -8,12 +8,13 @@ import { ClockLag } from '../leases/clock-lag.js';
 import { DatabaseMode } from '../leases/database-mode.js';
 import { type SharedSetting, SharedSettings } from '../leases/installation.js';
 import { Formats } from '../projections/formats.js';
-import { type ProjectionStatus, ProjectionWatch } from '../projections/projection-watch.js';
+import { type ProjectionStatus, ProjectionWatch, readPercent } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
-import { DATABASE_AWAY, LOG_AWAY } from './away.js';
+import { DATABASE_AWAY, LOG_AWAY, TABLE_MISSING } from './away.js';
 import type * as wire from './contract.js';
 import type { ApiKeys } from './keys/api-keys.js';
 import { API_KEYS, EVENT_STORE, IS_LOG_ELSEWHERE } from './ports.js';
+import { isTableMissing } from './problem-of.js';
 import { Shutdown } from './shutdown.js';
 import { within } from './within.js';
 
@@ -83,7 +84,8 @@ const databaseCheck = (takesWrites: boolean | undefined): Check => {
 
 const projectionsCheck = (found: readonly ProjectionStatus[]): Check => {
   const late = found.find(({ lagMs }) => lagMs > MAX_LAG_MS);
-  if (late !== undefined) return unavailable(`${late.name} is ${late.lagMs} ms behind`);
+  if (late !== undefined)
+    return unavailable(`${late.name} is ${late.lagMs} ms behind, ${readPercent(late)} % of the log is read`);
   const parked = found.find((each) => each.parked > 0);
   if (parked !== undefined) {
     const skipped = parked.parked === 1 ? '' : ` and ${parked.parked - 1} more`;
@@ -92,6 +94,11 @@ const projectionsCheck = (found: readonly ProjectionStatus[]): Check => {
   }
   const stuck = found.find((each) => each.lastError !== null);
   return stuck === undefined ? OK : { status: 'degraded', detail: `${stuck.name}: ${stuck.lastError}` };
+};
+
+const ofMissingTable = (error: unknown): string => {
+  if (isTableMissing(error)) return TABLE_MISSING;
+  throw error;
 };
 
 /** @param complaint undefined: not known */
@@ -121,7 +128,7 @@ export class Readiness {
       within(CHECK_MS, this.store.head()).then((head) => head !== undefined),
       within(CHECK_MS, this.mode.takesWrites()),
       within(CHECK_MS, this.projectionWatch.status()),
-      within(CHECK_MS, this.reaperWatch.complaint()),
+      within(CHECK_MS, this.reaperWatch.complaint().catch(ofMissingTable)),
       within(CHECK_MS, this.formats.isOutdated()),
       within(CHECK_MS, this.clockLag.look()),
       within(CHECK_MS, this.shared.others()),

@@ -51,6 +51,8 @@ export interface LedgerDependencies {
   readonly states: JobStates;
   readonly pipeline: Pipeline;
   readonly claims: Claims;
+  /** Throws while there is nothing to search for jobs to claim; absent: there always is. */
+  readonly requireRows?: () => Promise<void>;
   readonly heartbeats: Heartbeats;
   readonly leases: Leases;
   readonly lostLeases: LostLeases;
@@ -101,9 +103,16 @@ export class Ledger {
     return this.once(call.idempotency, async () => (await this.submit([envelope], call, renew))[0]!);
   }
 
-  /** Claims; the same key again gives the same leases, an empty claim is not kept. */
+  /**
+   * Claims; the same key again gives the same leases, an empty claim is not kept.
+   * @throws RowsNotMade
+   */
   claim(request: ClaimRequest): Promise<readonly ClaimedJob[]> {
-    return this.once(request.idempotency, () => this.on.claims.claim(request));
+    const { claims, requireRows } = this.on;
+    return this.once(request.idempotency, async () => {
+      await requireRows?.();
+      return claims.claim(request);
+    });
   }
 
   /**

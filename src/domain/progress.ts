@@ -26,11 +26,11 @@ export type SavedProgress = Counts & { readonly stages: Readonly<Record<string, 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 const hasCounts = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  isObject(value) &&
-  [value['processed'], value['failed'], value['skipped']].every((count) => typeof count === 'number');
+  isObject(value) && [value['processed'], value['failed'], value['skipped']].every(isCount);
 
-const hasTotal = ({ total }: Readonly<Record<string, unknown>>): boolean => total === null || typeof total === 'number';
+const hasTotal = ({ total }: Readonly<Record<string, unknown>>): boolean => total === null || isCount(total);
 
 /** Whether a value that was kept has the shape of progress. */
 export const isProgress = (value: unknown): value is Progress => {

@@ -27,6 +27,10 @@ export interface ProjectionStatus {
   readonly lastError: string | null;
 }
 
+/** How much of the log a projection has read, whole percent; 100 at its end alone. */
+export const readPercent = ({ position, lagEvents }: Pick<ProjectionStatus, 'position' | 'lagEvents'>): number =>
+  lagEvents === 0 ? 100 : Math.floor((Number(position) / (Number(position) + lagEvents)) * 100);
+
 /** Between looks at the checkpoints while somebody waits, ms. */
 const LOOK_MS = 25;
 

@@ -4,6 +4,7 @@ import { JobReader } from '../../src/api/job-reader.js';
 import { JobNotFound } from '../../src/commands/errors.js';
 import { replayJob } from '../../src/projections/jobs/job-history.js';
 import type { JobList } from '../../src/projections/jobs/job-queries.js';
+import type { Token } from '../../src/domain/job-commands.js';
 import { startApp } from '../support/app.js';
 import { claim, create, execute, TestLedger, tokenOf } from '../support/ledger.js';
 import { LedgerCaller } from '../support/ledger-caller.js';
@@ -24,8 +25,11 @@ const EDITS = {
   'its progress': `progress = '{}'`,
   'its progress, which nobody can read any more': `progress = '"lost"'`,
   'a count of its progress': `progress = jsonb_set(progress, '{processed}', '"many"')`,
+  'a count of its progress, to one that is none': `progress = jsonb_set(progress, '{processed}', '1.5')`,
   'a stage of its progress': `progress = jsonb_set(progress, '{stages}', '{"a": null}')`,
+  'all stages of its progress': `progress = jsonb_set(progress, '{stages}', '[]')`,
   'what was saved of its progress': `saved_progress = '{}'`,
+  'what was saved of its progress, which nobody can read any more': `saved_progress = '"lost"'`,
 } as const;
 
 describe('the row of a completed job', () => {
@@ -80,6 +84,35 @@ describe('the row of a completed job', () => {
       } finally {
         await app.close();
       }
+    });
+  });
+
+  describe('of a job that its process goes on with, and of which somebody edited', () => {
+    const PROGRESS = Object.entries(EDITS).filter(([, edit]) => /^(saved_)?progress/.test(edit));
+    /** What moves progress: a report adds to it, a checkpoint saves it, a claim goes on from what was saved. */
+    const CALLS: Readonly<Record<string, (jobId: string, queue: string, token: Token) => Promise<unknown>>> = {
+      report: (jobId, _, token) => execute(ledger.service, jobId, 'progress', { token, batchId: 'b2', processed: 2 }),
+      checkpoint: (jobId, _, token) =>
+        execute(ledger.service, jobId, 'heartbeat', { token, checkpoint: { value: 2, digest: 'two' } }),
+      claim: async (_, queue) => expect(await claim(ledger.service, { filter: { queues: [queue] } })).toHaveLength(1),
+    };
+    const cases = PROGRESS.flatMap(([name, edit]) => Object.keys(CALLS).map((made) => [name, made, edit] as const));
+
+    it.each(cases)('%s, the next %s makes it what the log says', async (_, made, edit) => {
+      const queue = `q${(queues += 1)}`;
+      const { jobId } = await create(ledger.service, { queue });
+      const [claimed] = await claim(ledger.service, { filter: { queues: [queue] } });
+      const token = tokenOf(claimed!);
+      const { pool } = ledger.service;
+      await execute(ledger.service, jobId, 'progress', { token, batchId: 'b1', processed: 3 });
+      await execute(ledger.service, jobId, 'heartbeat', { token, checkpoint: { value: 1, digest: 'one' } });
+      if (made === 'claim') await execute(ledger.service, jobId, 'release', { token });
+      expect((await pool.query(`update jobledger.jobs set ${edit} where id = $1`, [jobId])).rowCount).toBe(1);
+      await CALLS[made]!(jobId, queue, token);
+      // What a call does not look at, whoever reads the row next repairs.
+      const [listed] = await ledger.service.reads.jobs.list(list(queue));
+      expect(listed).toEqual((await replayJob(ledger.service.store, jobId)).stored);
+      expect(listed?.progress.processed).toBe(made === 'report' ? 5 : 3);
     });
   });
 

@@ -116,6 +116,29 @@ describe('a row of a job', () => {
     await waitFor('the row', async () => (await stranger.rows.load([jobId])).get(jobId)?.job.status === 'cancelled');
   });
 
+  it.each(['progress = \'"lost"\'', `progress = jsonb_set(progress, '{stages}', '[]')`, "saved_progress = '1'"])(
+    'whose %s somebody wrote is read from the log by whatever moves progress',
+    async (edit) => {
+      const queue = randomUUID();
+      const filter = { queues: [queue] };
+      const { jobId } = await create(service, { queue });
+      const token = tokenOf((await claim(service, { filter }))[0]!);
+      const spoil = () => service.pool.query(`update jobledger.jobs set ${edit} where id = $1`, [jobId]);
+      await execute(service, jobId, 'progress', { token, batchId: 'a', processed: 2 });
+      await spoil();
+      await execute(service, jobId, 'progress', { token, batchId: 'b', processed: 3 });
+      await expectReplay(jobId);
+      await spoil();
+      await execute(service, jobId, 'heartbeat', { token, checkpoint: { value: 1, digest: 'one' } });
+      await expectReplay(jobId);
+      await execute(service, jobId, 'release', { token });
+      await spoil();
+      expect(await claim(service, { filter })).toHaveLength(1);
+      await expectReplay(jobId);
+      expect((await rowOf(jobId))?.progress.processed).toBe(5);
+    },
+  );
+
   it('that is old starves no claim: the next candidate is taken', async () => {
     const queue = randomUUID();
     const { jobId: gone } = await create(service, { queue, priority: 9 });

@@ -162,6 +162,33 @@ describe('the reaper', () => {
     });
   });
 
+  it('says, as every call does, that a table is missing, and what to do', async () => {
+    const ledger = await serving();
+    const [held] = await staleJobs(ledger, 1);
+    const { id, queue } = held!.job;
+    await ledger.untilDue([id]);
+    await damage('alter table jobledger.jobs rename to jobs_away');
+    const detail = expect.stringMatching(
+      /^a table of the database is missing.*whoever runs the database has to put it back/,
+    );
+    for (const { status, body, headers } of [
+      await ledger.get('/v1/reaper'),
+      await ledger.get(`/v1/jobs/${id}`),
+      await ledger.get('/v1/jobs'),
+      await ledger.post('/v1/claims', { workerId: 'w', queues: [queue] }),
+      await ledger.worker(held!, 'complete', {}),
+    ])
+      expect([status, headers.get('retry-after'), body]).toEqual([
+        503,
+        '30',
+        expect.objectContaining({ code: 'unavailable', detail }),
+      ]);
+    expect((await ledger.ready()).checks['reaper']).toEqual({ status: 'degraded', detail });
+    await damage('alter table jobledger.jobs_away rename to jobs');
+    expect(await ledger.reaper()).toMatchObject({ overdue: 1 });
+    expect((await ledger.worker(held!, 'complete', {})).status).toBe(200);
+  });
+
   it('that is gone is missed: by its status, by readiness, and by the age of what it left [P-14]', async () => {
     const ledger = await serving();
     const other = await reaping(100);

@@ -426,14 +426,17 @@ describe('stopping', () => {
     await closed;
   });
 
-  it('gives those that are on their way 20 s', async () => {
+  it('gives what is being answered 20 s', async () => {
     await start();
+    const reached = new Promise<void>((resolve) => {
+      held = { reached: resolve, release: new Promise<void>(() => undefined) };
+    });
     const socket = connect(await listen(), '127.0.0.1');
     socket.on('error', () => undefined);
     const arrived = once(app!.getHttpServer(), 'connection');
-    socket.write('GET /v1/jo');
+    socket.write('GET /v1/fail/held HTTP/1.1\r\nhost: localhost\r\n\r\n');
     const [theirs] = (await arrived) as [Socket];
-    while (theirs.bytesRead === 0) await new Promise(setImmediate);
+    await reached;
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
     try {
       const closed = app!.close();
@@ -449,19 +452,53 @@ describe('stopping', () => {
     }
   });
 
+  /** The longest that a timer takes. */
+  const NEVER_MS = 2_147_483_647;
+  const whole = 'GET /v1/jobs HTTP/1.1\r\nhost: localhost\r\n\r\n';
+  const half = 'POST /v1/jobs HTTP/1.1\r\nhost: localhost\r\n';
+
   it.each([
-    ['a head', 'GET /v1/jo'],
-    ['a body', 'POST /v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{'],
-  ])('is not held up by %s that never arrives as a whole', async (_name, begun) => {
-    await start({ closeLimitMs: 50 });
-    const socket = connect(await listen(), '127.0.0.1');
-    socket.on('error', () => undefined);
-    const arrived = once(app!.getHttpServer(), 'connection');
-    socket.write(begun);
-    const [theirs] = (await arrived) as [Socket];
-    while (theirs.bytesRead < begun.length) await new Promise(setImmediate);
+    ['that said nothing', ''],
+    ['with half a head', 'GET /v1/jo'],
+    ['with half a body', `${half}content-length: 9\r\n\r\n{`],
+    ['with half of a body in chunks', `${half}transfer-encoding: chunked\r\n\r\n1\r\n{\r\n`],
+    ['with a body that waits to be asked for', `${half}content-length: 9\r\nexpect: 100-continue\r\n\r\n`],
+    ['that was answered', whole],
+    ['that was answered, with half a head behind', `${whole}GET /v1/jo`],
+  ])('closes a connection %s at once, however long its client stays', async (_name, sent) => {
+    await start({ closeLimitMs: NEVER_MS });
+    const server = app!.getHttpServer();
+    const port = await listen();
+    // The client's own half stays open: nothing that it does ends the connection.
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const [theirs] = (await once(server, 'connection')) as [Socket];
+    socket.on('error', () => undefined).resume();
+    socket.write(sent);
+    while (theirs.bytesRead < sent.length) await new Promise(setImmediate);
+    while (sent.startsWith(whole) && theirs.bytesWritten === 0) await new Promise(setImmediate);
     await app!.close();
     app = undefined;
-    expect(theirs.destroyed).toBe(true);
+    expect([theirs.destroyed, socket.writable]).toEqual([true, true]);
+    socket.destroy();
+  });
+
+  it('answers a whole request, and closes on the half that follows it', async () => {
+    await start({ closeLimitMs: NEVER_MS });
+    let release!: () => void;
+    const reached = new Promise<void>((resolve) => {
+      held = { reached: resolve, release: new Promise<void>((done) => (release = done)) };
+    });
+    const server = app!.getHttpServer();
+    const socket = connect({ port: await listen(), host: '127.0.0.1', allowHalfOpen: true });
+    socket.write(`GET /v1/fail/held HTTP/1.1\r\nhost: localhost\r\n\r\n${half}content-length: 9\r\n\r\n{`);
+    await reached;
+    const closed = app!.close();
+    app = undefined;
+    while (server.listening) await new Promise(setImmediate);
+    release();
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket) chunks.push(chunk as Buffer);
+    expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1\.1 200 [^]*{"ok":true}$/);
+    await closed;
   });
 });

@@ -32,6 +32,8 @@ export interface CallDescription {
   readonly keyed?: true;
   /** Takes `X-Min-Position` and says `X-Position`; of a projection it may lag. */
   readonly fresh?: 'log' | 'projection';
+  /** It is refused while the rows that it searches are made. */
+  readonly searches?: true;
   /** A body that may be sent as it stands. */
   readonly example?: object;
 }

@@ -79,7 +79,7 @@ const problemsOf = (
   path: string,
   method: string,
   operation: Operation,
-  { keyed, fresh }: CallDescription,
+  { keyed, fresh, searches }: CallDescription,
 ): readonly ProblemCode[] => [
   'validation_failed',
   ...(path.includes('{') ? (['not_found', 'gone'] as const) : []),
@@ -92,7 +92,7 @@ const problemsOf = (
   ...(keyed === undefined ? [] : (['idempotency_key_reused'] as const)),
   'internal',
   'unavailable',
-  ...(fresh === 'projection' ? (['projection_lagging'] as const) : []),
+  ...(fresh === 'projection' || searches === true ? (['projection_lagging'] as const) : []),
 ];
 
 /** Adds the problem answers of a call, by status. */

@@ -16,6 +16,7 @@ export const WORKER_CALLS: Readonly<Record<string, CallDescription>> = {
       'Leases up to `max` jobs of the named queues and types (absent: any) by priority, then age. With `waitMs` it waits for the first one; nothing there is 200 with `jobs: []`. A caller that hangs up is leased nothing. A repeat under the same `Idempotency-Key` gives the same leases.',
     answer: 'ClaimAnswer',
     keyed: true,
+    searches: true,
     example: { workerId: 'me', types: ['report'] },
   },
   'POST /v1/jobs/{id}/heartbeat': {
