@@ -85,7 +85,10 @@ const databaseCheck = (takesWrites: boolean | undefined): Check => {
 const projectionsCheck = (found: readonly ProjectionStatus[]): Check => {
   const late = found.find(({ lagMs }) => lagMs > MAX_LAG_MS);
   if (late !== undefined)
-    return unavailable(`${late.name} is ${late.lagMs} ms behind, ${readPercent(late)} % of the log is read`);
+    return unavailable(
+      `${late.name} is ${late.lagMs} ms behind, ${readPercent(late)} % of the log is read` +
+        (late.lastError === null ? '' : `: ${late.lastError}`),
+    );
   const parked = found.find((each) => each.parked > 0);
   if (parked !== undefined) {
     const skipped = parked.parked === 1 ? '' : ` and ${parked.parked - 1} more`;

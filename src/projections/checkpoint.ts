@@ -63,6 +63,17 @@ interface Row {
   last_error: string | null;
 }
 
+/** What a projection says of itself while there is no row of it. */
+export const NO_CHECKPOINT =
+  'it has no checkpoint: no process has followed the log for it yet, or the checkpoint was deleted, and a rebuild makes it anew';
+
+/** Thrown where a projection has tables and no checkpoint: nobody knows where in the log it stands. */
+export class CheckpointLost extends Error {
+  constructor(name: string) {
+    super(`the checkpoint of ${name} was deleted: rebuild it (POST /v1/admin/projections/${name}/rebuild)`);
+  }
+}
+
 const COLUMNS = `name, version, position::text, hash, at, leader, last_error,
   (extract(epoch from leads_until - clock_timestamp()) * 1000)::float8 as leads_for_ms`;
 
@@ -84,10 +95,11 @@ export class Checkpoints {
     readonly instanceId: string,
   ) {}
 
-  /** Makes the row of a projection that never ran. */
-  async ensure({ name, version }: Projection): Promise<void> {
+  /** Makes the row of a projection that never ran. Where its tables hold something it did: its events would count twice. */
+  async ensure({ name, version, tables }: Projection): Promise<void> {
+    const empty = tables.map((table) => ` and not exists (select from jobledger.${table.name})`).join('');
     await this.pool.query(
-      'insert into jobledger.projections (name, version) values ($1, $2) on conflict (name) do nothing',
+      `insert into jobledger.projections (name, version) select $1, $2 where true${empty} on conflict (name) do nothing`,
       [name, version],
     );
   }

@@ -12,6 +12,7 @@ import { comparePositions, type EventStore, type Page } from '../event-store/eve
 import { applyPage, LeftToNewer } from './apply-page.js';
 import {
   checkpointAt,
+  CheckpointLost,
   LogDiverged,
   VersionMismatch,
   verifyCheckpoint,
@@ -174,7 +175,7 @@ export class ProjectionLoop {
     const { name, version } = this.projection;
     this.news.clear();
     const [row] = await checkpoints.read([name]);
-    if (row === undefined) throw new Error(`projection ${name} has no row`);
+    if (row === undefined) throw new CheckpointLost(name);
     if (row.version !== version) throw new VersionMismatch(name, row.version, version);
     if (row.leader !== null && row.leader !== checkpoints.instanceId) {
       if (performance.now() > this.eagerUntil) {

@@ -4,8 +4,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Pool } from 'pg';
-import { comparePositions, type EventStore, type Position } from '../event-store/event-store.js';
-import { Checkpoints, type CheckpointRow } from './checkpoint.js';
+import { comparePositions, type EventStore, type Position, START } from '../event-store/event-store.js';
+import { Checkpoints, type CheckpointRow, NO_CHECKPOINT } from './checkpoint.js';
 import type { Projection } from './projection.js';
 import { Wake } from './wake.js';
 
@@ -45,6 +45,10 @@ type Parked = Readonly<Record<string, Pick<ProjectionStatus, 'parked' | 'firstPa
 
 const parkedOf = (parked: Parked, name: string) => parked[name] ?? { parked: 0, firstParked: null };
 
+const withoutCheckpoint = ({ name, version }: Projection): CheckpointRow => ({
+  ...{ name, version, position: START, hash: null, at: null, leader: null, leadsForMs: 0, lastError: NO_CHECKPOINT },
+});
+
 export class ProjectionWatch {
   private readonly checkpoints: Checkpoints;
   private readonly names: readonly string[];
@@ -69,14 +73,18 @@ export class ProjectionWatch {
     return this.projections.some((projection) => projection.name === name && projection.inline !== true);
   }
 
-  /** In order of name. One that follows the log is listed once it ran; one that appends write is at the head. */
+  /** In order of name. One that has no checkpoint stands at the start; one that appends write is at the head. */
   async status(): Promise<readonly ProjectionStatus[]> {
-    const following = this.projections.filter(({ inline }) => inline !== true).map(({ name }) => name);
-    const [rows, { parked, now }, head] = await Promise.all([
-      this.checkpoints.read(following),
+    const following = this.projections.filter(({ inline }) => inline !== true);
+    const [found, { parked, now }, head] = await Promise.all([
+      this.checkpoints.read(following.map(({ name }) => name)),
       this.parkedAndNow(),
       this.store.head(),
     ]);
+    const rows = following.map(
+      (projection): CheckpointRow =>
+        found.find(({ name }) => name === projection.name) ?? withoutCheckpoint(projection),
+    );
     const followed = rows.map(async (row): Promise<ProjectionStatus> => ({
       name: row.name,
       version: row.version,

@@ -17,6 +17,12 @@ export interface ReaperRecord {
   readonly consecutiveErrors: number;
 }
 
+/** What is known where the row is missing: its reaper, if there is one, makes it anew. */
+const NO_RECORD: ReaperRecord = {
+  ...{ leader: null, sweeps: 0, lastSweepAt: null, intervalMs: null, ledAt: null, absence: null },
+  ...{ lastError: null, consecutiveErrors: 0 },
+};
+
 interface Row {
   leader: string | null;
   sweeps: string;
@@ -67,6 +73,8 @@ export class Sweeps {
         where r.one = now.one and (r.leader is null or r.leader = $1 or r.leads_until < clock_timestamp())`,
       values: [this.instanceId, ttlMs, MAX_GRACE_MS],
     });
+    // Somebody leads, or somebody deleted the one row: without it nobody ever would.
+    if (rowCount !== 1) await this.pool.query('insert into jobledger.reaper default values on conflict do nothing');
     return rowCount === 1;
   }
 
@@ -120,7 +128,7 @@ export class Sweeps {
         from jobledger.reaper`,
     });
     const row = rows[0];
-    if (row === undefined) throw new Error('the reaper has no record: was the database migrated?');
+    if (row === undefined) return NO_RECORD;
     const [from, until] = [number(row.away_ms), number(row.back_ms)];
     return {
       leader: row.leader,

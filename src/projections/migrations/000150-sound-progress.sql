@@ -69,7 +69,9 @@ begin
       else j.saved_progress end
   from unnest(p_rows) r
   where j.id = r.id and j.revision < r.revision
-    and (r.progress not in (1, 2) or jobledger.has_sound_progress(j.progress, j.saved_progress));
+    -- Nobody has reported most of those that are claimed: they are told without a look at each part.
+    and (r.progress not in (1, 2) or (j.saved_progress is null and j.progress - 'total' = v_untouched)
+      or jobledger.has_sound_progress(j.progress, j.saved_progress));
   get diagnostics v_rows = row_count;
   if v_rows < cardinality(p_rows) then
     -- A row that is not there, claims to know a later revision, or has no progress to go on from was tampered with: the
