@@ -3,7 +3,7 @@
  * then. A reaper that is late or a stream that cannot be read is somebody's business, and no reason to serve nobody.
  */
 import { Inject, Injectable } from '@nestjs/common';
-import type { EventStore } from '../event-store/event-store.js';
+import { START, type EventStore } from '../event-store/event-store.js';
 import { ClockLag } from '../leases/clock-lag.js';
 import { DatabaseMode } from '../leases/database-mode.js';
 import { type SharedSetting, SharedSettings } from '../leases/installation.js';
@@ -82,13 +82,17 @@ const databaseCheck = (takesWrites: boolean | undefined): Check => {
   return takesWrites ? OK : unavailable('the database is read-only');
 };
 
+const lateness = (status: ProjectionStatus): string => {
+  const { name, lagMs, lastError, position, leader } = status;
+  const behind = `${name} is ${lagMs} ms behind, ${readPercent(status)} % of the log is read`;
+  if (lastError !== null) return `${behind}: ${lastError}`;
+  if (position !== START || leader !== null) return behind;
+  return `${behind}: nobody follows the log for it, or its checkpoint was deleted (jobledger rebuild ${name})`;
+};
+
 const projectionsCheck = (found: readonly ProjectionStatus[]): Check => {
-  const late = found.find(({ lagMs }) => lagMs > MAX_LAG_MS);
-  if (late !== undefined)
-    return unavailable(
-      `${late.name} is ${late.lagMs} ms behind, ${readPercent(late)} % of the log is read` +
-        (late.lastError === null ? '' : `: ${late.lastError}`),
-    );
+  const late = found.filter(({ lagMs }) => lagMs > MAX_LAG_MS);
+  if (late.length > 0) return unavailable(late.map(lateness).join('; '));
   const parked = found.find((each) => each.parked > 0);
   if (parked !== undefined) {
     const skipped = parked.parked === 1 ? '' : ` and ${parked.parked - 1} more`;

@@ -63,10 +63,6 @@ interface Row {
   last_error: string | null;
 }
 
-/** What a projection says of itself while there is no row of it. */
-export const NO_CHECKPOINT =
-  'it has no checkpoint: no process has followed the log for it yet, or the checkpoint was deleted, and a rebuild makes it anew';
-
 /** Thrown where a projection has tables and no checkpoint: nobody knows where in the log it stands. */
 export class CheckpointLost extends Error {
   constructor(name: string) {
@@ -97,11 +93,21 @@ export class Checkpoints {
 
   /** Makes the row of a projection that never ran. Where its tables hold something it did: its events would count twice. */
   async ensure({ name, version, tables }: Projection): Promise<void> {
-    const empty = tables.map((table) => ` and not exists (select from jobledger.${table.name})`).join('');
+    if ((await this.read([name])).length > 0) return;
+    for (const table of tables) if (await this.holdsRows(table.name)) return;
     await this.pool.query(
-      `insert into jobledger.projections (name, version) select $1, $2 where true${empty} on conflict (name) do nothing`,
+      'insert into jobledger.projections (name, version) values ($1, $2) on conflict (name) do nothing',
       [name, version],
     );
+  }
+
+  /** A table that is missing holds none: whoever applies events finds that, and says so. */
+  private async holdsRows(table: string): Promise<boolean> {
+    const { rows } = await this.pool.query<{ known: string | null }>('select to_regclass($1) as known', [
+      `jobledger.${table}`,
+    ]);
+    if (rows[0]?.known == null) return false;
+    return (await this.pool.query(`select from jobledger.${table} limit 1`)).rowCount !== 0;
   }
 
   async read(names: readonly string[]): Promise<readonly CheckpointRow[]> {

@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Pool } from 'pg';
 import { comparePositions, type EventStore, type Position, START } from '../event-store/event-store.js';
-import { Checkpoints, type CheckpointRow, NO_CHECKPOINT } from './checkpoint.js';
+import { Checkpoints, type CheckpointRow } from './checkpoint.js';
 import type { Projection } from './projection.js';
 import { Wake } from './wake.js';
 
@@ -46,7 +46,7 @@ type Parked = Readonly<Record<string, Pick<ProjectionStatus, 'parked' | 'firstPa
 const parkedOf = (parked: Parked, name: string) => parked[name] ?? { parked: 0, firstParked: null };
 
 const withoutCheckpoint = ({ name, version }: Projection): CheckpointRow => ({
-  ...{ name, version, position: START, hash: null, at: null, leader: null, leadsForMs: 0, lastError: NO_CHECKPOINT },
+  ...{ name, version, position: START, hash: null, at: null, leader: null, leadsForMs: 0, lastError: null },
 });
 
 export class ProjectionWatch {
