@@ -132,7 +132,8 @@ const describe = (
 ): DescribedSetting[] => {
   const described = (key: string, value: unknown): DescribedSetting => ({
     name: `${PREFIX}${key}`,
-    value,
+    // As it would be written.
+    value: Array.isArray(value) ? value.join(',') : value,
     source: written.get(key)?.source ?? 'default',
   });
   const plain = Object.entries<Setting<unknown>>(SETTINGS).map(([key, { redact }]) => {

@@ -215,11 +215,15 @@ describe('what a client has seen', () => {
     const { jobId, position } = await call.create({ queue: 'seen' });
     const read = await call.get(`/v1/jobs/${jobId}`, { headers: { 'x-min-position': position } });
     expect(BigInt(read.headers.get('x-position')!)).toBeGreaterThanOrEqual(BigInt(position));
-    for (const path of [`/v1/jobs/${jobId}`, '/v1/jobs', '/v1/counters', '/v1/queues', '/v1/events', '/v1/reaper']) {
+    for (const path of [
+      ...[`/v1/jobs/${jobId}`, '/v1/jobs', '/v1/counters', '/v1/queues', '/v1/events', '/v1/reaper', '/v1/log/head'],
+      ...['/v1/admin/projections', '/v1/admin/projections/jobs', '/v1/admin/upkeep', '/v1/config'],
+    ]) {
       for (const wrong of ['x', '999999999999']) {
         const answer = await call.get(path, { headers: { 'x-min-position': wrong } });
         expect([path, wrong, answer.status]).toEqual([path, wrong, 400]);
       }
+      if (path === '/v1/config') continue;
       expect((await call.get(path)).headers.get('x-position')).toMatch(/^\d+$/);
     }
   });

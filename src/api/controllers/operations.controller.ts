@@ -9,7 +9,7 @@ import type * as wire from '../contract.js';
 import { Freshness } from '../freshness.js';
 import { SETTINGS } from '../ports.js';
 import { sweep, type SweepBody } from '../requests/job-commands.js';
-import { refuseIfMatch } from '../requests/headers.js';
+import { minPosition, refuseIfMatch } from '../requests/headers.js';
 
 /** What operators look at and do. */
 @Controller('v1')
@@ -48,7 +48,12 @@ export class OperationsController {
   }
 
   @Get('config')
-  config(): wire.ConfigView {
+  async config(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<wire.ConfigView> {
+    // It says nothing of the log, and is answered without it.
+    if (minPosition(request.headers) !== undefined) await this.freshness.ofLog(request, reply);
     return this.settings;
   }
 }

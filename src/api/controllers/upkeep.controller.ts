@@ -1,11 +1,12 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { EventStore } from '../../event-store/event-store.js';
 import type { Clock } from '../../leases/clock.js';
 import { ProjectionCatalogue } from '../../projections/upkeep/catalogue.js';
 import { Upkeep } from '../../projections/upkeep/upkeep.js';
 import { LOG_SUBJECT, type UpkeepKind } from '../../projections/upkeep/upkeep-runs.js';
 import type * as wire from '../contract.js';
+import { Freshness } from '../freshness.js';
 import { hangUpOf } from '../hang-up.js';
 import { callerOf } from '../keys/caller.js';
 import { CLOCK, EVENT_STORE } from '../ports.js';
@@ -45,11 +46,13 @@ export class UpkeepController {
     private readonly catalogue: ProjectionCatalogue,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly freshness: Freshness,
   ) {}
 
   /** What to keep elsewhere: whoever owns the database can write the whole chain of hashes anew, but not this. */
   @Get('log/head')
-  async head(): Promise<wire.LogHead> {
+  async head(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<wire.LogHead> {
+    await this.freshness.ofLog(request, reply);
     const { position, hash, at } = await this.store.head();
     return { position, hash, at };
   }
@@ -66,7 +69,11 @@ export class UpkeepController {
   }
 
   @Get('admin/projections')
-  async projections(): Promise<{ readonly items: readonly wire.Projection[] }> {
+  async projections(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<{ readonly items: readonly wire.Projection[] }> {
+    await this.freshness.ofLog(request, reply);
     const [projections, head] = await Promise.all([this.catalogue.list(), this.store.head()]);
     const now = this.clock.now();
     return { items: projections.map((projection) => viewProjection(projection, head, now)) };
@@ -77,8 +84,11 @@ export class UpkeepController {
   async projection(
     @Param('name', { schema: projectionName }) name: string,
     @Query({ schema: getProjection }) { digest }: GetProjectionQuery,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.Projection> {
     this.known(name);
+    await this.freshness.ofLog(request, reply);
     const [projections, parked, head] = await Promise.all([
       this.catalogue.list(),
       this.catalogue.parked(name),
@@ -115,7 +125,10 @@ export class UpkeepController {
   @Get('admin/upkeep')
   async list(
     @Query({ schema: listUpkeep }) { limit }: ListUpkeepQuery,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<{ readonly items: readonly wire.Upkeep[] }> {
+    await this.freshness.ofLog(request, reply);
     const [runs, head] = await Promise.all([this.upkeep.runs.list(limit), this.store.head()]);
     const now = this.clock.now();
     return { items: runs.map((run) => viewUpkeep(run, head, now)) };
@@ -126,8 +139,10 @@ export class UpkeepController {
   async one(
     @Param('id', { schema: upkeepId }) id: string,
     @Query({ schema: getUpkeep }) { waitMs }: GetUpkeepQuery,
+    @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<wire.Upkeep> {
+    await this.freshness.ofLog(request, reply);
     return this.answer(id, waitMs, reply);
   }
 

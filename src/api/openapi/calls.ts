@@ -34,6 +34,8 @@ export interface CallDescription {
   readonly fresh?: 'log' | 'projection';
   /** It is refused while the rows that it searches are made. */
   readonly searches?: true;
+  /** A parameter of it is of a part that is not built. */
+  readonly lacks?: true;
   /** A body that may be sent as it stands. */
   readonly example?: object;
 }
@@ -72,13 +74,16 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
     ),
     answer: 'CreateJobsAnswer',
   },
-  'GET /v1/jobs': question(
-    'listJobs',
-    'Jobs',
-    'JobPage',
-    'List jobs',
-    'Filters are ANDed, the values of one filter ORed. Newest first unless `sort` says otherwise.',
-  ),
+  'GET /v1/jobs': {
+    ...question(
+      'listJobs',
+      'Jobs',
+      'JobPage',
+      'List jobs',
+      'Filters are ANDed, the values of one filter ORed. Newest first unless `sort` says otherwise.',
+    ),
+    lacks: true,
+  },
   'GET /v1/dead-letters': question(
     'listDeadLetters',
     'Jobs',
@@ -191,6 +196,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
       'By status, queue and type, as of `position`.',
     ),
     fresh: 'projection',
+    lacks: true,
   },
   'GET /v1/queues': {
     ...question('listQueues', 'Operations', 'QueuePage', 'List queues', 'Queues that ever had a job, by name.'),
@@ -220,6 +226,7 @@ export const CALLS: Readonly<Record<string, CallDescription>> = {
       'Sweep now',
       'Handles all that was due when it was called, in any process. With `dryRun` it only says what it would do.',
     ),
+    keyed: true,
     example: { dryRun: true },
   },
   'GET /v1/config': operation(

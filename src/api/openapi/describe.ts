@@ -62,7 +62,10 @@ const describeOperation = (path: string, method: string, operation: Operation, c
   operation.parameters = [...(operation.parameters ?? []), ...parametersOf(path, method, call).map(parameterRef)];
   const status = Object.keys(operation.responses).find((code) => code.startsWith('2')) ?? '200';
   operation.responses = { [status]: successOf(call) };
-  if (call.accepted === true) operation.responses[202] = { ...successOf(call), description: `${summary}: it goes on.` };
+  if (call.accepted === true) {
+    const headers = { ...successOf(call).headers, ...headerRefs('Location') };
+    operation.responses[202] = { ...successOf(call), headers, description: `${summary}: it goes on.` };
+  }
   describeProblems(path, method, operation, call);
   describeAccess(`${method.toUpperCase()} ${path}`, operation);
   if (path === '/health/ready') {

@@ -63,6 +63,7 @@ export const ANSWER_HEADERS = {
     description: 'Present when this is the first answer of the key again.',
     schema: { ...text, enum: ['true'] },
   },
+  Location: { description: 'Where to ask how far it is.', schema: text },
   'WWW-Authenticate': { description: 'How to authenticate: `Bearer`.', schema: text },
   'Retry-After': {
     description: 'Seconds to wait before the call is repeated.',

@@ -79,7 +79,7 @@ const problemsOf = (
   path: string,
   method: string,
   operation: Operation,
-  { keyed, fresh, searches }: CallDescription,
+  { keyed, fresh, searches, lacks }: CallDescription,
 ): readonly ProblemCode[] => [
   'validation_failed',
   ...(path.includes('{') ? (['not_found', 'gone'] as const) : []),
@@ -89,6 +89,7 @@ const problemsOf = (
   ...(operation.requestBody === undefined
     ? []
     : (['payload_too_large', 'unsupported_media_type', 'not_implemented'] as const)),
+  ...(lacks === true ? (['not_implemented'] as const) : []),
   ...(keyed === undefined ? [] : (['idempotency_key_reused'] as const)),
   'internal',
   'unavailable',

@@ -11,8 +11,10 @@ const upkeep = (
 const WAIT =
   'Answered when it is done, or after `waitMs` as 202: it goes on, and `GET /v1/admin/upkeep/{id}` says how far it is.';
 
+const question = (...of: Parameters<typeof upkeep>): CallDescription => ({ ...upkeep(...of), fresh: 'log' });
+
 export const UPKEEP_CALLS: Readonly<Record<string, CallDescription>> = {
-  'GET /v1/log/head': upkeep(
+  'GET /v1/log/head': question(
     'logHead',
     'LogHead',
     'The end of the log',
@@ -28,13 +30,13 @@ export const UPKEEP_CALLS: Readonly<Record<string, CallDescription>> = {
     accepted: true,
     example: { waitMs: 60_000 },
   },
-  'GET /v1/admin/projections': upkeep(
+  'GET /v1/admin/projections': question(
     'listProjections',
     'ProjectionList',
     'List projections',
     'How far each read model is, and what it could not read.',
   ),
-  'GET /v1/admin/projections/{name}': upkeep(
+  'GET /v1/admin/projections/{name}': question(
     'getProjection',
     'Projection',
     'Read a projection',
@@ -60,13 +62,13 @@ export const UPKEEP_CALLS: Readonly<Record<string, CallDescription>> = {
     accepted: true,
     example: { repair: true },
   },
-  'GET /v1/admin/upkeep': upkeep(
+  'GET /v1/admin/upkeep': question(
     'listUpkeep',
     'UpkeepList',
     'Rebuilds and verifications',
     'The newest first, with what came of them: what was repaired stays here.',
   ),
-  'GET /v1/admin/upkeep/{id}': upkeep(
+  'GET /v1/admin/upkeep/{id}': question(
     'getUpkeep',
     'Upkeep',
     'A rebuild or verification',
