@@ -101,8 +101,12 @@ const damageDetail = (error: Error): string => {
   const met = error instanceof DamagedHistory ? error.cause : error;
   if (met instanceof DamagedEvent)
     return `event ${met.event.position} of the job cannot be read: its ${met.part} is no JSON object, so the log was changed: ${LOG_CHANGED}`;
-  const newer = met instanceof UnreadableEvent ? met.newer : undefined;
-  return newer ?? 'the history of this job cannot be read at the moment';
+  if (!(met instanceof UnreadableEvent)) return 'the history of this job cannot be read at the moment';
+  const { position, type } = met.event;
+  return (
+    met.newer ??
+    `event ${position} of the job cannot be read: it has not the shape of a ${type}, so the log was changed: ${LOG_CHANGED}`
+  );
 };
 
 const sqlState = (error: unknown): unknown => (error as { readonly code?: unknown } | undefined)?.code;

@@ -10,7 +10,7 @@ import { comparePositions, type EventStore, type Position, type RecordedEvent } 
 import { pagesOf } from '../projections/jobs/job-history.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import type { LogWitness } from '../projections/log-witness.js';
-import { DamagedHistory, isDamage, toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
+import { DamagedHistory, damageOf, toTransition, type StoredJob } from '../projections/jobs/stored-job.js';
 import { LogLost } from './errors.js';
 
 /** A job to decide on, and the last position of it that is known. */
@@ -122,13 +122,16 @@ export class JobStates {
   }
 
   private fold(id: string, from: Job | null, events: readonly RecordedEvent[]): Job | null {
-    try {
-      return events.reduce<Job | null>((job, event) => evolve(id, job, toTransition(event)), from);
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      this.options.onDamage?.(id);
-      throw new DamagedHistory(id, error as Error);
+    let job = from;
+    for (const event of events) {
+      try {
+        job = evolve(id, job, toTransition(event));
+      } catch (error) {
+        this.options.onDamage?.(id);
+        throw new DamagedHistory(id, damageOf(event, error) as Error);
+      }
     }
+    return job;
   }
 }
 

@@ -212,6 +212,25 @@ it('a job of which not even the first event can be read is not said to be missin
   expect(await api.get('/v1/jobs')).toMatchObject({ status: 200, body: { items: [] } });
 });
 
+it('a job whose first event has not the shape of its type stands still alone', async () => {
+  const { jobId } = await api.create({ queue: 'poisoned', priority: 5 });
+  const other = await api.create({ queue: 'poisoned' });
+  const { items } = (await api.get(`/v1/jobs/${jobId}/events`)).body;
+  await writeOver(items[0].position, 'data', '{}');
+  await app.service.pool.query('delete from jobledger.jobs where id = $1', [jobId]);
+  const another = await startApp({ databaseUrl: app.databaseUrl });
+  const fresh = new Caller(another.url);
+  try {
+    const said = { status: 503, body: { detail: expect.stringMatching(/^event 1 of the job cannot be read/) } };
+    expect(await fresh.get(`/v1/jobs/${jobId}`)).toMatchObject(said);
+    expect(await fresh.post(`/v1/jobs/${jobId}/cancel`)).toMatchObject(said);
+    expect((await fresh.claim('poisoned')).job.id).toBe(other.jobId);
+  } finally {
+    await another.close();
+  }
+  expect(await maintain('jobs/rebuild')).toMatchObject({ ok: true, parked: 1 });
+});
+
 it('a refusal that cannot be read keeps no other from being recorded', async () => {
   const { jobId } = await api.create({ queue: 'poisoned' });
   const claimed = await api.claim('poisoned');

@@ -183,10 +183,21 @@ const foldFactEvent = (fold: JobFold, recorded: RecordedEvent): JobFold => {
   };
 };
 
-/** Applies one event of any of the job's streams; refusals change nothing. */
+/** A fold is pure: whatever else it throws says that the event's JSON has not the shape of its type. */
+export const damageOf = (event: RecordedEvent, error: unknown): unknown =>
+  isDamage(error) ? error : new UnreadableEvent(event, error);
+
+/**
+ * Applies one event of any of the job's streams; refusals change nothing.
+ * @throws DamagedEvent, UnreadableEvent or BrokenHistory
+ */
 export const foldEvent = (fold: JobFold, event: RecordedEvent): JobFold => {
-  if (isJobStream(event.stream)) return foldTransitionEvent(fold, event, jobIdOf(event.stream) ?? '');
-  return isWorkStream(event.stream) ? foldFactEvent(fold, event) : fold;
+  try {
+    if (isJobStream(event.stream)) return foldTransitionEvent(fold, event, jobIdOf(event.stream) ?? '');
+    return isWorkStream(event.stream) ? foldFactEvent(fold, event) : fold;
+  } catch (error) {
+    throw damageOf(event, error);
+  }
 };
 
 /** The fold that a walk begins with, which keeps none of those on its way (`walked`). */
