@@ -36,7 +36,7 @@ export class Announcer {
         this.#warn(`the lease of job ${job.id} (${job.type}, attempt ${attempt}) is lost: ${reasonOf(cause)}`),
       slotsHeld: (held, slots) =>
         this.#warn(
-          `${held} of ${slots} slots are held by handlers that ignore their signal: they take no job until they return`,
+          `${held} of ${slots} slots are held by handlers that have not returned since their signal: they take no job until they do`,
         ),
       stoodStill: (stillMs, wasBusy) => this.#warn(stoodStill(stillMs, wasBusy)),
       unreachable: (error) => (listeners.error ?? this.#sayAway)(error, null),
