@@ -1,6 +1,7 @@
 /** Reading one HTTP response: an answer, a refusal, or nothing that can be relied on. */
 import type { Problem, ProblemCode } from '../api/contract.js';
 import { toProblemError, type ProblemError } from './errors.js';
+import { RedirectError } from './reason.js';
 
 export type Answer =
   | { readonly kind: 'answered'; readonly body: unknown }
@@ -41,9 +42,16 @@ export const retryAfterMs = (headers: Headers): number => {
   return Number.isFinite(ms) ? Math.max(0, ms) : 0;
 };
 
+const REDIRECTS = [301, 302, 303, 307, 308];
+
 /** What a response that is no success says. */
 export const readRefusal = async (response: Response): Promise<Exclude<Answer, { kind: 'answered' }>> => {
   const text = await response.text();
+  // Where it leads a POST would arrive as a GET, or the API key at a stranger.
+  if (REDIRECTS.includes(response.status) || response.type === 'opaqueredirect') {
+    const cause = new RedirectError(response.status, response.headers.get('location'));
+    return { kind: 'lost', cause, retryAfterMs: 0 };
+  }
   const problem = parseProblem(text);
   const after = retryAfterMs(response.headers);
   const { status } = response;

@@ -12,6 +12,7 @@ import type { EventQuery, JobEventQuery, JobQuery, PageQuery, ReadOptions, Strea
 import { CommandCalls, jobPath } from './command-calls.js';
 import { streamFrames, type StreamFrame, type StreamOptions } from './event-stream.js';
 import type { ClientOptions } from './client-options.js';
+import { JOB, PAGE, READY, UPKEEP, type Shape } from './shape.js';
 import { Transport, type CallObserver, type CallOptions, type QueryValues } from './transport.js';
 
 export type * from '../api/contract.js';
@@ -94,29 +95,29 @@ export class JobledgerClient extends CommandCalls {
     { asOf, waitMs }: { asOf?: string; waitMs?: number } = {},
     options?: ReadOptions,
   ): Promise<wire.Job> {
-    return this.#get(jobPath(jobId), { asOf, waitMs }, options, waitMs);
+    return this.#get(jobPath(jobId), { asOf, waitMs }, options, JOB, waitMs);
   }
 
   listJobs(query: JobQuery = {}, options?: ReadOptions): Promise<wire.Page<wire.Job>> {
-    return this.#get('/v1/jobs', { ...query }, options);
+    return this.#get('/v1/jobs', { ...query }, options, PAGE);
   }
 
   /** The history of a job, refusals included. */
   jobEvents(jobId: Id, query: JobEventQuery = {}, options?: ReadOptions): Promise<wire.Page<wire.LedgerEvent>> {
-    return this.#get(`${jobPath(jobId)}/events`, { ...query }, options);
+    return this.#get(`${jobPath(jobId)}/events`, { ...query }, options, PAGE);
   }
 
   /** The history of everything. */
   events(query: EventQuery = {}, options?: ReadOptions): Promise<wire.Page<wire.LedgerEvent>> {
-    return this.#get('/v1/events', { ...query }, options);
+    return this.#get('/v1/events', { ...query }, options, PAGE);
   }
 
   jobLogs(jobId: Id, query: PageQuery = {}, options?: ReadOptions): Promise<wire.Page<wire.LogRow>> {
-    return this.#get(`${jobPath(jobId)}/logs`, { ...query }, options);
+    return this.#get(`${jobPath(jobId)}/logs`, { ...query }, options, PAGE);
   }
 
   deadLetters(query: PageQuery = {}, options?: ReadOptions): Promise<wire.Page<wire.DeadLetter>> {
-    return this.#get('/v1/dead-letters', { ...query }, options);
+    return this.#get('/v1/dead-letters', { ...query }, options, PAGE);
   }
 
   /**
@@ -138,7 +139,7 @@ export class JobledgerClient extends CommandCalls {
   }
 
   queues(query: PageQuery = {}, options?: ReadOptions): Promise<wire.Page<wire.Queue>> {
-    return this.#get('/v1/queues', { ...query }, options);
+    return this.#get('/v1/queues', { ...query }, options, PAGE);
   }
 
   queue(name: string, options?: ReadOptions): Promise<wire.Queue> {
@@ -158,12 +159,12 @@ export class JobledgerClient extends CommandCalls {
 
   /** Read models, each with how far behind it is and what was done to it last. */
   projections(options?: ReadOptions): Promise<{ readonly items: readonly wire.Projection[] }> {
-    return this.#get('/v1/admin/projections', {}, options);
+    return this.#get('/v1/admin/projections', {}, options, PAGE);
   }
 
   /** @param query.waitMs answer when the run has ended, or after this: 0–60,000. */
   upkeep(id: Id, { waitMs }: { waitMs?: number } = {}, options?: ReadOptions): Promise<wire.Upkeep> {
-    return this.#get(`/v1/admin/upkeep/${encodeURIComponent(id)}`, { waitMs }, options, waitMs);
+    return this.#get(`/v1/admin/upkeep/${encodeURIComponent(id)}`, { waitMs }, options, UPKEEP, waitMs);
   }
 
   config(options?: ReadOptions): Promise<wire.ConfigView> {
@@ -172,7 +173,7 @@ export class JobledgerClient extends CommandCalls {
 
   /** Answers `unavailable` too, instead of throwing it. */
   ready(options?: CallOptions): Promise<wire.Ready> {
-    return this.transport.send({ method: 'GET', path: '/health/ready', alsoAnswers: [503] }, options);
+    return this.transport.send({ method: 'GET', path: '/health/ready', shape: READY, alsoAnswers: [503] }, options);
   }
 
   // ------------------------------------------------------------------------------------------- streams
@@ -216,9 +217,15 @@ export class JobledgerClient extends CommandCalls {
 
   // ------------------------------------------------------------------------------------------- how
 
-  async #get<T>(path: string, query: QueryValues, options: ReadOptions = {}, waitMs = 0): Promise<T> {
+  async #get<T>(
+    path: string,
+    query: QueryValues,
+    options: ReadOptions = {},
+    shape: Shape = {},
+    waitMs = 0,
+  ): Promise<T> {
     const headers = { 'x-min-position': options.minPosition };
-    return this.transport.send({ method: 'GET', path, query, headers, waitMs }, options);
+    return this.transport.send({ method: 'GET', path, query, headers, shape, waitMs }, options);
   }
 
   #stream<T>(

@@ -1,6 +1,7 @@
 /** The calls that change something: one method each. */
 import type * as wire from '../api/contract.js';
 import type { CommandOptions } from './call-options.js';
+import { BEAT, CLAIMED, COMMAND, CREATED, SWEPT, UPKEEP, type Shape } from './shape.js';
 import type { Transport } from './transport.js';
 
 type Id = string;
@@ -22,12 +23,12 @@ export abstract class CommandCalls {
   // ------------------------------------------------------------------------------------------- dispatching
 
   createJob(job: wire.CreateJob, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.command('/v1/jobs', job, options);
+    return this.command('/v1/jobs', COMMAND, job, options);
   }
 
   /** All or none. */
   createJobs(jobs: wire.CreateJobs, options?: CommandOptions): Promise<wire.CreateJobsAnswer> {
-    return this.command('/v1/jobs/batch', jobs, options);
+    return this.command('/v1/jobs/batch', CREATED, jobs, options);
   }
 
   /** Moves a draft on; with the token, starts what was claimed with `start: false`. */
@@ -67,7 +68,7 @@ export abstract class CommandCalls {
 
   /** Leases up to `max` jobs. Repeated with the same key it gives the same leases. `Worker` does this for you. */
   claim(request: wire.ClaimRequest, options?: CommandOptions): Promise<wire.ClaimAnswer> {
-    return this.command('/v1/claims', request, options, request.waitMs);
+    return this.command('/v1/claims', CLAIMED, request, options, request.waitMs);
   }
 
   /** Carries no idempotency key unless given one: a repeat has to renew the lease, not to hear of an old renewal. */
@@ -108,22 +109,22 @@ export abstract class CommandCalls {
 
   /** Handles all that is due now, and says what it did. */
   sweep(request: wire.SweepRequest = {}, options?: CommandOptions): Promise<wire.SweepReport> {
-    return this.command('/v1/admin/reaper/sweep', request, options);
+    return this.command('/v1/admin/reaper/sweep', SWEPT, request, options);
   }
 
   /** Ends a job that somebody works on or waits for as failed, `ManualTimeout`. */
   forceFail(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.command(operatorPath(jobId, 'force-fail'), body, options);
+    return this.command(operatorPath(jobId, 'force-fail'), COMMAND, body, options);
   }
 
   /** Takes a job away from its worker, in the same run; gives a dead letter a new run. */
   requeue(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.command(operatorPath(jobId, 'requeue'), body, options);
+    return this.command(operatorPath(jobId, 'requeue'), COMMAND, body, options);
   }
 
   /** Ends whatever is not ended as failed, `EmergencyStop`; no events when it has ended already. */
   emergencyStop(jobId: Id, body: wire.OperateJob = {}, options?: CommandOptions): Promise<wire.CommandAnswer> {
-    return this.command(operatorPath(jobId, 'emergency-stop'), body, options);
+    return this.command(operatorPath(jobId, 'emergency-stop'), COMMAND, body, options);
   }
 
   /** Makes a read model anew. Answers when done or after `waitMs`; then `upkeep` tells how it goes. */
@@ -147,19 +148,20 @@ export abstract class CommandCalls {
 
   #upkeep(path: string, request: { readonly waitMs?: number | undefined }, options?: CommandOptions) {
     const { waitMs = UPKEEP_WAIT_MS } = request;
-    return this.command<wire.Upkeep>(`/v1/admin/${path}`, { ...request, waitMs }, options, waitMs);
+    return this.command<wire.Upkeep>(`/v1/admin/${path}`, UPKEEP, { ...request, waitMs }, options, waitMs);
   }
 
-  protected command<T>(path: string, body: object, options: CommandOptions = {}, waitMs = 0): Promise<T> {
+  protected command<T>(path: string, shape: Shape, body: object, options: CommandOptions = {}, waitMs = 0): Promise<T> {
     const idempotencyKey = options.idempotencyKey ?? crypto.randomUUID();
     const headers = { 'if-match': options.ifMatch?.toString() };
-    return this.transport.send({ method: 'POST', path, body, headers, idempotencyKey, waitMs }, options);
+    return this.transport.send({ method: 'POST', path, body, shape, headers, idempotencyKey, waitMs }, options);
   }
 
   /** May go with others in one request. */
   #jobCommand<T = wire.CommandAnswer>(jobId: Id, name: string, body: object, options: KeyedOptions = {}): Promise<T> {
     const { idempotencyKey = crypto.randomUUID(), ifMatch } = options;
-    const call = { method: 'POST', path: `${jobPath(jobId)}/${name}`, body } as const;
+    const shape = name === 'heartbeat' ? BEAT : COMMAND;
+    const call = { method: 'POST', path: `${jobPath(jobId)}/${name}`, body, shape } as const;
     const key = idempotencyKey === null ? {} : { idempotencyKey };
     const how = ifMatch === undefined ? { command: { name, jobId } } : { headers: { 'if-match': `${ifMatch}` } };
     return this.transport.send({ ...call, ...key, ...how }, options);

@@ -54,8 +54,8 @@ export class UnavailableError extends ProblemError {
 }
 
 /**
- * Thrown when a command was sent, at least one answer was lost, and the deadline passed: it may or may not have taken
- * effect. Repeat it with `idempotencyKey` and the same body to learn which; it is never done twice.
+ * Thrown when a command was sent, at least one answer was lost, and the deadline passed or the call was redirected: it may
+ * or may not have taken effect. Repeat it with `idempotencyKey` and the same body to learn which; it is never done twice.
  */
 export class OutcomeUnknownError extends JobledgerError {
   override readonly name = 'OutcomeUnknownError';
@@ -65,19 +65,22 @@ export class OutcomeUnknownError extends JobledgerError {
     options: ErrorOptions,
   ) {
     super(
-      `no answer before the deadline (${reasonOf(options.cause)}); repeat with Idempotency-Key ${idempotencyKey} to learn the outcome`,
+      `no answer (${reasonOf(options.cause)}); repeat with Idempotency-Key ${idempotencyKey} to learn the outcome`,
       options,
     );
   }
 }
 
 /**
- * Thrown when a call got no answer before the deadline and has changed nothing: a question, a heartbeat (which may have
+ * Thrown when a call got no answer before the deadline, or was redirected, and has changed nothing: a question, a heartbeat (which may have
  * renewed the lease), or a command that was never sent, because no connection was made.
  */
 export class UnreachableError extends JobledgerError {
   override readonly name = 'UnreachableError';
 }
+
+/** Where a stream is redirected by what never was the ledger: connecting again would not help. */
+export class MisledError extends UnreachableError {}
 
 const classes: Partial<Record<ProblemCode, new (problem: Problem, options?: ErrorOptions) => ProblemError>> = {
   stale_lease: StaleLeaseError,

@@ -5,7 +5,7 @@
  */
 import type { CaughtUp, Gap, Position } from '../api/contract.js';
 import { backoffMs, sleep, type Clock } from './clock.js';
-import { ProblemError, UnavailableError } from './errors.js';
+import { MisledError, ProblemError, UnavailableError } from './errors.js';
 import { onAbort } from './on-abort.js';
 import { SseParser, type SseFrame } from './sse.js';
 
@@ -45,11 +45,13 @@ const INITIAL_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 15_000;
 
 const isFinal = (error: unknown): boolean =>
-  error instanceof SyntaxError || (error instanceof ProblemError && !(error instanceof UnavailableError));
+  error instanceof SyntaxError ||
+  error instanceof MisledError ||
+  (error instanceof ProblemError && !(error instanceof UnavailableError));
 
 /**
  * @throws ProblemError when the ledger refuses the stream (a filter, a position beyond the head, an unknown job);
- * SyntaxError when a frame is no JSON.
+ * UnreachableError when what answers redirects and never was a ledger; SyntaxError when a frame is no JSON.
  */
 export async function* streamFrames<T>(
   source: StreamSource,

@@ -30,6 +30,21 @@ export class SilenceError extends Error {
   }
 }
 
+/** Why a try got no answer: it was sent elsewhere by what stands in front of the ledger, which redirects nothing. */
+export class RedirectError extends Error {
+  /** @param location null: not said, or kept from the program, as browsers do */
+  constructor(
+    readonly status: number,
+    readonly location: string | null,
+  ) {
+    const where = location === null ? '' : ` to ${location.slice(0, MAX_LOCATION)}`;
+    super(`HTTP ${status} redirects${where}, which is not followed: set the URL of the service itself`);
+  }
+}
+
+/** Of a place that a redirect names: a login page may be told all that was asked. */
+const MAX_LOCATION = 300;
+
 /** No connection was made, so nothing was sent, whatever else is unknown. */
 const NEVER_CONNECTED = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'];
 

@@ -3,15 +3,17 @@
  *
  * The danger is a lost answer: the command may have taken effect. So every command carries an idempotency key, every
  * repeat carries the same one, and the ledger gives the first answer again. What is repeated: network errors, timeouts,
- * 429 and 503, and 502 and 504 of proxies. A refusal is final.
+ * 429 and 503, 502 and 504 of proxies, and successes that are none of a ledger. A refusal is final. A redirect is never
+ * followed: to a client that was never answered it says that the URL is wrong, later it is an outage.
  */
 import { readAnswer, readRefusal, type Answer } from './answer.js';
 import { checkClientOptions, type ClientOptions, type RetryOptions } from './client-options.js';
 import { backoffMs, sleep, systemClock, type Clock } from './clock.js';
 import { CommandBatches, isBatchable, type BatchedCommand } from './command-batches.js';
-import { OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
+import { MisledError, OutcomeUnknownError, UnavailableError, UnreachableError } from './errors.js';
 import { onAbort } from './on-abort.js';
-import { SilenceError, reasonOf, wasNeverSent } from './reason.js';
+import { RedirectError, SilenceError, reasonOf, wasNeverSent } from './reason.js';
+import { strangenessOf, type Shape } from './shape.js';
 
 /** What any call takes. */
 export interface CallOptions {
@@ -34,6 +36,8 @@ export interface Call {
   readonly query?: QueryValues;
   readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
+  /** What its answer has to have. */
+  readonly shape?: Shape;
   /** A body that is JSON already. */
   readonly text?: string;
   /** Absent on calls whose repeat is harmless. */
@@ -69,6 +73,7 @@ export class Transport {
   readonly #retry: Required<RetryOptions>;
   readonly #batches: CommandBatches | undefined;
   readonly #observers = new Set<CallObserver>();
+  #wasAnswered = false;
 
   constructor(options: ClientOptions) {
     this.clock = options.clock ?? systemClock;
@@ -108,13 +113,17 @@ export class Transport {
     let lost: { cause: unknown } | undefined;
     for (let failures = 1; ; failures += 1) {
       const remainingMs = deadlineMs === 0 ? timeoutMs : until.endsAt - this.clock.now();
-      const answer = await this.#try(call, url, init, Math.min(timeoutMs, remainingMs), until, options.signal);
+      const answer = shaped(
+        call,
+        await this.#try(call, url, init, Math.min(timeoutMs, remainingMs), until, options.signal),
+      );
       this.#tell(call, answer);
       if (answer.kind === 'answered') return answer.body as T;
       if (answer.kind === 'refused' && !(answer.error instanceof UnavailableError)) throw answer.error;
       if (answer.kind === 'lost' && !wasNeverSent(answer.cause)) lost = { cause: answer.cause };
       const delayMs = answer.retryAfterMs + backoffMs(this.clock, failures, initialMs, maxMs);
-      if (deadlineMs === 0 || this.clock.now() + delayMs >= until.endsAt) throw givenUp(call, url, lost, answer);
+      const isOver = deadlineMs === 0 || this.clock.now() + delayMs >= until.endsAt;
+      if (isOver || this.#isMisled(answer)) throw givenUp(call, url, lost, answer);
       options.onRetry?.(answer.kind === 'lost' ? answer.cause : answer.error, failures);
       await sleep(this.clock, delayMs, options.signal);
     }
@@ -123,14 +132,19 @@ export class Transport {
   /**
    * Opens a stream, once.
    * @returns the response, of which only the head has been read.
-   * @throws ProblemError when refused, whatever fetch throws when not reached.
+   * @throws ProblemError when refused, MisledError when the URL is wrong, whatever fetch throws when not reached.
    */
   async open(call: Call, signal: AbortSignal): Promise<Response> {
     const [url, init] = this.#request(call);
     const response = await this.#fetch(url, { ...init, signal });
-    if (response.ok) return response;
+    if (response.ok) {
+      this.#wasAnswered = true;
+      return response;
+    }
     const refusal = await readRefusal(response);
-    throw refusal.kind === 'refused' ? refusal.error : new UnreachableError(`no stream from ${url}`, refusal);
+    if (refusal.kind === 'refused') throw refusal.error;
+    const why = `no stream from ${url}: ${reasonOf(refusal.cause)}`;
+    throw this.#isMisled(refusal) ? new MisledError(why, refusal) : new UnreachableError(why, refusal);
   }
 
   /** Built before the first try, so that what can never be sent is thrown instead of repeated. */
@@ -143,9 +157,10 @@ export class Transport {
     if (idempotencyKey !== undefined) sent.set('idempotency-key', idempotencyKey);
     for (const [name, value] of Object.entries(headers ?? {})) if (value !== undefined) sent.set(name, value);
     const url = `${this.baseUrl}${path}${queryString(query)}`;
-    if (text === undefined) return [url, { method, headers: sent }];
+    const how = { method, headers: sent, redirect: 'manual' } as const;
+    if (text === undefined) return [url, how];
     sent.set('content-type', 'application/json');
-    return [url, { method, headers: sent, body: text }];
+    return [url, { ...how, body: text }];
   }
 
   async #sendTogether(commands: string, signal: AbortSignal): Promise<Answer> {
@@ -153,7 +168,13 @@ export class Transport {
     return readAnswer(await this.#fetch(url, { ...init, signal }), []);
   }
 
+  /** What was never answered has the wrong URL; else whatever redirects came in between, as a page that says so does. */
+  #isMisled(answer: Answer): boolean {
+    return answer.kind === 'lost' && answer.cause instanceof RedirectError && !this.#wasAnswered;
+  }
+
   #tell({ alsoAnswers }: Call, answer: Answer): void {
+    if (answer.kind !== 'lost') this.#wasAnswered = true;
     // What is asked whether it is well says nothing by answering that it is not.
     if (alsoAnswers !== undefined) return;
     const isAway = answer.kind === 'lost' || (answer.kind === 'refused' && answer.error instanceof UnavailableError);
@@ -195,6 +216,12 @@ export class Transport {
     }
   }
 }
+
+/** An answer of something else than a ledger is as good as none. */
+const shaped = ({ shape }: Call, answer: Answer): Answer => {
+  const cause = answer.kind === 'answered' && shape !== undefined ? strangenessOf(answer.body, shape) : null;
+  return cause === null ? answer : { kind: 'lost', cause, retryAfterMs: 0 };
+};
 
 /** Undefined when it has to go alone. */
 const commandOf = ({ command, idempotencyKey }: Call, { body }: RequestInit): BatchedCommand | undefined => {

@@ -2,16 +2,21 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { buildService } from '../support/e2e/build.js';
 import { runCli } from '../support/e2e/cli-process.js';
-import { answer, loseAnswer, problem, ScriptedLedger } from '../support/scripted-ledger.js';
+import { answer, loseAnswer, problem, type Reply, ScriptedLedger } from '../support/scripted-ledger.js';
 
 beforeAll(buildService, 120_000);
 
 describe('a command whose outcome is not known', () => {
   const JOB = '0198c0de-0000-7000-8000-000000000000';
   const done = answer({ jobId: JOB, status: 'cancelled', events: ['JobCancelled'] });
+  const redirected: Reply = (response) => {
+    response.writeHead(301, { location: 'https://elsewhere.test/v1/jobs' }).end();
+  };
   it.each([
     ['jobs create', 'POST /v1/jobs', loseAnswer, answer({ jobId: JOB }, 201), ['--type', 'x']],
     ['jobs create', 'POST /v1/jobs', problem(503, 'unavailable'), answer({ jobId: JOB }, 201), ['--type', 'x']],
+    ['jobs create', 'POST /v1/jobs', redirected, answer({ jobId: JOB }, 201), ['--type', 'x']],
+    ['jobs create', 'POST /v1/jobs', answer({}), answer({ jobId: JOB }, 201), ['--type', 'x']],
     ['jobs cancel', `POST /v1/jobs/${JOB}/cancel`, loseAnswer, done, [JOB]],
     ['reaper sweep', 'POST /v1/admin/reaper/sweep', loseAnswer, answer({ jobs: [], errors: 0 }), []],
   ] as const)('names the option that repeats it under the same key: %s', async (words, call, reply, later, args) => {
@@ -26,6 +31,23 @@ describe('a command whose outcome is not known', () => {
       const [first, second] = scripted.requests.map(({ headers }) => headers['idempotency-key']);
       expect(first).toContain(key);
       expect(second).toBe(first);
+    } finally {
+      await scripted.close();
+    }
+  });
+
+  it('says where it was redirected, and of an answer that is none what is lacking', async () => {
+    const scripted = await ScriptedLedger.start();
+    try {
+      scripted.script('POST /v1/jobs', redirected, answer({}));
+      const create = () => runCli(['jobs', 'create', '--type', 'x', '--url', scripted.url]);
+      const unknown = 'jobledger jobs create: whether it was done is not known: no answer';
+      expect((await create()).stderr).toContain(
+        `${unknown} (HTTP 301 redirects to https://elsewhere.test/v1/jobs, which is not followed: set the URL of the service itself)`,
+      );
+      const { stdout, stderr } = await create();
+      expect(stderr).toContain(`${unknown} (an answer without jobId, so not of the service: does the URL lead to it?)`);
+      expect(stdout).toBe('');
     } finally {
       await scripted.close();
     }

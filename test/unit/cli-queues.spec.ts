@@ -159,9 +159,12 @@ describe.each([
   it('is what readiness says for whoever may not ask for more, and nothing where nobody can tell', async () => {
     ledger.script('GET /v1/admin/projections', problem(403, 'forbidden'));
     const checks = { projections: { status: 'unavailable', detail: 'counters is 62000 ms behind' } };
-    ledger.script('GET /health/ready', answer({ checks }, 503));
+    ledger.script('GET /health/ready', answer({ status: 'unavailable', checks }, 503));
     expect(await said()).toBe('counters is 62000 ms behind');
-    ledger.script('GET /health/ready', answer({ checks: { projections: { status: 'ok', detail: null } } }));
+    ledger.script(
+      'GET /health/ready',
+      answer({ status: 'ok', checks: { projections: { status: 'ok', detail: null } } }),
+    );
     expect(await said()).toBe('');
     ledger.script('GET /v1/admin/projections', problem(501, 'not_implemented'));
     expect(await said()).toBe('');

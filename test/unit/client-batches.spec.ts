@@ -13,7 +13,9 @@ import { answer, loseAnswer, neverAnswer, problem, type Reply, ScriptedLedger } 
 const TOGETHER = 'POST /v1/commands';
 const idOf = (n: number): string => `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`;
 const alone = (n: number, name = 'cancel'): string => `POST /v1/jobs/${idOf(n)}/${name}`;
+const beat = { leaseExpiresAt: 'x', directive: 'continue' };
 interface Sent {
+  readonly command: string;
   readonly jobId: string;
   readonly commandId: string;
 }
@@ -23,9 +25,11 @@ const sentIn = (body: Record<string, unknown>): readonly Sent[] => body['command
 const each =
   (refused: Readonly<Record<string, object>> = {}): Reply =>
   (response, request) => {
-    const results = sentIn(request.body).map(({ jobId }) => {
+    const results = sentIn(request.body).map(({ command, jobId }) => {
       const found = refused[jobId] as { status: number } | undefined;
-      return found === undefined ? { status: 200, answer: { jobId } } : { status: found.status, problem: found };
+      return found === undefined
+        ? { status: 200, answer: command === 'heartbeat' ? beat : { jobId } }
+        : { status: found.status, problem: found };
     });
     answer({ results })(response, request);
   };
@@ -59,7 +63,7 @@ describe('commands that are on their way together', () => {
       client.start(idOf(2)),
       client.heartbeat(idOf(3), { leaseToken: 't' }),
     ];
-    expect(await Promise.all(calls)).toEqual([1, 2, 3].map((n) => ({ jobId: idOf(n) })));
+    expect(await Promise.all(calls)).toEqual([{ jobId: idOf(1) }, { jobId: idOf(2) }, beat]);
     expect(ledger.requests.map(({ body }) => body)).toEqual([
       {
         commands: [
@@ -90,7 +94,7 @@ describe('commands that are on their way together', () => {
 
   it('are not those with a revision, an odd key or an odd id: they go alone, as one does that is by itself', async () => {
     for (const [n, path] of [alone(1), alone(2), 'POST /v1/jobs/x/cancel', alone(4)].entries()) {
-      ledger.script(path, answer({ n }));
+      ledger.script(path, answer({ jobId: `${n}` }));
     }
     const client = connect();
     const calls = [
@@ -99,7 +103,7 @@ describe('commands that are on their way together', () => {
       client.cancel('x'),
       client.cancel(idOf(4)),
     ];
-    expect(await Promise.all(calls)).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }]);
+    expect(await Promise.all(calls)).toEqual(['0', '1', '2', '3'].map((jobId) => ({ jobId })));
     expect(ledger.calls).not.toContain(TOGETHER);
   });
 });

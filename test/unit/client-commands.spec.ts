@@ -321,7 +321,10 @@ describe('a question', () => {
 
 describe('each method', () => {
   it('has its path', async () => {
-    const reply = answer({});
+    // All that any of them has to have.
+    const reply = answer({
+      ...{ jobId: 'j', id: 'j', status: 'ok', items: [], jobs: [], leaseExpiresAt: 'x', directive: 'continue' },
+    });
     const paths = [
       ...['batch', 'j/start', 'j/cancel', 'j/retry', 'j/resume', 'j/reschedule', 'j/priority', 'j/heartbeat'],
       ...['j/progress', 'j/complete', 'j/fail', 'j/throttle', 'j/wait', 'j/release', 'j/logs'],

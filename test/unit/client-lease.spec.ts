@@ -157,7 +157,7 @@ describe('heartbeats', () => {
     let endedAt = 0;
     ledger.script(BEAT, neverAnswer).script(COMPLETE, (response, request) => {
       endedAt = clock.now();
-      answer({})(response, request);
+      answer({ jobId: 'a' })(response, request);
     });
     await hold();
     await clock.elapse(BEAT_MS);
@@ -279,7 +279,7 @@ describe('a lease', () => {
 
 describe('progress', () => {
   it('has a batch of its own each time, repeated under the same one', async () => {
-    ledger.script(PROGRESS, loseAnswer, answer({}));
+    ledger.script(PROGRESS, loseAnswer, answer({ jobId: 'a' }));
     const { progress } = await hold();
     const first = progress({ processed: 2, failed: 1 });
     await clock.elapse(100);
@@ -304,7 +304,7 @@ describe('progress', () => {
 
   it('is told through an outage that its lease outlasts', async () => {
     const outage = pauses(11);
-    ledger.script(BEAT, loseAnswer).script(PROGRESS, ...outage.map(() => loseAnswer), answer({}));
+    ledger.script(BEAT, loseAnswer).script(PROGRESS, ...outage.map(() => loseAnswer), answer({ jobId: 'a' }));
     const { progress, signal } = await hold(null, { leaseMs: 120_000 });
     const told = progress({ processed: 1 });
     for (const ms of outage) await clock.elapse(ms);
@@ -337,7 +337,7 @@ describe('progress', () => {
   });
 
   it('that nobody awaits is delivered before the end, and told when it fails', async () => {
-    ledger.script(PROGRESS, problem(400, 'validation_failed'), answer({}));
+    ledger.script(PROGRESS, problem(400, 'validation_failed'), answer({ jobId: 'a' }));
     const { progress } = await hold();
     void progress({ processed: -1 });
     void progress({ processed: 1 });
@@ -428,7 +428,7 @@ describe('the log', () => {
   });
 
   it('never grows without bound, and says what it dropped', async () => {
-    ledger.script(LOGS, neverAnswer, answer({}));
+    ledger.script(LOGS, neverAnswer, answer({ jobId: 'a' }));
     const { log } = await hold();
     for (let line = 0; line < 1_000; line += 1) log('debug', 'a call of them');
     await ledger.received(LOGS);

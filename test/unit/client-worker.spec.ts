@@ -12,7 +12,7 @@ import {
 import type { ClientOptions, Handler, WorkerOptions } from '../../src/client/client.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { ScriptedLedger, answer, loseAnswer, neverAnswer, problem } from '../support/scripted-ledger.js';
-import { CLAIM, acceptAll, claimedJob, claims } from '../support/worked-job.js';
+import { CLAIM, acceptAll, claimedJob, claims, beatAnswer } from '../support/worked-job.js';
 
 let ledger: ScriptedLedger;
 let clock: FakeClock;
@@ -510,7 +510,7 @@ describe('an outage', () => {
   it('is seen by the heartbeats of a worker without free slots too', async () => {
     ledger.script(CLAIM, claims(claimedJob('a')), neverAnswer);
     acceptAll(ledger, 'a');
-    ledger.script('POST /v1/jobs/a/heartbeat', loseAnswer, answer({ directive: 'continue' }));
+    ledger.script('POST /v1/jobs/a/heartbeat', loseAnswer, beatAnswer());
     workWith(undefined, (_, { signal }) => new Promise((_done, fail) => signal.addEventListener('abort', fail)), {
       leaseMs: 3_000,
       graceMs: 0,
