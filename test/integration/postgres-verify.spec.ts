@@ -31,13 +31,14 @@ describe('verifying the log', () => {
 
   /** What is found after the change; the change itself is undone. */
   const verdictAfter = (...changes: string[]) => verdictWith(null, ...changes);
-  const verdictWith = async (kept: VerifyOptions['kept'], ...changes: string[]) => {
+  const verdictWith = (kept: VerifyOptions['kept'], ...changes: string[]) => foundAfter({ kept }, ...changes);
+  const foundAfter = async (options: VerifyOptions, ...changes: string[]) => {
     await owner.query('create schema kept');
     await owner.query('create table kept.events as table jobledger.events');
     await owner.query('create table kept.batches as table jobledger.batches');
     try {
       for (const change of changes) await owner.query(change);
-      return await store.verify({ kept });
+      return await store.verify(options);
     } finally {
       await owner.query(`
         delete from jobledger.events; insert into jobledger.events table kept.events;
@@ -66,8 +67,24 @@ describe('verifying the log', () => {
     await owner.query('begin');
     await owner.query(changeEvent(`data = overlay(data placing 'T' from 3)`));
     await owner.query(changeBatch(`at = at + interval '1 ms'`, 7));
+    await owner.query(changeTimes(22, 28));
     expect(await found()).toEqual(['batch 7', 'event 13']);
     await owner.query('rollback');
+    const times = async (...changes: readonly string[]): Promise<unknown> => {
+      await owner.query('begin');
+      for (const change of changes) await owner.query(change);
+      const places = await found();
+      await owner.query('rollback');
+      return places;
+    };
+    expect(await times(changeEvent(`at = at + interval '1 ms'`))).toEqual(['event 13']);
+    expect(await times(changeEvent(`at = at + interval '1 us'`))).toEqual(['event 13']);
+    const inBatch5 = [11, 12, 13, 14, 15].map((position) => `event ${position}`);
+    expect(await times(changeBatch(`at = at + interval '1 us'`))).toEqual(['batch 5', ...inBatch5]);
+    expect(await times(changeBatch(`at = at + interval '1 us'`), changeTimes(11, 15, '1 us'))).toEqual(['batch 5']);
+    expect(await times(changeEvent('position = 46', 45), 'delete from jobledger.batches where batch = 9')).toEqual(
+      expect.arrayContaining(['event 46']),
+    );
   });
 
   it.each<[string, string, string[]]>([
@@ -114,7 +131,9 @@ describe('verifying the log', () => {
       [
         'delete from jobledger.batches where batch = 5',
         'delete from jobledger.events where position between 11 and 15',
-        'update jobledger.batches set batch = batch - 1 where batch > 5',
+        // In two steps: no two may be the same meanwhile, in whatever order rows are found.
+        'update jobledger.batches set batch = -batch where batch > 5',
+        'update jobledger.batches set batch = -batch - 1 where batch < 0',
       ],
     ],
   ])('finds %s at %s', async (_, firstBad, changes) => {
@@ -182,6 +201,12 @@ describe('verifying the log', () => {
       hash,
     });
     expect(progress).toEqual(['45/6250', '6045/6250', '6245/6250', '6250/6250']);
+  });
+
+  it('says of a log that is not right up to where it is', async () => {
+    const progress: string[] = [];
+    await foundAfter({ onProgress: (at) => void progress.push(at) }, changeEvent(`data = '{}'`));
+    expect(progress.at(-1)).toBe('10');
   });
 
   it('stops by its signal', async () => {

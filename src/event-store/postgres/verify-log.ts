@@ -13,7 +13,7 @@ import { copyRows, type CopiedRow } from './copy-rows.js';
 export interface VerifyOptions {
   /** A head that was kept elsewhere: a log whose whole chain was written anew does not have it. */
   readonly kept?: { readonly position: Position; readonly hash: string } | null | undefined;
-  /** Called after each page with the last position that was found right, and that of the head. */
+  /** Called after each page, and where the log is no longer right, with the last position up to which whole batches are, and that of the head. */
   readonly onProgress?: (position: Position, head: Position) => void;
   /** Stops with the signal's reason as the error. */
   readonly signal?: AbortSignal;
@@ -74,6 +74,7 @@ export const verifyLog = async (
   const head = await log.head();
   const keptHead = new KeptHead(kept);
   let link: Link = { batch: 0n, position: 0n, at: -Infinity, hash: GENESIS };
+  const tell = (): void => onProgress?.(String(link.position), String(head > link.position ? head : link.position));
   try {
     for (;;) {
       signal?.throwIfAborted();
@@ -84,7 +85,7 @@ export const verifyLog = async (
         link = next(link, batch, events);
         keptHead.check(link);
       }
-      onProgress?.(String(link.position), String(head > link.position ? head : link.position));
+      tell();
       if (link.position >= head) break;
     }
     const stray = await log.firstBeyondBatches();
@@ -93,6 +94,7 @@ export const verifyLog = async (
     return { ok: true, firstBad: null, position: String(link.position), hash: link.hash.toString('hex') };
   } catch (error) {
     if (!(error instanceof Bad)) throw error;
+    tell();
     return { ok: false, firstBad: String(error.position), reason: error.message };
   }
 };
