@@ -73,6 +73,22 @@ describe('verify of what cannot be verified', () => {
   });
 });
 
+describe('a log that is not what was written', () => {
+  const bad = { projection: null, kind: 'verify-log', ok: false, firstBad: '13', reason: 'it is not what was written' };
+
+  it.each([
+    ['45', '10', 'first bad position 13, it is not what was written; 14 to 45 not checked'],
+    ['14', '10', 'first bad position 13, it is not what was written; 14 not checked'],
+    ['12', '12', 'first bad position 13, it is not what was written'],
+  ])('is told with what was not checked: up to %s', async (head, position, found) => {
+    ledger.script('POST /v1/admin/log/verify', counters({ ...bad, head, position, differing: null }));
+    const { code, lines } = await run('log');
+    expect(code).toBe(4);
+    expect(lines[0]).toMatch(/ RIGHT TO /);
+    expect(lines[1]).toMatch(new RegExp(`^log +NO +7 +${position} .* ${found}$`));
+  });
+});
+
 describe('a stream that is parked', () => {
   const WHERE = (count: string) =>
     `counters skips ${count} with an event that cannot be read: GET /v1/admin/projections/counters says why`;

@@ -42,6 +42,13 @@ const parkedOf = ({ parked }: Upkeep): number => parked ?? 0;
 /** A stream that cannot be read is a finding like a row that differs; to the service the rest may still be right. */
 const isSound = (run: Upkeep): boolean => run.ok === true && parkedOf(run) === 0;
 
+/** The chain of hashes says nothing of what is behind its first break. */
+const uncheckedOf = ({ firstBad, head }: Upkeep): string => {
+  if (firstBad === null || BigInt(head) <= BigInt(firstBad)) return '';
+  const next = BigInt(firstBad) + 1n;
+  return `; ${String(next) === head ? head : `${next} to ${head}`} not checked`;
+};
+
 /** What was found, in half a line. */
 const findingOf = (run: Upkeep): string => {
   if (isSound(run)) return 'as it should be';
@@ -50,11 +57,13 @@ const findingOf = (run: Upkeep): string => {
       ? null
       : `${counted(run.differing, 'row', run.truncated ? '+' : '')} ${run.differing === 1 ? 'differs' : 'differ'}`;
   const bad = run.firstBad === null ? null : `first bad position ${run.firstBad}`;
+  const why = run.reason === null ? null : `${run.reason}${uncheckedOf(run)}`;
   const parked = parkedOf(run) === 0 ? null : `${counted(parkedOf(run), 'stream')} parked`;
-  return [rows, bad, run.reason, run.repaired ? 'repaired' : null, parked].filter((one) => one !== null).join(', ');
+  return [rows, bad, why, run.repaired ? 'repaired' : null, parked].filter((one) => one !== null).join(', ');
 };
 
-const COLUMNS: readonly Column<Upkeep>[] = [
+/** @param upTo of a log that is not what was written: not how far it was read */
+const columns = (upTo: string): readonly Column<Upkeep>[] => [
   { title: 'WHAT', value: nameOf },
   {
     title: 'OK',
@@ -62,7 +71,7 @@ const COLUMNS: readonly Column<Upkeep>[] = [
     style: (run) => (isSound(run) ? 'green' : 'red'),
   },
   { title: 'EVENTS', value: ({ events }) => formatCount(events), align: 'right', dispensable: 1 },
-  { title: 'UP TO', value: ({ position }) => position, align: 'right', dispensable: 2 },
+  { title: upTo, value: ({ position }) => position, align: 'right', dispensable: 2 },
   {
     title: 'TOOK',
     value: ({ startedAt, finishedAt }) => formatDuration(Date.parse(finishedAt ?? startedAt) - Date.parse(startedAt)),
@@ -76,7 +85,10 @@ const NAMED_ROWS = 20;
 
 const print = async ({ values, terminal }: JsonCall, runs: readonly Upkeep[]): Promise<void> => {
   if (values.flag('json')) return printJson(terminal, runs);
-  await printLines(terminal, renderTable(COLUMNS, runs, terminal));
+  await printLines(
+    terminal,
+    renderTable(columns(runs.some(({ firstBad }) => firstBad !== null) ? 'RIGHT TO' : 'UP TO'), runs, terminal),
+  );
   for (const run of runs) {
     for (const { table, id, kind, fields } of run.differences.slice(0, NAMED_ROWS)) {
       await terminal.line(`${table} ${id}: ${kind}${fields.length === 0 ? '' : ` in ${fields.join(', ')}`}`);
