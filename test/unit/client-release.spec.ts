@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { JobledgerClient, ReleaseError, Worker } from '../../src/client/client.js';
 import type { ClaimRequest, Handler, WorkerOptions } from '../../src/client/client.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { ScriptedLedger, neverAnswer } from '../support/scripted-ledger.js';
+import { ScriptedLedger, neverAnswer, type Reply } from '../support/scripted-ledger.js';
 import { BEAT_MS, CLAIM, acceptAll, beatAnswer, claimedJob, claims } from '../support/worked-job.js';
 
 let ledger: ScriptedLedger;
@@ -108,6 +108,30 @@ describe('a worker that gives back what it gets', () => {
     await new Promise(setImmediate);
     await clock.elapse(500);
     await ledger.received(CLAIM, 2);
+  });
+
+  it('takes once what a claim brings that was under way before, and claims no more then', async () => {
+    for (const id of ['a', 'b']) acceptAll(ledger, id);
+    let bring: () => void = () => undefined;
+    const held: Reply = (response, request) => {
+      bring = () => claims(claimedJob('b'))(response, request);
+    };
+    ledger.script(CLAIM, claims(claimedJob('a')), held, neverAnswer);
+    let letGo: () => void = () => undefined;
+    const until = new Promise<void>((resolve) => (letGo = resolve));
+    work((job, context) => (job.id === 'a' ? until.then(() => release(job, context)) : release(job, context)), {
+      types: ['resize'],
+      concurrency: 2,
+    });
+    await ledger.received(CLAIM, 2);
+    letGo();
+    await ledger.received('POST /v1/jobs/a/release');
+    bring();
+    await ledger.received('POST /v1/jobs/b/release');
+    await clock.waiting(500);
+    expect(claimsSoFar()).toBe(2);
+    clock.advance(500);
+    await ledger.received(CLAIM, 3);
   });
 
   it('asks for its other types meanwhile, and no longer than that', async () => {
