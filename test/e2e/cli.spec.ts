@@ -376,10 +376,10 @@ describe('an interrupt', () => {
   it('of what waits for an answer: exit code 130', async () => {
     const scripted = await ScriptedLedger.start();
     try {
-      const upkeep = { id: 'u', kind: 'rebuild', projection: 'jobs', percent: 0, step: 'reading', finishedAt: null };
+      const upkeep = { id: 'u', kind: 'rebuild', projection: 'jobs', state: 'running', percent: 0, step: 'reading' };
       scripted.script(
         'POST /v1/admin/projections/jobs/rebuild',
-        answer({ ...upkeep, etaMs: null, eventsPerSecond: null }),
+        answer({ ...upkeep, finishedAt: null, etaMs: null, eventsPerSecond: null }),
       );
       scripted.script('GET /v1/admin/upkeep/u', neverAnswer);
       const rebuild = (following = new CliProcess(['rebuild', 'jobs', '--url', scripted.url]));
