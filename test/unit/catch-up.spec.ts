@@ -7,6 +7,9 @@ import { PageRows } from '../../src/projections/jobs/page-rows.js';
 import { rowFollower } from '../../src/projections/jobs/row-follower.js';
 import type { Tx } from '../../src/projections/transaction.js';
 
+/** There are none to take away. */
+const rows = { drop: () => Promise.resolve() };
+
 /** Jobs that have neither rows nor events, and how many of them were looked for at once. */
 const nowhere = () => {
   const looked: string[] = [];
@@ -20,7 +23,7 @@ const nowhere = () => {
     return { rows: [] };
   };
   const store = { head: () => Promise.resolve({ position: '0' }), readStream: () => Promise.resolve([]) };
-  return { on: { pool: { query }, store } as unknown as CatchUpDependencies, looked, most: () => most };
+  return { on: { pool: { query }, store, rows } as unknown as CatchUpDependencies, looked, most: () => most };
 };
 
 const ids = Array.from({ length: 1_000 }, () => randomUUID());
@@ -46,7 +49,7 @@ describe('a reader of the log that brings rows on', () => {
       await alive;
       return { rows: [] };
     };
-    const on = { pool: { query }, store } as unknown as CatchUpDependencies;
+    const on = { pool: { query }, store, rows } as unknown as CatchUpDependencies;
     const tx: Tx = {
       schema: 'jobledger',
       query: ({ text }) => {

@@ -26,6 +26,7 @@ const OTHER_WORDS: readonly { readonly file: string; readonly word: string; read
   ]),
   { file: 'projections/migrations/000003-jobs.sql', word: 'failed', is: 'a count of progress' },
   { file: 'projections/migrations/000013-exact-progress.sql', word: 'failed', is: 'a count of progress' },
+  { file: 'projections/migrations/000150-sound-progress.sql', word: 'failed', is: 'a count of progress' },
   { file: 'api/answers/upkeep.ts', word: 'failed', is: 'a state of a run of upkeep' },
   { file: 'api/answers/upkeep.ts', word: 'running', is: 'a state of a run of upkeep' },
   { file: 'api/controllers/upkeep.controller.ts', word: 'running', is: 'a state of a run of upkeep' },
