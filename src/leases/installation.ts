@@ -27,6 +27,9 @@ export type SharedSetting = (typeof SHARED_SETTINGS)[number];
 /** The row that keeps its fingerprint. */
 const rowOf = (setting: SharedSetting): string => `${setting}_fingerprint`;
 
+const settingsOf = (rows: readonly { readonly name: string }[]): readonly SharedSetting[] =>
+  SHARED_SETTINGS.filter((setting) => rows.some(({ name }) => name === rowOf(setting)));
+
 /**
  * Which secret the processes on a database sign lease tokens with, and by which policy they judge. Those with two secrets
  * refuse each other's tokens, so that the workers of one lose every lease at the other; with two policies it depends on
@@ -54,8 +57,7 @@ export class SharedSettings {
        returning s.name, (select value from before where before.name = s.name) as before`,
       [Object.keys(this.fingerprints), Object.values(this.fingerprints)],
     );
-    const changed = new Set(rows.flatMap(({ name, before }) => (before === null ? [] : [name])));
-    return SHARED_SETTINGS.filter((setting) => changed.has(rowOf(setting)));
+    return settingsOf(rows.filter(({ before }) => before !== null));
   }
 
   /** Those that a process which started after this one has others of. */
@@ -65,7 +67,6 @@ export class SharedSettings {
       text: 'select name, value from jobledger.settings where name = any ($1)',
       values: [Object.keys(this.fingerprints)],
     });
-    const other = new Set(rows.flatMap(({ name, value }) => (value === this.fingerprints[name] ? [] : [name])));
-    return SHARED_SETTINGS.filter((setting) => other.has(rowOf(setting)));
+    return settingsOf(rows.filter(({ name, value }) => value !== this.fingerprints[name]));
   }
 }

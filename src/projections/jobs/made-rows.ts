@@ -51,10 +51,9 @@ export class MadeRows {
   }
 
   private async look(): Promise<void> {
-    const { position: head } = await this.store.head();
     const status = (await this.watch.status()).find(({ name }) => name === JOB_ROWS);
     if (status === undefined || !isMoving(status)) return;
-    if (status.lagMs > MAX_LAG_MS) this.upTo ??= head;
+    if (status.lagMs > MAX_LAG_MS) this.upTo ??= (await this.store.head()).position;
     this.made = this.upTo === undefined || comparePositions(status.position, this.upTo) >= 0;
     if (!this.made) throw new RowsNotMade(status);
   }
