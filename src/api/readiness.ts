@@ -8,7 +8,7 @@ import { ClockLag } from '../leases/clock-lag.js';
 import { DatabaseMode } from '../leases/database-mode.js';
 import { type SharedSetting, SharedSettings } from '../leases/installation.js';
 import { Formats } from '../projections/formats.js';
-import { type ProjectionStatus, ProjectionWatch, readPercent } from '../projections/projection-watch.js';
+import { MAX_LAG_MS, type ProjectionStatus, ProjectionWatch, readPercent } from '../projections/projection-watch.js';
 import { ReaperWatch } from '../reaper/reaper-watch.js';
 import { DATABASE_AWAY, LOG_AWAY, TABLE_MISSING } from './away.js';
 import type * as wire from './contract.js';
@@ -23,8 +23,6 @@ type Check = wire.Ready['checks'][string];
 const OK: Check = { status: 'ok', detail: null };
 const unavailable = (detail: string): Check => ({ status: 'unavailable', detail });
 
-/** A projection that is further behind answers what is no longer true. */
-const MAX_LAG_MS = 30_000;
 /** Whoever asks has a time limit of its own, of a few seconds as a rule. */
 const CHECK_MS = 2_000;
 

@@ -27,6 +27,9 @@ export interface ProjectionStatus {
   readonly lastError: string | null;
 }
 
+/** A projection that is no further behind goes on as usual; one that is serves nobody who asks for what is now, ms. */
+export const MAX_LAG_MS = 30_000;
+
 /** How much of the log a projection has read, whole percent; 100 at its end alone. */
 export const readPercent = ({ position, lagEvents }: Pick<ProjectionStatus, 'position' | 'lagEvents'>): number =>
   lagEvents === 0 ? 100 : Math.floor((Number(position) / (Number(position) + lagEvents)) * 100);

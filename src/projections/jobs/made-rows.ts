@@ -8,11 +8,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import { comparePositions, type EventStore, type Position } from '../../event-store/event-store.js';
-import { type ProjectionStatus, type ProjectionWatch, readPercent } from '../projection-watch.js';
+import { MAX_LAG_MS, type ProjectionStatus, type ProjectionWatch, readPercent } from '../projection-watch.js';
 import { JOB_ROWS } from './row-follower.js';
-
-/** Rows that are no further behind are those of a process that goes on, and are searched at once. */
-const MAX_LAG_MS = 30_000;
 
 /** What was found is said for so long: a look asks the log and the database. */
 const LOOK_MS = 1_000;
