@@ -4,6 +4,7 @@ import {
   DeadlineExceeded,
   IdempotencyKeyReused,
   JobNotFound,
+  LeaseUnsettled,
   LogLost,
   NotOwner,
   Overloaded,
@@ -135,7 +136,8 @@ const ofStorage = (error: Error, isQuestion: boolean): Problem | undefined => {
   if (error instanceof RowsNotMade)
     return new Problem('projection_lagging', error.message, { retryAfterSeconds: BUSY_RETRY_SECONDS });
   if (error instanceof KeyUnsettled) return unavailable(`${error.message}: repeat it with the same Idempotency-Key`);
-  if (error instanceof LogLost || error instanceof AnswerLost) return unavailable(error.message);
+  if (error instanceof LogLost || error instanceof AnswerLost || error instanceof LeaseUnsettled)
+    return unavailable(error.message);
   if (error instanceof Unavailable || (error instanceof StatementFailed && error.isPassing))
     return unavailable(awayDetail(error, isQuestion));
   if (isTableMissing(error))

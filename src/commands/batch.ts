@@ -23,7 +23,7 @@ import { AT, STAGES } from '../projections/jobs/job-row.js';
 import { LEASES } from '../leases/lease-rows.js';
 import { ANSWERS, type AnswerBody } from './answers.js';
 import type { Envelope, Group, MemberRefused, Outcome } from './envelope.js';
-import { JobNotFound, NotOwner, PreconditionFailed, TooManyStages } from './errors.js';
+import { JobNotFound, LeaseUnsettled, NotOwner, PreconditionFailed, TooManyStages } from './errors.js';
 import { toRequest, type DecidedJob } from './job-requests.js';
 import type { JobStates, KnownJob } from './job-states.js';
 import type { Contexts } from './contexts.js';
@@ -49,6 +49,8 @@ export interface Batch {
 
 /** An entry gives up when others win this often: a livelock must show, not last. */
 const MAX_TRIES = 50;
+/** And sooner where a lease that the log gives the caller is not to be had: a reap that takes longer is waited for outside. */
+const MAX_LEASE_TRIES = 10;
 
 /** What was decided for a member: events to append, in effect already, or not possible. */
 type Verdict =
@@ -220,6 +222,7 @@ export class BatchSteps {
       } else if (error.table === ANSWERS.name) return verification.replay(entry);
       else if (error.table === LEASES) {
         if (await verification.leaseRefused(entry, jobId)) return undefined;
+        if (entry.tries > MAX_LEASE_TRIES) throw new LeaseUnsettled();
         if (entry.tries > 3) await verification.repair(jobId);
       } else if (error.table === 'job_facts') {
         await verification.refresh(jobId);

@@ -61,3 +61,10 @@ export class LogLost extends Unavailable {
     );
   }
 }
+
+/** Thrown when a lease is neither the caller's nor anybody's: its end is on its way to a log elsewhere, or was left on it. */
+export class LeaseUnsettled extends Unavailable {
+  constructor() {
+    super('whether the lease has ended is not known yet; nothing was done, repeat the call');
+  }
+}

@@ -256,8 +256,8 @@ export class Ledger {
 const isBare = ({ checkpoint, state }: Heartbeat, { idempotency, ifMatch }: Call): boolean =>
   checkpoint === null && state === null && idempotency === null && ifMatch === null;
 
-/** How long a repeated key waits for its first call: longer than an append takes, shorter than a client waits. */
-const SETTLE_MS = 5_000;
+/** How long a repeated key waits for its first call: longer than an append takes (3 s), shorter than a client waits. */
+const SETTLE_MS = 3_500;
 const LOOK_MS = 50;
 
 /** Waits here, not in the pipeline, where a batch would wait with it. */

@@ -3,13 +3,13 @@
  * lost lease rows and damaged rows of jobs in the log that outlives them.
  */
 import { Refusal } from '../domain/errors.js';
-import { Unavailable, type EventStore } from '../event-store/event-store.js';
+import type { EventStore } from '../event-store/event-store.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 import { repairRow } from '../projections/jobs/repair-row.js';
 import { firstAnswer, type AnswerBody, type Answers } from './answers.js';
 import type { Entry, MemberVerdict } from './batch.js';
 import { Refused, type Idempotency, type Outcome } from './envelope.js';
-import { JobNotFound } from './errors.js';
+import { JobNotFound, LeaseUnsettled } from './errors.js';
 import type { JobStates, KnownJob } from './job-states.js';
 import type { LostLeases } from './lease-seed.js';
 import type { Refusals } from './refusals.js';
@@ -76,7 +76,7 @@ export class Verification {
     }
     const lease = await renew?.();
     if (lease === null) {
-      if ((entry.tries += 1) > MAX_LAPSES) throw new Unavailable('the lease could not be renewed');
+      if ((entry.tries += 1) > MAX_LAPSES) throw new LeaseUnsettled();
       entry.verified = false;
       return entry;
     }

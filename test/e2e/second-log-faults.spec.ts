@@ -1,6 +1,7 @@
 /** Processes on a log in EventStoreDB are killed, and its server fails: what was answered is kept, and nothing is twice. */
 import { randomUUID } from 'node:crypto';
 import { expect } from '@jest/globals';
+import type { ReaperStatus } from '../../src/api/contract.js';
 import { useCluster } from '../support/e2e/cluster.js';
 import type { Cluster } from '../support/e2e/running-cluster.js';
 import { Load } from '../support/e2e/load.js';
@@ -56,6 +57,11 @@ scenario('the server of the log goes away: 503, and all goes on when it is back'
   await waitFor('a command to be refused', async () => {
     const { outcome } = await lane.send(cluster.node(0), 'POST', `/v1/jobs/${randomUUID()}/cancel`, { body: {} });
     return outcome?.kind === 'answered' && outcome.status === 503;
+  });
+  // Beyond the leases: verdicts are on their way when it comes back.
+  await waitFor('a sweep that could end no job', async () => {
+    const { lastError } = (await lane.ask<ReaperStatus>(cluster.node(0), 'GET', '/v1/reaper')).body;
+    return lastError !== null;
   });
   await serverOf(cluster).tell('start');
   await waitFor('both to be ready', () => areAll(cluster, 200));

@@ -8,7 +8,7 @@ import { comparePositions, Unavailable } from '../../src/event-store/event-store
 import { ClientDriver } from '../../src/event-store/eventstoredb/client-driver.js';
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb/eventstoredb-event-store.js';
 import { Refused } from '../../src/commands/envelope.js';
-import { TooManyStages } from '../../src/commands/errors.js';
+import { LeaseUnsettled, TooManyStages } from '../../src/commands/errors.js';
 import { MAX_STAGES } from '../../src/domain/progress.js';
 import { replayJob } from '../../src/projections/jobs/job-history.js';
 import { ReapJob } from '../../src/reaper/reap.saga.js';
@@ -61,6 +61,9 @@ const recoveryOf = ({ store }: Service): EventStoreDbEventStore => {
   if (store instanceof EventStoreDbEventStore) return store;
   throw new Error('the log is not in EventStoreDB');
 };
+/** Nobody takes a process for dead that worked on an intent within so long. */
+const LONG_MS = 3_600_000;
+
 const rowOf = async (jobId: string) => (await service.rows.load([jobId])).get(jobId);
 const expectReplay = async (jobId: string): Promise<void> => {
   expect(await rowOf(jobId)).toEqual((await replayJob(service.store, jobId)).stored);
@@ -333,6 +336,27 @@ describe('a command with a key', () => {
 });
 
 describe('a log that is away', () => {
+  it('leaves nothing that waits until its process is taken for dead: what was given up is finished at once', async () => {
+    const with_ = keyed();
+    server.stop();
+    await expect(create(service, {}, with_)).rejects.toThrow(Unavailable);
+    await server.start();
+    expect(await recoveryOf(service).recover(LONG_MS)).toBe(1);
+    const { jobId, replayed } = await create(service, {}, with_);
+    expect(replayed).toBe(true);
+    await expectReplay(jobId);
+  });
+
+  it('at a recovery leaves what that took to the next one', async () => {
+    const with_ = keyed();
+    server.stop();
+    await expect(create(service, {}, with_)).rejects.toThrow(Unavailable);
+    await expect(recoveryOf(service).recover(LONG_MS)).rejects.toThrow(Unavailable);
+    await server.start();
+    expect(await recoveryOf(service).recover(LONG_MS)).toBe(1);
+    expect((await create(service, {}, with_)).replayed).toBe(true);
+  });
+
   it('fails commands as unavailable, and serves them when it is back', async () => {
     server.stop();
     await expect(create(service)).rejects.toThrow(Unavailable);
@@ -366,6 +390,10 @@ describe('a reap that is on its way', () => {
     const beat = { jobId, ...tokenOf(claimed!), leaseMs: null };
     await service.pool.query('update jobledger.leases set fenced = true where job_id = $1', [jobId]);
     expect(await service.leases.renew([beat])).toEqual([null]);
+    const token = tokenOf(claimed!);
+    const beating = { name: 'heartbeat', token, checkpoint: null, state: null } as const;
+    await expect(service.ledger.heartbeat(jobId, beating, call(), null)).rejects.toThrow(LeaseUnsettled);
+    await expect(execute(service, jobId, 'progress', { token })).rejects.toThrow(LeaseUnsettled);
     await service.pool.query('update jobledger.leases set fenced = false where job_id = $1', [jobId]);
     expect(await service.leases.renew([beat])).toEqual([expect.objectContaining({ status: 'running' })]);
   });

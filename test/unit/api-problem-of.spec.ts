@@ -10,6 +10,7 @@ import {
   DeadlineExceeded,
   IdempotencyKeyReused,
   JobNotFound,
+  LeaseUnsettled,
   Overloaded,
   PreconditionFailed,
 } from '../../src/commands/errors.js';
@@ -80,6 +81,9 @@ describe('an error becomes a problem', () => {
     expect(problemOf(away)?.message).toMatch(/^the log .* not known: repeat it with the same Idempotency-Key; .*log/);
     expect(problemOf(new KeyUnsettled())?.message).toBe(
       'the first call of this key is not settled yet: repeat it with the same Idempotency-Key',
+    );
+    expect(problemOf(new LeaseUnsettled())?.message).toBe(
+      'whether the lease has ended is not known yet; nothing was done, repeat the call',
     );
   });
 

@@ -38,7 +38,7 @@ import { IntentRecovery } from './intent-recovery.js';
 import { LogReader } from './log-reader.js';
 import { StreamAppender } from './stream-appender.js';
 import { StreamReader } from './stream-reader.js';
-import { exceptStragglers, isWhole, settleUnknown } from './unanswered.js';
+import { exceptStragglers, givenUp, isWhole, settleUnknown } from './unanswered.js';
 import { UnitAppender } from './unit-appender.js';
 import { digestOf } from './wire-event.js';
 
@@ -123,6 +123,7 @@ export class EventStoreDbEventStore implements EventStore {
     });
     this.#watch.wake();
     await this.#learnOf(begun, outcomes);
+    await this.#keeper.leave(givenUp(open));
     settleUnknown(open, begun.length, outcomes);
     return outcomes.all();
   }

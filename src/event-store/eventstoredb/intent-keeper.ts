@@ -1,6 +1,6 @@
 /**
- * Says of intents that somebody works on them, so that nobody takes a slow process for a dead one. A hint: what is said
- * too late, or not at all, makes others do the same work, and no harm.
+ * Says of intents that somebody works on them, so that nobody takes a slow process for a dead one, or that nobody does any
+ * more. Hints: what is said too late, or not at all, makes others do the same work, or wait, and no harm.
  */
 import type pg from 'pg';
 import { binaryArray } from '../postgres/binary-array.js';
@@ -39,11 +39,20 @@ export class IntentKeeper {
     }
   }
 
+  /** Leaves the intents of units that were given up, to whoever looks next: else the process would have to be taken for dead. */
+  async leave(units: readonly Held[]): Promise<void> {
+    const intents = units.flatMap(({ intent }) => intent ?? []);
+    if (intents.length > 0) await this.#say('leave', intents);
+  }
+
   #keep(): void {
-    const kept = [...this.#kept];
-    const columns = [kept.map(({ id }) => id), kept.map(({ owner }) => owner)];
-    execute(this.#pool, 'keeping intents', {
-      ...{ name: 'intents-keep', text: 'select jobledger.intents_keep($1::uuid[], $2::uuid[])' },
+    void this.#say('keep', [...this.#kept]);
+  }
+
+  async #say(what: 'keep' | 'leave', intents: readonly Intent[]): Promise<void> {
+    const columns = [intents.map(({ id }) => id), intents.map(({ owner }) => owner)];
+    await execute(this.#pool, `saying of intents: ${what}`, {
+      ...{ name: `intents-${what}`, text: `select jobledger.intents_${what}($1::uuid[], $2::uuid[])` },
       ...{ values: columns.map((values) => binaryArray('uuid', values)), rowMode: 'array' },
     }).catch(() => undefined);
   }

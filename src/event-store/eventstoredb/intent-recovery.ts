@@ -45,12 +45,21 @@ export class IntentRecovery {
       const units = rows.map(([id, owner, body]) =>
         readIntent({ id: id!, owner: owner! }, body!, (name) => this.#on.beside.table(name)),
       );
-      await this.#on.keeper.during(units, async () => {
-        for (const unit of units) await this.#finish(unit);
-      });
+      await this.#on.keeper.during(units, () => this.#finishAll(units));
       finished += rows.length;
       // What is taken is put off by the idle time: with none the same would be found again.
       if (rows.length < PAGE) return finished;
+    }
+  }
+
+  async #finishAll(units: readonly HeldUnit[]): Promise<void> {
+    for (const [index, unit] of units.entries()) {
+      try {
+        await this.#finish(unit);
+      } catch (error) {
+        await this.#on.keeper.leave(units.slice(index));
+        throw error;
+      }
     }
   }
 

@@ -41,6 +41,10 @@ interface Open {
   readonly failed: ReadonlyMap<number, Error>;
 }
 
+/** Those that nobody appends any more; the others go on. */
+export const givenUp = ({ units, failed }: Open): readonly HeldUnit[] =>
+  units.filter(({ requests }) => requests.some(({ request }) => failed.has(request.ordinal)));
+
 /**
  * A unit that had not all of its results has none: its rows were not written. Its intent, or who reads the log, finishes
  * it; the caller repeats it with the same ids.
