@@ -5,6 +5,7 @@
  */
 import type pg from 'pg';
 import { Outcomes } from '../append-plan.js';
+import { Unavailable } from '../event-store.js';
 import { asText, execute } from '../postgres/connection.js';
 import type { EncodedRequest } from '../encoded-request.js';
 import { type BesideRows, ended, type HeldUnit } from './beside-rows.js';
@@ -57,7 +58,8 @@ export class IntentRecovery {
       try {
         await this.#finish(unit);
       } catch (error) {
-        await this.#on.keeper.leave(units.slice(index));
+        // What cannot be finished at all is put off, and holds up nobody behind it.
+        await this.#on.keeper.leave(units.slice(error instanceof Unavailable ? index : index + 1));
         throw error;
       }
     }

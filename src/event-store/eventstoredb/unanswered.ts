@@ -41,9 +41,16 @@ interface Open {
   readonly failed: ReadonlyMap<number, Error>;
 }
 
-/** Those that nobody appends any more; the others go on. */
+/**
+ * Those that nobody appends any more, and anybody may: the others go on. What names no revision is not among them: whoever finds it
+ * missing gives it up, and a server that lost the connection alone may still write it until its deadline.
+ */
 export const givenUp = ({ units, failed }: Open): readonly HeldUnit[] =>
-  units.filter(({ requests }) => requests.some(({ request }) => failed.has(request.ordinal)));
+  units.filter(
+    ({ requests }) =>
+      requests.some(({ request }) => failed.has(request.ordinal)) &&
+      requests.every(({ request }) => request.expected === 'noStream' || typeof request.expected === 'number'),
+  );
 
 /**
  * A unit that had not all of its results has none: its rows were not written. Its intent, or who reads the log, finishes
