@@ -48,7 +48,7 @@ interface Open {
 export const givenUp = ({ units, failed }: Open): readonly HeldUnit[] =>
   units.filter(
     ({ requests }) =>
-      requests.some(({ request }) => failed.has(request.ordinal)) &&
+      requests.some(({ request }) => failed.get(request.ordinal) instanceof Unavailable) &&
       requests.every(({ request }) => request.expected === 'noStream' || typeof request.expected === 'number'),
   );
 

@@ -5,13 +5,15 @@ import type { Answer, Lane, Recorder } from './recorder.js';
 import type { ServiceProcess } from './service-process.js';
 
 const PAGE = 200;
+/** Of a page of large events, on a machine that others use too. */
+const PAGE_LIMIT_MS = 60_000;
 
 /** The log after a position, to its end. */
 export const readLog = async (lane: Lane, node: ServiceProcess, from = '0'): Promise<readonly LedgerEvent[]> => {
   const events: LedgerEvent[] = [];
   for (let after = from; ;) {
     const path: string = `/v1/events?after=${after}&limit=${PAGE}`;
-    const { status, body }: Answer<Page<LedgerEvent>> = await lane.ask(node, 'GET', path);
+    const { status, body }: Answer<Page<LedgerEvent>> = await lane.ask(node, 'GET', path, { timeoutMs: PAGE_LIMIT_MS });
     if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
     events.push(...body.items);
     const last = body.items.at(-1);
