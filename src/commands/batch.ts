@@ -49,7 +49,7 @@ export interface Batch {
 
 /** An entry gives up when others win this often: a livelock must show, not last. */
 const MAX_TRIES = 50;
-/** And sooner where a lease that the log gives the caller is not to be had: a reap that takes longer is waited for outside. */
+/** And sooner where the caller's lease is not to be had though the log says it is: a long reap is waited for outside. */
 const MAX_LEASE_TRIES = 10;
 
 /** What was decided for a member: events to append, in effect already, or not possible. */

@@ -393,10 +393,10 @@ describe('a reap that is on its way', () => {
     await create(service, { queue });
     const [claimed] = await claim(service, { filter: { queues: [queue] } });
     const { jobId } = claimed!.outcome;
-    const beat = { jobId, ...tokenOf(claimed!), leaseMs: null };
+    const token = tokenOf(claimed!);
+    const beat = { jobId, ...token, leaseMs: null };
     await service.pool.query('update jobledger.leases set fenced = true where job_id = $1', [jobId]);
     expect(await service.leases.renew([beat])).toEqual([null]);
-    const token = tokenOf(claimed!);
     const beating = { name: 'heartbeat', token, checkpoint: null, state: null } as const;
     await expect(service.ledger.heartbeat(jobId, beating, call(), null)).rejects.toThrow(LeaseUnsettled);
     await expect(execute(service, jobId, 'progress', { token })).rejects.toThrow(LeaseUnsettled);

@@ -39,7 +39,7 @@ export class IntentKeeper {
     }
   }
 
-  /** Leaves the intents of units that were given up, to whoever looks next: else the process would have to be taken for dead. */
+  /** Leaves intents of what was given up to whoever looks next: else the process would have to be taken for dead. */
   async leave(units: readonly Held[]): Promise<void> {
     const intents = units.flatMap(({ intent }) => intent ?? []);
     if (intents.length > 0) await this.#say('leave', intents);

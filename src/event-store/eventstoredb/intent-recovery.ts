@@ -4,7 +4,7 @@
  * process may do it, and several at once do no harm.
  */
 import type pg from 'pg';
-import { Outcomes } from '../append-plan.js';
+import { expectedBase, Outcomes } from '../append-plan.js';
 import { Unavailable } from '../event-store.js';
 import { asText, execute } from '../postgres/connection.js';
 import type { EncodedRequest } from '../encoded-request.js';
@@ -82,7 +82,7 @@ export class IntentRecovery {
    * a lease, may have ended since, so it is given up, and who repeats it is told so.
    */
   async #placed(request: EncodedRequest): Promise<EncodedRequest | undefined> {
-    if (request.expected !== 'any' && request.expected !== 'streamExists') return request;
+    if (expectedBase(request.expected) !== undefined) return request;
     const latest = await this.#on.streams.readStream(request.stream, { direction: 'backwards', limit: LOOK_BACK });
     const first = latest.find(({ id }) => id === request.events[0]!.id);
     if (first === undefined) return undefined;

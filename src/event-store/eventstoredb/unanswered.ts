@@ -1,5 +1,5 @@
 /** Appends of a call that have no answer: whose fate is unknown, while that of the others is not. */
-import type { Outcomes } from '../append-plan.js';
+import { expectedBase, type Outcomes } from '../append-plan.js';
 import { LogUnavailable, Unavailable } from '../event-store.js';
 import type { HeldUnit } from './beside-rows.js';
 
@@ -42,14 +42,14 @@ interface Open {
 }
 
 /**
- * Those that nobody appends any more, and anybody may: the others go on. What names no revision is not among them: whoever finds it
- * missing gives it up, and a server that lost the connection alone may still write it until its deadline.
+ * Those that nobody appends any more, and anybody may: the others go on. What names no revision is not among them:
+ * whoever finds it missing gives it up, and a server that lost the connection alone may still write it until its deadline.
  */
 export const givenUp = ({ units, failed }: Open): readonly HeldUnit[] =>
   units.filter(
     ({ requests }) =>
       requests.some(({ request }) => failed.get(request.ordinal) instanceof Unavailable) &&
-      requests.every(({ request }) => request.expected === 'noStream' || typeof request.expected === 'number'),
+      requests.every(({ request }) => expectedBase(request.expected) !== undefined),
   );
 
 /**
