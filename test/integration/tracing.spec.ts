@@ -106,9 +106,9 @@ describe('with an OpenTelemetry SDK', () => {
 
   it('a reap has a trace of its own, which its events name', async () => {
     const { jobId } = await call.create({ queue: 'lapses' });
-    const claimed = await call.claim('lapses');
-    while (app.service.clock.now() <= Date.parse(claimed.leaseExpiresAt)) await call.get('/health/live');
-    await call.post('/v1/admin/reaper/sweep', {});
+    await call.claim('lapses');
+    await call.untilDue([jobId]);
+    expect((await call.post('/v1/admin/reaper/sweep', {})).body).toMatchObject({ due: 1, reaped: 1 });
     const reap = await ended.find(
       ({ name, attributes }) => name === 'reap' && attributes['jobledger.job_id'] === jobId,
     );

@@ -9,6 +9,7 @@ import { createApplication } from '../../src/application.js';
 import type { Duty } from '../../src/config.js';
 import { PRESETS, type Policy } from '../../src/domain/policy.js';
 import type { Service, ServiceOptions } from '../../src/service.js';
+import { waitFor } from './e2e/wait.js';
 import { options } from './ledger.js';
 import { createTestDatabase } from './test-database.js';
 import { logOptions, stopLog } from './test-log.js';
@@ -109,6 +110,19 @@ export class Caller {
     const { status, body } = await this.post('/v1/claims', { workerId: 'w1', queues: [queue], ...over });
     if (status !== 200) throw new Error(`claim answered ${status}: ${JSON.stringify(body)}`);
     return body.jobs[0];
+  }
+
+  /**
+   * Asks without doing anything until a sweep would act on all of these. Past the `leaseExpiresAt` that a claim answered
+   * it may not yet: the lease itself ends by the database's clock, a moment after what its worker is told.
+   */
+  untilDue(ids: readonly string[]): Promise<true> {
+    return waitFor(`${ids.length} jobs to be due`, async () => {
+      const { status, body } = await this.post('/v1/admin/reaper/sweep', { dryRun: true });
+      if (status !== 200) throw new Error(`sweep answered ${status}: ${JSON.stringify(body)}`);
+      const due = new Set(body.jobs.filter((job: any) => job.verdict !== 'live').map((job: any) => job.jobId));
+      return ids.every((id) => due.has(id));
+    });
   }
 
   /** A worker call with the token of a claimed job. */

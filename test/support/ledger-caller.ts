@@ -106,15 +106,6 @@ export class LedgerCaller extends Caller {
     });
   }
 
-  /** Asks without doing anything until a sweep would act on all of these. */
-  untilDue(ids: readonly string[]): Promise<true> {
-    return waitFor(`${ids.length} jobs to be due`, async () => {
-      const { jobs } = await this.sweep(true);
-      const due = new Set(jobs.filter(({ verdict }) => verdict !== 'live').map(({ jobId }) => jobId));
-      return ids.every((id) => due.has(id));
-    });
-  }
-
   async reaper(): Promise<ReaperStatus> {
     return (await this.okay(this.get('/v1/reaper'))) as ReaperStatus;
   }
