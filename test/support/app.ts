@@ -8,6 +8,7 @@ import { SERVICE } from '../../src/app.module.js';
 import { createApplication } from '../../src/application.js';
 import type { Duty } from '../../src/config.js';
 import { PRESETS, type Policy } from '../../src/domain/policy.js';
+import type { SweepReport } from '../../src/reaper/sweep.js';
 import type { Service, ServiceOptions } from '../../src/service.js';
 import { waitFor } from './e2e/wait.js';
 import { options } from './ledger.js';
@@ -120,7 +121,8 @@ export class Caller {
     return waitFor(`${ids.length} jobs to be due`, async () => {
       const { status, body } = await this.post('/v1/admin/reaper/sweep', { dryRun: true });
       if (status !== 200) throw new Error(`sweep answered ${status}: ${JSON.stringify(body)}`);
-      const due = new Set(body.jobs.filter((job: any) => job.verdict !== 'live').map((job: any) => job.jobId));
+      const { jobs } = body as SweepReport;
+      const due = new Set(jobs.filter(({ verdict }) => verdict !== 'live').map(({ jobId }) => jobId));
       return ids.every((id) => due.has(id));
     });
   }
