@@ -51,7 +51,10 @@ export const openOwn = async (databaseUrl, { duties = true, eventStoreDbUrl } = 
     ...(eventStoreDbUrl !== undefined && { eventStoreDbUrl }),
     reaper: {
       intervalMs: 60_000,
-      log: { swept: () => undefined, failed: unexpected, jobFailed: (_id, error) => unexpected(error) },
+      log: {
+        ...{ swept: () => undefined, failed: unexpected, housekeepingFailed: unexpected },
+        jobFailed: (_id, error) => unexpected(error),
+      },
     },
   });
   if (duties) {

@@ -41,6 +41,7 @@ export const reaperLog = (
     }
   },
   failed: (error, consecutive) => log.error({ err: asError(error), consecutive }, 'A sweep failed.'),
+  housekeepingFailed: (error) => log.error({ err: asError(error) }, 'Housekeeping failed, and is tried again.'),
   jobFailed: (jobId, error) => log.error({ err: asError(error), jobId }, 'A job could not be reaped.'),
 });
 

@@ -17,12 +17,14 @@ import { LeaseTokens } from './commands/lease-token.js';
 import { Pipeline } from './commands/pipeline.js';
 import { Refusals } from './commands/refusals.js';
 import { Verification } from './commands/verification.js';
+import { claimableOf } from './domain/claimable.js';
 import type { Policy } from './domain/policy.js';
 import type { EventStore } from './event-store/event-store.js';
 import { v7 } from './commands/uuid.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
 import type { PlaceOfLog } from './event-store/postgres/place-of-log.js';
+import type { Clock } from './leases/clock.js';
 import { DatabaseClock } from './leases/database-clock.js';
 import type { ClockLag, ClockLog } from './leases/clock-lag.js';
 import { installationSecret, type SharedSetting, SharedSettings } from './leases/installation.js';
@@ -33,6 +35,7 @@ import type { CatchUpDependencies } from './projections/jobs/catch-up.js';
 import { Damage } from './projections/jobs/damage.js';
 import { JOBS } from './projections/jobs/jobs.js';
 import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
+import type { StoredJob } from './projections/jobs/stored-job.js';
 import { rowFollower } from './projections/jobs/row-follower.js';
 import { Formats } from './projections/formats.js';
 import { LogWitness, type SeenEvent } from './projections/log-witness.js';
@@ -41,6 +44,7 @@ import type { ProjectionRunner } from './projections/projection-runner.js';
 import type { ProjectionWatch } from './projections/projection-watch.js';
 import type { ProjectionCatalogue } from './projections/upkeep/catalogue.js';
 import type { Upkeep } from './projections/upkeep/upkeep.js';
+import { Housekeeping, type HousekeepingDependencies } from './reaper/housekeeping.js';
 import { reapWith } from './reaper/reap.js';
 import type { ReapJob } from './reaper/reap.saga.js';
 import { Reaper, type ReaperLog } from './reaper/reaper.js';
@@ -130,6 +134,7 @@ const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): PlaceOfLog =>
 
 interface CommandsDependencies {
   readonly pool: pg.Pool;
+  readonly clock: Clock;
   readonly store: EventStore;
   readonly contexts: Contexts;
   readonly witness: LogWitness;
@@ -137,15 +142,24 @@ interface CommandsDependencies {
   readonly requireRows: () => Promise<void>;
 }
 
-const commandsOf = (options: ServiceOptions, { pool, store, contexts, witness, requireRows }: CommandsDependencies) => {
+const commandsOf = (options: ServiceOptions, on: CommandsDependencies) => {
+  const { pool, clock, store, contexts, witness, requireRows } = on;
   const rows = new PostgresJobRows(pool, placeOfLog(options));
   const leases = new PostgresLeases(pool);
-  const reservations = new PostgresReservations(pool, { columns: JOB_COLUMNS, read: readJob });
+  const reservations = new PostgresReservations(pool, clock, {
+    ...{ columns: JOB_COLUMNS, read: readJob, claimable: ({ job }: StoredJob) => claimableOf(job) },
+  });
   const answers = new PostgresAnswers(pool);
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
   const damage = new Damage(store, pool);
-  const states = new JobStates(store, rows, { onDamage: (jobId) => damage.note(jobId), witness });
+  const states = new JobStates(store, rows, {
+    ...{
+      onDamage: (jobId) => damage.note(jobId),
+      onState: (job) => reservations.note(() => claimableOf(job)),
+      witness,
+    },
+  });
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });
   const pipeline = new Pipeline(
@@ -184,13 +198,22 @@ const reaperOf = (
   { reaper: { intervalMs, log, execute }, policy, idempotencyMs }: ServiceOptions,
   {
     reap,
+    answers,
+    forgetHints,
     ...on
-  }: Omit<ReaperDependencies, 'log' | 'execute' | 'onError' | 'absence'> & { readonly reap: Service['reap'] },
-): Reaper =>
-  new Reaper(
-    { ...on, log, execute: execute ?? reap, onError: log.jobFailed, absence: () => on.sweeps.absence() },
-    { intervalMs, policy: JSON.stringify(policy), idempotencyMs },
+  }: Omit<ReaperDependencies, 'log' | 'execute' | 'onError' | 'absence' | 'housekeeping'> &
+    Pick<HousekeepingDependencies, 'answers' | 'forgetHints'> & { readonly reap: Service['reap'] },
+): Reaper => {
+  const { rows, leases, contexts } = on;
+  const housekeeping = new Housekeeping(
+    { rows, leases, contexts, answers, forgetHints, onError: log.housekeepingFailed },
+    idempotencyMs,
   );
+  return new Reaper(
+    { ...on, housekeeping, log, execute: execute ?? reap, onError: log.jobFailed, absence: () => on.sweeps.absence() },
+    { intervalMs, policy: JSON.stringify(policy) },
+  );
+};
 
 /** For commands, and for reads, so that neither waits for the other. */
 const poolsOf = ({ databaseUrl: connectionString, poolSize, statementTimeoutMs }: ServiceOptions) => {
@@ -222,7 +245,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     reads.tail.replace();
     claims.wake();
   });
-  const onLogAndRows = { pool, store, contexts, witness, requireRows: () => following.madeRows.require() };
+  const onLogAndRows = { pool, clock, store, contexts, witness, requireRows: () => following.madeRows.require() };
   const { reservations, answers, states, ...commands } = commandsOf(options, onLogAndRows);
   const { rows, leases, claims, pipeline } = commands;
   const atEnd = { tailFailed: log.tailFailed, saw: (event: SeenEvent) => witness.saw(event) };
@@ -230,10 +253,9 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const sweeps = new Sweeps(pool, v7());
   const judging = { store, leases, rows, contexts, clock, sweeps };
   const reap = reapWith(pipeline, claims, sweeps.instanceId);
+  const forgetHints = () => Promise.all([reservations.sweep(), reads.claimers.sweep()]);
   const reaper = reaperOf(options, {
-    ...{ ...judging, answers, reap },
-    forgetHints: () => Promise.all([reservations.sweep(), reads.claimers.sweep()]),
-    isOutdated: () => formats.isOutdated(),
+    ...{ ...judging, answers, reap, forgetHints, isOutdated: () => formats.isOutdated() },
   });
   const projections = [jobsOf(options, { pool, store, rows }, clock), COUNTERS];
   const onLog = { store, projections, instanceId: sweeps.instanceId, log };
@@ -256,7 +278,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     await closeUpkeep();
     await Promise.all(duties.map((duty) => duty.stop()));
     unsubscribe();
-    reads.claimers.stop();
+    for (const one of [reservations, reads.claimers]) one.stop();
     await Promise.all([...new Set([store, reading])].map((one) => one.close()));
     await Promise.all([pool.end(), readPool.end()]);
   };

@@ -33,6 +33,9 @@ const MAX_LOSSES = 100;
  * waited cost Node and the database 0.35 s a second.
  */
 const LOOK_FROM = 4;
+/** A look for all of them that takes longer is not worth it, ms, for so many times what it took. */
+const SLOW_LOOK_MS = 25;
+const LOOK_SHARE = 20;
 /** Most jobs that a search finds. */
 const MAX_FOUND = 1_000;
 
@@ -48,6 +51,7 @@ export class Claims {
   /** There may be something for claims that were searched for already: all are searched for. */
   private news = false;
   private lookedForAll = -Infinity;
+  private noLookBefore = -Infinity;
   private timer: NodeJS.Timeout | undefined;
   private draining = false;
   private readonly appends: ClaimAppends;
@@ -178,12 +182,22 @@ export class Claims {
 
   private async serveAll(groups: readonly (readonly Waiting[])[], all: boolean): Promise<void> {
     try {
-      const offers = groups.length < LOOK_FROM ? null : new Offers(await this.reservations.offered());
+      const offers = groups.length < LOOK_FROM ? null : await this.offers();
       const isOffered = ([first]: readonly Waiting[]): boolean => offers?.has(first!.request.filter) !== false;
       await Promise.all(groups.map((group) => (isOffered(group) ? this.serve(group, all) : this.findNothing(group))));
     } catch (error) {
       for (const waiting of groups.flatMap((group) => soughtOf(group, all))) this.fail(waiting, error);
     }
+  }
+
+  /** Null: it takes long just now, so each searches. */
+  private async offers(): Promise<Offers | null> {
+    const began = performance.now();
+    if (began < this.noLookBefore) return null;
+    const offers = new Offers(await this.reservations.offered());
+    const now = performance.now();
+    if (now - began > SLOW_LOOK_MS) this.noLookBefore = now + (now - began) * LOOK_SHARE;
+    return offers;
   }
 
   private async findNothing(group: readonly Waiting[]): Promise<void> {

@@ -28,6 +28,8 @@ export interface JobStatesOptions {
   readonly capacity?: number;
   /** Told of a job whose history cannot be read. */
   readonly onDamage?: (jobId: string) => void;
+  /** Told of each state that is put in place of another. */
+  readonly onState?: (job: Job) => void;
   /** Told what is known to be in the log, and of what is gone. */
   readonly witness?: Pick<LogWitness, 'saw' | 'lost'>;
 }
@@ -50,6 +52,7 @@ export class JobStates {
   put(known: KnownJob): void {
     const { job, position, readTo } = known;
     this.cache.set(job.id, known);
+    this.options.onState?.(job);
     if (readTo !== null) this.options.witness?.saw(placeOf(job, readTo, position));
   }
 

@@ -1,4 +1,5 @@
 /** The claims that wait in a process, those of one filter together, in the order of their arrival. */
+import { filterKey } from '../leases/search-marks.js';
 import type { ClaimedJob, ClaimRequest } from './claim-request.js';
 
 export interface Waiting {
@@ -19,9 +20,6 @@ export interface Waiting {
   losses: number;
 }
 
-const keyOf = ({ filter }: ClaimRequest): string =>
-  JSON.stringify([filter.queues === undefined ? null : [...filter.queues].sort(), filter.types ?? null]);
-
 /**
  * Grouped as they come, not at each search: thousands of claims wait for the same jobs, and whatever is done to all of
  * them for each that comes keeps the process from everything else.
@@ -35,7 +33,7 @@ export class WaitingClaims {
   }
 
   add(waiting: Waiting): void {
-    const key = keyOf(waiting.request);
+    const key = filterKey(waiting.request.filter);
     this.keys.set(waiting, key);
     const group = this.byFilter.get(key);
     if (group === undefined) this.byFilter.set(key, new Set([waiting]));

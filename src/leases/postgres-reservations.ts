@@ -1,5 +1,10 @@
+import { performance } from 'node:perf_hooks';
 import type { Pool, QueryResultRow } from 'pg';
+import type { Claimable } from '../domain/claimable.js';
+import { queryPatiently } from '../event-store/patient-query.js';
+import type { Clock } from './clock.js';
 import type { ClaimFilter, Offer, Reservations, Reserved } from './leases.js';
+import { LOOK_LIMIT, SearchMarks } from './search-marks.js';
 
 /** How long a candidate is held for the claim that found it. */
 const HOLD_MS = 2_000;
@@ -10,13 +15,24 @@ export interface JobReading<Record extends QueryResultRow, Row> {
   readonly columns: string;
   /** Undefined when the row makes no sense. */
   readonly read: (record: Record) => Row | undefined;
+  readonly claimable: (row: Row) => Claimable;
 }
 
 export class PostgresReservations<Record extends QueryResultRow, Row> implements Reservations<Row> {
+  private readonly marks = new SearchMarks();
+  private readonly closing = new AbortController();
+
   constructor(
     private readonly pool: Pool,
+    private readonly clock: Clock,
     private readonly job: JobReading<Record, Row>,
   ) {}
+
+  /** Told of each state of a job that is known to be in the log. */
+  note(job: () => Claimable): void {
+    if (this.marks.isEmpty) return;
+    this.marks.note(job());
+  }
 
   async offered(): Promise<readonly Offer[]> {
     const { rows } = await this.pool.query<Offer>({
@@ -27,12 +43,60 @@ export class PostgresReservations<Record extends QueryResultRow, Row> implements
   }
 
   async reserve(filter: ClaimFilter, limit: number): Promise<readonly Reserved<Row>[]> {
+    const startedAt = this.clock.now();
+    const began = performance.now();
+    let found: readonly Reserved<Row>[] | null = null;
+    try {
+      found = await this.search(filter, limit);
+      return found;
+    } finally {
+      const now = performance.now();
+      const seen = ({ jobId: id, row }: Reserved<Row>) =>
+        row === undefined ? { id, at: null } : this.job.claimable(row);
+      this.marks.searched(filter, { startedAt, tookMs: now - began, found: found?.map(seen) ?? null }, now);
+      void this.lookBehind(filter);
+    }
+  }
+
+  private async search(filter: ClaimFilter, limit: number): Promise<readonly Reserved<Row>[]> {
+    const { from, strays } = this.marks.begin(filter);
     const { rows } = await this.pool.query<Record & { reserved_id: string }>({
       name: 'reserve',
-      text: `select j.id as reserved_id, ${this.job.columns} from jobledger.reserve($1::text[], $2::text[], $3, $4) j`,
-      values: [filter.queues ?? null, filter.types ?? null, limit, HOLD_MS],
+      text: `select j.id as reserved_id, ${this.job.columns}
+        from jobledger.reserve($1::text[], $2::text[], $3, $4,
+          coalesce(to_timestamp($5::bigint / 1000.0), '-infinity'), $6::uuid[]) j`,
+      values: [filter.queues ?? null, filter.types ?? null, limit, HOLD_MS, from, strays],
     });
     return rows.map((record) => ({ jobId: record.reserved_id, row: this.job.read(record) }));
+  }
+
+  /** Never fails: the next one looks again. */
+  private async lookBehind(filter: ClaimFilter): Promise<void> {
+    const began = performance.now();
+    const before = this.marks.lookBehind(filter, began);
+    if (before === undefined) return;
+    let ids: readonly string[] | null = null;
+    try {
+      const rows = await queryPatiently<{ id: string }>(
+        this.pool,
+        {
+          name: 'reserve-left-behind',
+          text: `select id from jobledger.left_behind($1::text[], $2::text[], to_timestamp($3::bigint / 1000.0), $4) id`,
+          values: [filter.queues ?? null, filter.types ?? null, before, LOOK_LIMIT],
+        },
+        this.closing.signal,
+      );
+      ids = rows.map(({ id }) => id);
+    } catch {
+      // The database is away, or it took too long.
+    }
+    const now = performance.now();
+    this.marks.lookedBehind(filter, { tookMs: now - began, ids }, now);
+  }
+
+  /** Ends what nobody waits for. */
+  stop(): void {
+    this.closing.abort();
   }
 
   async release(jobIds: readonly string[]): Promise<void> {

@@ -10,14 +10,12 @@
  * harm: the second finds each job moved. Beside a newer program an older one leads a sweep at a time.
  */
 import type { Contexts } from '../commands/contexts.js';
-import { seedOf } from '../commands/lease-seed.js';
-import type { Answers } from '../commands/answers.js';
-import { statusesTagged } from '../domain/job-chart.js';
 import type { EventStore } from '../event-store/event-store.js';
 import type { Clock } from '../leases/clock.js';
 import type { Absence } from '../leases/grace.js';
 import type { Leases } from '../leases/leases.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
+import type { Housekeeping } from './housekeeping.js';
 import type { AskedBy } from './judge.js';
 import { Sweep, type SweepDependencies, type SweepReport } from './sweep.js';
 import { leadMsOf, type Sweeps } from './sweeps.js';
@@ -28,13 +26,13 @@ export interface ReaperOptions {
   readonly intervalMs: number;
   /** The configured default policy, as text: deadlines are judged anew when it changed. */
   readonly policy: string;
-  /** How long first answers are kept, ms. */
-  readonly idempotencyMs: number;
 }
 
 export interface ReaperLog {
   readonly swept: (report: SweepReport) => void;
   readonly failed: (error: unknown, consecutive: number) => void;
+  /** Of what is done beside the sweeps: those go on. */
+  readonly housekeepingFailed: (error: unknown) => void;
 }
 
 export interface ReaperDependencies extends SweepDependencies {
@@ -44,9 +42,7 @@ export interface ReaperDependencies extends SweepDependencies {
   readonly contexts: Contexts;
   readonly clock: Clock;
   readonly sweeps: Sweeps;
-  readonly answers: Answers;
-  /** Reservations and claimers that are of no use any more. */
-  readonly forgetHints: () => Promise<unknown>;
+  readonly housekeeping: Pick<Housekeeping, 'begin' | 'stop'>;
   /** Whether a newer jobledger writes to the log: then this one keeps no lead, for there may be jobs that it cannot read. */
   readonly isOutdated: () => Promise<boolean>;
   readonly log: ReaperLog;
@@ -56,16 +52,12 @@ export interface ReaperDependencies extends SweepDependencies {
 const PEEK_MS = 500;
 /** A sweep by itself follows the last one after this at the earliest. */
 const MIN_GAP_MS = 50;
-/** Lost lease rows are looked for, and old answers forgotten, this often. */
-const HOUSEKEEPING_MS = 60_000;
-const SEED_PAGE = 1_000;
 
 export class Reaper {
   private stopped = true;
   private running: Promise<void> | undefined;
   private wakeUp: (() => void) | undefined;
   private consecutiveErrors = 0;
-  private housekeptAt = -Infinity;
   private sweptUpTo = 0;
   private graceEndsAt = Infinity;
   private readonly unsettled = new Unsettled();
@@ -99,6 +91,7 @@ export class Reaper {
     this.stopped = true;
     this.wakeUp?.();
     await this.running;
+    await this.on.housekeeping.stop();
     this.running = undefined;
   }
 
@@ -123,7 +116,7 @@ export class Reaper {
     try {
       if (!(await this.on.sweeps.lead(this.leadMs))) return false;
       if (await this.on.sweeps.policyChanged(this.options.policy)) await this.on.leases.rejudge();
-      await this.keepHouse();
+      this.on.housekeeping.begin();
       this.sweptUpTo = this.on.clock.now();
       let firstError: string | null = null;
       const onError = (jobId: string, error: unknown): void => {
@@ -197,15 +190,6 @@ export class Reaper {
         resolve();
       };
     });
-  }
-
-  private async keepHouse(): Promise<void> {
-    if (performance.now() - this.housekeptAt < HOUSEKEEPING_MS) return;
-    this.housekeptAt = performance.now();
-    const lost = await this.on.rows.withoutLease(statusesTagged('reapable'), SEED_PAGE);
-    await this.on.leases.seed(lost.map((stored) => seedOf(stored, this.on.contexts)));
-    await this.on.answers.purge(this.options.idempotencyMs);
-    await this.on.forgetHints();
   }
 }
 

@@ -6,7 +6,12 @@ import { type AppOverrides, startApp, type TestApp } from '../support/app.js';
 import { waitFor } from '../support/e2e/wait.js';
 import { DAY_MS, LedgerCaller, LONG_LEASE, newQueue, STALE } from '../support/ledger-caller.js';
 
-const silent = { swept: () => undefined, failed: () => undefined, jobFailed: () => undefined };
+const silent = {
+  swept: () => undefined,
+  failed: () => undefined,
+  housekeepingFailed: () => undefined,
+  jobFailed: () => undefined,
+};
 const EVERYTHING = ['api', 'projections', 'reaper'] as const;
 
 const apps: TestApp[] = [];

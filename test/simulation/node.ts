@@ -122,7 +122,8 @@ export class SimulatedNode implements Process {
   /** What the reaper does every minute: lease rows that were lost are made again. */
   async keepHouse(): Promise<void> {
     const { rows, leases } = this.sweeping;
-    const lost = await rows.withoutLease(statusesTagged('reapable'), 1_000);
+    const { signal } = new AbortController();
+    const lost = await rows.withoutLease(statusesTagged('reapable'), 1_000, signal);
     await leases.seed(lost.map((stored) => seedOf(stored, this.contexts)));
   }
 

@@ -47,7 +47,12 @@ export const spec = (over: Partial<JobSpec> = {}): JobSpec => ({
   ...over,
 });
 
-const silent = { swept: () => undefined, failed: () => undefined, jobFailed: () => undefined };
+const silent = {
+  swept: () => undefined,
+  failed: () => undefined,
+  housekeepingFailed: () => undefined,
+  jobFailed: () => undefined,
+};
 
 export const options = (databaseUrl: string, over: Partial<ServiceOptions> = {}): ServiceOptions => ({
   databaseUrl,

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { BesideTable } from '../../event-store/beside-table.js';
-import { hasTag } from '../../domain/job-chart.js';
+import { isReady, wakes } from '../../domain/claimable.js';
 import { toEpochMs, type Instant, type JobEvent, type JobFact } from '../../domain/job-events.js';
 import { jobStream, workStream } from '../../domain/streams.js';
 import { valuesSetBy, type Job, type JobValues } from '../../domain/job.js';
@@ -25,10 +25,6 @@ const json = (value: unknown): string | null => (value === null || value === und
 const initialProgressJson = (job: Job): string => JSON.stringify(initialProgress(job.spec.total));
 
 const availableMs = (job: Job): number | null => (job.availableAt === null ? null : toEpochMs(job.availableAt));
-
-/** Claimable now, against claimable when its time has come. */
-const isReady = (job: Job): boolean => hasTag(job.status, 'claimable') && !hasTag(job.status, 'waiting');
-const wakes = (job: Job): boolean => hasTag(job.status, 'claimable') && hasTag(job.status, 'waiting');
 
 /** A job as it is after the append, every time of the append being `AT`, and the events that made it so. */
 export interface JobRow {

@@ -1,5 +1,5 @@
 /** Writes whole rows of `jobs`, as the log says them: of a projection that is made anew, and of a row that is repaired. */
-import { hasTag } from '../../domain/job-chart.js';
+import { claimableAt, isReady, wakes } from '../../domain/claimable.js';
 import { toEpochMs } from '../../domain/job-events.js';
 import { binaryArray, type ArrayType, type ArrayValue } from '../../event-store/postgres/binary-array.js';
 import type { ProjectionSchema, Statement } from '../transaction.js';
@@ -23,9 +23,6 @@ const ms = (instant: string | null): number | null => {
 };
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
-const isClaimable = ({ job }: StoredJob): boolean => hasTag(job.status, 'claimable');
-const waits = ({ job }: StoredJob): boolean => hasTag(job.status, 'waiting');
-
 const COLUMNS: Readonly<Record<string, Column>> = {
   id: { type: 'uuid', value: ({ job }) => job.id },
   type: { type: 'text', value: ({ job }) => job.spec.type },
@@ -43,12 +40,11 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   status_since: { type: 'timestamptz', value: ({ job }) => ms(job.statusSince) },
   ready_at: {
     type: 'timestamptz',
-    value: (stored) =>
-      isClaimable(stored) && !waits(stored) ? ms(stored.job.availableAt ?? stored.job.createdAt) : null,
+    value: ({ job }) => (isReady(job) ? ms(claimableAt(job)) : null),
   },
   wake_at: {
     type: 'timestamptz',
-    value: (stored) => (isClaimable(stored) && waits(stored) ? ms(stored.job.availableAt) : null),
+    value: ({ job }) => (wakes(job) ? ms(claimableAt(job)) : null),
   },
   last_event_at: { type: 'timestamptz', value: ({ lastEventAt }) => ms(lastEventAt) },
   last_activity_at: { type: 'timestamptz', value: ({ lastActivityAt }) => ms(lastActivityAt) },

@@ -1,0 +1,73 @@
+/**
+ * What the leading reaper does beside its sweeps: finds jobs whose lease row was lost, forgets old answers and hints.
+ * No sweep waits for it, and no part of it for another: each takes as long as the tables are large, or as what a held
+ * snapshot keeps of them. It rests twenty times as long as it took.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Answers } from '../commands/answers.js';
+import type { Contexts } from '../commands/contexts.js';
+import { seedOf } from '../commands/lease-seed.js';
+import { statusesTagged } from '../domain/job-chart.js';
+import type { Leases } from '../leases/leases.js';
+import type { JobRows } from '../projections/jobs/job-rows.js';
+
+export interface HousekeepingDependencies {
+  readonly rows: JobRows;
+  readonly leases: Leases;
+  readonly contexts: Contexts;
+  readonly answers: Answers;
+  /** Reservations and claimers that are of no use any more. */
+  readonly forgetHints: () => Promise<unknown>;
+  /** Told of each part that failed; it is tried again. */
+  readonly onError: (error: unknown) => void;
+}
+
+const EVERY_MS = 60_000;
+const REST_SHARE = 20;
+/** Leases that are made again in one go. */
+const SEED_PAGE = 1_000;
+
+export class Housekeeping {
+  private nextAt = -Infinity;
+  private running: Promise<void> | undefined;
+  private readonly stopping = new AbortController();
+
+  constructor(
+    private readonly on: HousekeepingDependencies,
+    /** How long first answers are kept, ms. */
+    private readonly idempotencyMs: number,
+  ) {}
+
+  /** Begins when it is time, and is not waited for. */
+  begin(): void {
+    if (this.running !== undefined || performance.now() < this.nextAt) return;
+    this.running = this.run().finally(() => (this.running = undefined));
+  }
+
+  /** Breaks off. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const began = performance.now();
+    for (const part of [() => this.seedLeases(), () => this.forgetAnswers(), () => this.on.forgetHints()]) {
+      await part().catch((error: unknown) => {
+        if (!this.stopping.signal.aborted) this.on.onError(error);
+      });
+    }
+    const now = performance.now();
+    this.nextAt = now + Math.max(EVERY_MS, (now - began) * REST_SHARE);
+  }
+
+  private async seedLeases(): Promise<void> {
+    const { rows, leases, contexts } = this.on;
+    const lost = await rows.withoutLease(statusesTagged('reapable'), SEED_PAGE, this.stopping.signal);
+    await leases.seed(lost.map((stored) => seedOf(stored, contexts)));
+  }
+
+  private async forgetAnswers(): Promise<void> {
+    await this.on.answers.purge(this.idempotencyMs, this.stopping.signal);
+  }
+}
