@@ -26,6 +26,8 @@ export class PostgresReservations<Record extends QueryResultRow, Row> implements
     private readonly pool: Pool,
     private readonly clock: Clock,
     private readonly job: JobReading<Record, Row>,
+    /** A monotonic clock, ms. */
+    private readonly elapsed: () => number = () => performance.now(),
   ) {}
 
   /** Told of each state of a job that is known to be in the log. */
@@ -43,22 +45,32 @@ export class PostgresReservations<Record extends QueryResultRow, Row> implements
   }
 
   async reserve(filter: ClaimFilter, limit: number): Promise<readonly Reserved<Row>[]> {
+    const { found, hasMore } = await this.search(filter, limit);
+    const more = hasMore ? (await this.search(filter, limit - found.length)).found : [];
+    void this.lookBehind(filter);
+    return [...found, ...more];
+  }
+
+  private async search(filter: ClaimFilter, limit: number) {
     const startedAt = this.clock.now();
-    const began = performance.now();
-    let found: readonly Reserved<Row>[] | null = null;
+    const began = this.elapsed();
+    const searched = (found: readonly Reserved<Row>[] | null): boolean => {
+      const now = this.elapsed();
+      const seen = found?.map((one) =>
+        one.row === undefined ? { id: one.jobId, at: null } : this.job.claimable(one.row),
+      );
+      return this.marks.searched(filter, { startedAt, tookMs: now - began, limit, found: seen ?? null }, now);
+    };
     try {
-      found = await this.search(filter, limit);
-      return found;
-    } finally {
-      const now = performance.now();
-      const seen = ({ jobId: id, row }: Reserved<Row>) =>
-        row === undefined ? { id, at: null } : this.job.claimable(row);
-      this.marks.searched(filter, { startedAt, tookMs: now - began, found: found?.map(seen) ?? null }, now);
-      void this.lookBehind(filter);
+      const found = await this.hold(filter, limit);
+      return { found, hasMore: searched(found) };
+    } catch (error) {
+      searched(null);
+      throw error;
     }
   }
 
-  private async search(filter: ClaimFilter, limit: number): Promise<readonly Reserved<Row>[]> {
+  private async hold(filter: ClaimFilter, limit: number): Promise<readonly Reserved<Row>[]> {
     const { from, strays } = this.marks.begin(filter);
     const { rows } = await this.pool.query<Record & { reserved_id: string }>({
       name: 'reserve',
@@ -72,7 +84,7 @@ export class PostgresReservations<Record extends QueryResultRow, Row> implements
 
   /** Never fails: the next one looks again. */
   private async lookBehind(filter: ClaimFilter): Promise<void> {
-    const began = performance.now();
+    const began = this.elapsed();
     const before = this.marks.lookBehind(filter, began);
     if (before === undefined) return;
     let ids: readonly string[] | null = null;
@@ -90,7 +102,7 @@ export class PostgresReservations<Record extends QueryResultRow, Row> implements
     } catch {
       // The database is away, or it took too long.
     }
-    const now = performance.now();
+    const now = this.elapsed();
     this.marks.lookedBehind(filter, { tookMs: now - began, ids }, now);
   }
 
