@@ -36,12 +36,15 @@ export class Housekeeping {
     private readonly on: HousekeepingDependencies,
     /** How long first answers are kept, ms. */
     private readonly idempotencyMs: number,
+    /** A monotonic clock, ms. */
+    private readonly elapsed: () => number = () => performance.now(),
   ) {}
 
-  /** Begins when it is time, and is not waited for. */
-  begin(): void {
-    if (this.running !== undefined || performance.now() < this.nextAt) return;
-    this.running = this.run().finally(() => (this.running = undefined));
+  /** Begins when it is time. @returns its end: no sweep waits for that */
+  begin(): Promise<void> {
+    if (this.running === undefined && this.elapsed() >= this.nextAt)
+      this.running = this.run().finally(() => (this.running = undefined));
+    return this.running ?? Promise.resolve();
   }
 
   /** Breaks off. */
@@ -51,13 +54,14 @@ export class Housekeeping {
   }
 
   private async run(): Promise<void> {
-    const began = performance.now();
+    const began = this.elapsed();
     for (const part of [() => this.seedLeases(), () => this.forgetAnswers(), () => this.on.forgetHints()]) {
+      if (this.stopping.signal.aborted) return;
       await part().catch((error: unknown) => {
         if (!this.stopping.signal.aborted) this.on.onError(error);
       });
     }
-    const now = performance.now();
+    const now = this.elapsed();
     this.nextAt = now + Math.max(EVERY_MS, (now - began) * REST_SHARE);
   }
 

@@ -116,7 +116,7 @@ export class Reaper {
     try {
       if (!(await this.on.sweeps.lead(this.leadMs))) return false;
       if (await this.on.sweeps.policyChanged(this.options.policy)) await this.on.leases.rejudge();
-      this.on.housekeeping.begin();
+      void this.on.housekeeping.begin();
       this.sweptUpTo = this.on.clock.now();
       let firstError: string | null = null;
       const onError = (jobId: string, error: unknown): void => {

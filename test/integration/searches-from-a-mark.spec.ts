@@ -102,7 +102,7 @@ describe('a process whose searches are slow', () => {
     reservations = new PostgresReservations(
       pool,
       clock,
-      { columns: JOB_COLUMNS, read: readJob as never, claimable: ({ job }: StoredJob) => claimableOf(job) },
+      { columns: JOB_COLUMNS, read: readJob, claimable: ({ job }: StoredJob) => claimableOf(job) },
       () => (elapsed += step),
     );
     for (let n = 0; n < 3; n += 1) expect(await find()).toEqual([]);
