@@ -47,7 +47,7 @@ export default {
     {
       name: 'adapters-are-chosen-at-the-root',
       comment:
-        'Depend on the EventStore port; only the composition roots name an adapter. The format of array parameters, the reading of JSON, the size of batches, a cache and a statement that takes its time are none.',
+        'Depend on the EventStore port; only the composition roots name an adapter. The format of array parameters, the reading of JSON, the size of batches and a cache are none.',
       severity: 'error',
       from: {
         path: '^src/',
@@ -60,7 +60,7 @@ export default {
       to: {
         path: '^src/event-store/',
         pathNot:
-          '^src/event-store/(event-store|beside-table|event-filter|event-bytes|canonical-json|json-object|batch-size|recent|patient-query|postgres/binary-array)[.]ts$',
+          '^src/event-store/(event-store|beside-table|event-filter|event-bytes|canonical-json|json-object|batch-size|recent|postgres/binary-array)[.]ts$',
       },
     },
     {

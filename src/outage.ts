@@ -111,7 +111,12 @@ export const toldOfOutagesOnce = (options: ServiceOptions, outages: readonly Out
     ...options,
     reaper: {
       ...reaper,
-      log: { ...reaper.log, failed: quiet(reaper.log.failed), jobFailed: quiet(reaper.log.jobFailed) },
+      log: {
+        ...reaper.log,
+        failed: quiet(reaper.log.failed),
+        housekeepingFailed: quiet(reaper.log.housekeepingFailed),
+        jobFailed: quiet(reaper.log.jobFailed),
+      },
     },
     ...(projectionLog && {
       projectionLog: {

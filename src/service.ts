@@ -21,6 +21,7 @@ import { claimableOf } from './domain/claimable.js';
 import type { Policy } from './domain/policy.js';
 import type { EventStore } from './event-store/event-store.js';
 import { v7 } from './commands/uuid.js';
+import { createBackgroundPool } from './event-store/postgres/background-pool.js';
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
 import type { PlaceOfLog } from './event-store/postgres/place-of-log.js';
@@ -100,7 +101,7 @@ const READ_SHARE = 0.4;
 export interface Service {
   readonly pool: pg.Pool;
   /** All of the process's, by what they are for. */
-  readonly pools: Readonly<Record<'commands' | 'reads' | 'upkeep', pg.Pool>>;
+  readonly pools: Readonly<Record<'commands' | 'reads' | 'upkeep' | 'background', pg.Pool>>;
   readonly store: EventStore;
   readonly clock: DatabaseClock;
   readonly clockLag: ClockLag;
@@ -134,6 +135,7 @@ const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): PlaceOfLog =>
 
 interface CommandsDependencies {
   readonly pool: pg.Pool;
+  readonly background: pg.Pool;
   readonly clock: Clock;
   readonly store: EventStore;
   readonly contexts: Contexts;
@@ -143,10 +145,10 @@ interface CommandsDependencies {
 }
 
 const commandsOf = (options: ServiceOptions, on: CommandsDependencies) => {
-  const { pool, clock, store, contexts, witness, requireRows } = on;
+  const { pool, background, clock, store, contexts, witness, requireRows } = on;
   const rows = new PostgresJobRows(pool, placeOfLog(options));
   const leases = new PostgresLeases(pool);
-  const reservations = new PostgresReservations(pool, clock, {
+  const reservations = new PostgresReservations(pool, background, clock, {
     ...{ columns: JOB_COLUMNS, read: readJob, claimable: ({ job }: StoredJob) => claimableOf(job) },
   });
   const answers = new PostgresAnswers(pool);
@@ -195,31 +197,37 @@ const sharedOf = async (
 type ReaperDependencies = ConstructorParameters<typeof Reaper>[0];
 
 const reaperOf = (
-  { reaper: { intervalMs, log, execute }, policy, idempotencyMs }: ServiceOptions,
+  { reaper: { intervalMs, log, execute }, policy }: ServiceOptions,
   {
     reap,
-    answers,
-    forgetHints,
     ...on
-  }: Omit<ReaperDependencies, 'log' | 'execute' | 'onError' | 'absence' | 'housekeeping'> &
-    Pick<HousekeepingDependencies, 'answers' | 'forgetHints'> & { readonly reap: Service['reap'] },
-): Reaper => {
-  const { rows, leases, contexts } = on;
-  const housekeeping = new Housekeeping(
-    { rows, leases, contexts, answers, forgetHints, onError: log.housekeepingFailed },
-    idempotencyMs,
-  );
-  return new Reaper(
-    { ...on, housekeeping, log, execute: execute ?? reap, onError: log.jobFailed, absence: () => on.sweeps.absence() },
+  }: Omit<ReaperDependencies, 'log' | 'execute' | 'onError' | 'absence'> & { readonly reap: Service['reap'] },
+): Reaper =>
+  new Reaper(
+    { ...on, log, execute: execute ?? reap, onError: log.jobFailed, absence: () => on.sweeps.absence() },
     { intervalMs, policy: JSON.stringify(policy) },
   );
-};
 
-/** For commands, and for reads, so that neither waits for the other. */
+const housekeepingOf = (
+  options: ServiceOptions,
+  { pool, end }: ReturnType<typeof createBackgroundPool>,
+  on: Pick<HousekeepingDependencies, 'leases' | 'contexts' | 'forgetHints'>,
+): Housekeeping =>
+  new Housekeeping(
+    {
+      ...{ ...on, end, onError: options.reaper.log.housekeepingFailed },
+      rows: new PostgresJobRows(pool, placeOfLog(options)),
+      answers: new PostgresAnswers(pool),
+    },
+    options.idempotencyMs,
+  );
+
+/** For commands, for reads, and for what nobody waits for, so that none waits for another. */
 const poolsOf = ({ databaseUrl: connectionString, poolSize, statementTimeoutMs }: ServiceOptions) => {
   const readers = Math.max(1, Math.floor(poolSize * READ_SHARE));
   const poolOf = (size: number) => createLedgerPool({ connectionString, poolSize: size, statementTimeoutMs });
-  return [poolOf(poolSize - readers), poolOf(readers)] as const;
+  const background = createBackgroundPool({ connectionString });
+  return { pool: poolOf(poolSize - readers), readPool: poolOf(readers), background };
 };
 
 /** Migrates the database and opens what a process needs of it. Nothing runs by itself yet but the clock, and what looks for outages. */
@@ -227,7 +235,7 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const outages: Outage[] = [];
   const options = toldOfOutagesOnce(given, outages);
   await migrate(options.databaseUrl);
-  const [pool, readPool] = poolsOf(options);
+  const { pool, readPool, background } = poolsOf(options);
   const clock = new DatabaseClock(pool);
   const { store, reading, duties } = await openLog({
     ...{ eventStoreDbUrl: options.eventStoreDbUrl, pool, readPool, now: () => clock.now() },
@@ -245,8 +253,9 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
     reads.tail.replace();
     claims.wake();
   });
-  const onLogAndRows = { pool, clock, store, contexts, witness, requireRows: () => following.madeRows.require() };
-  const { reservations, answers, states, ...commands } = commandsOf(options, onLogAndRows);
+  const requireRows = (): Promise<void> => following.madeRows.require();
+  const onLogAndRows = { pool, background: background.pool, clock, store, contexts, witness, requireRows };
+  const { reservations, states, ...commands } = commandsOf(options, onLogAndRows);
   const { rows, leases, claims, pipeline } = commands;
   const atEnd = { tailFailed: log.tailFailed, saw: (event: SeenEvent) => witness.saw(event) };
   const reads = readsOf({ pool: readPool, store: reading, place: placeOfLog(options), ...atEnd });
@@ -254,9 +263,8 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const judging = { store, leases, rows, contexts, clock, sweeps };
   const reap = reapWith(pipeline, claims, sweeps.instanceId);
   const forgetHints = () => Promise.all([reservations.sweep(), reads.claimers.sweep()]);
-  const reaper = reaperOf(options, {
-    ...{ ...judging, answers, reap, forgetHints, isOutdated: () => formats.isOutdated() },
-  });
+  const housekeeping = housekeepingOf(options, background, { leases, contexts, forgetHints });
+  const reaper = reaperOf(options, { ...judging, reap, housekeeping, isOutdated: () => formats.isOutdated() });
   const projections = [jobsOf(options, { pool, store, rows }, clock), COUNTERS];
   const onLog = { store, projections, instanceId: sweeps.instanceId, log };
   const following = projectionsOf(pool, readPool, onLog);
@@ -274,17 +282,17 @@ export const openService = async (given: ServiceOptions): Promise<Service> => {
   const close = async (): Promise<void> => {
     for (const watched of [...outages, clockWatch, logWatch]) watched.stop();
     await drain();
-    await following.projections.stop();
+    await Promise.all([housekeeping.stop(), following.projections.stop()]);
     await closeUpkeep();
     await Promise.all(duties.map((duty) => duty.stop()));
     unsubscribe();
-    for (const one of [reservations, reads.claimers]) one.stop();
+    reads.claimers.stop();
     await Promise.all([...new Set([store, reading])].map((one) => one.close()));
     await Promise.all([pool.end(), readPool.end()]);
   };
   const asked = { sweeps: new Sweeps(readPool, sweeps.instanceId), leases: reads.leases, rows: reads.rows };
   const watch = new ReaperWatch({ ...judging, ...asked }, options.reaper.intervalMs);
-  const pools = { commands: pool, reads: readPool, upkeep: upkeepPool };
+  const pools = { commands: pool, reads: readPool, upkeep: upkeepPool, background: background.pool };
   return {
     ...{ pool, pools, store, clock, clockLag: clockWatch.lag, shared, tokens, contexts },
     ...{ ...commands, ...following, upkeep, reads, reaper, watch, reap },

@@ -7,7 +7,6 @@ import type { JobStatus } from '../domain/job-chart.js';
 import { jobIdOf } from '../domain/streams.js';
 import type { BesideTable } from '../event-store/beside-table.js';
 import { Unavailable, type EventStore, type Position, type RecordedEvent } from '../event-store/event-store.js';
-import { queryPatiently } from '../event-store/patient-query.js';
 import { metadataOf } from '../projections/jobs/stored-job.js';
 import type { BeatLease, Idempotency, Outcome } from './envelope.js';
 import { IdempotencyKeyReused } from './errors.js';
@@ -56,7 +55,7 @@ export interface Answers {
   /** Keeps an answer without events; false when the key was taken meanwhile. */
   keep(idempotency: Idempotency, body: string): Promise<boolean>;
   /** Forgets what is older than `ms`. */
-  purge(ms: number, signal: AbortSignal): Promise<void>;
+  purge(ms: number): Promise<void>;
 }
 
 /** What the events of a fact or a no-op do not say of the job. */
@@ -194,12 +193,9 @@ export class PostgresAnswers implements Answers {
     return rowCount === 1;
   }
 
-  async purge(ms: number, signal: AbortSignal): Promise<void> {
-    const query = {
-      name: 'answers-purge',
-      text: `delete from jobledger.answers where at < clock_timestamp() - $1::bigint * interval '1 ms'`,
-      values: [ms],
-    };
-    await queryPatiently(this.pool, query, signal);
+  async purge(ms: number): Promise<void> {
+    await this.pool.query("delete from jobledger.answers where at < clock_timestamp() - $1::bigint * interval '1 ms'", [
+      ms,
+    ]);
   }
 }

@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Pool, QueryResultRow } from 'pg';
 import type { Claimable } from '../domain/claimable.js';
-import { queryPatiently } from '../event-store/patient-query.js';
 import type { Clock } from './clock.js';
 import type { ClaimFilter, Offer, Reservations, Reserved } from './leases.js';
 import { LOOK_LIMIT, SearchMarks } from './search-marks.js';
@@ -20,10 +19,11 @@ export interface JobReading<Record extends QueryResultRow, Row> {
 
 export class PostgresReservations<Record extends QueryResultRow, Row> implements Reservations<Row> {
   private readonly marks = new SearchMarks();
-  private readonly closing = new AbortController();
 
   constructor(
     private readonly pool: Pool,
+    /** For looks behind marks, which take their time. */
+    private readonly background: Pool,
     private readonly clock: Clock,
     private readonly job: JobReading<Record, Row>,
     /** A monotonic clock, ms. */
@@ -89,26 +89,17 @@ export class PostgresReservations<Record extends QueryResultRow, Row> implements
     if (before === undefined) return;
     let ids: readonly string[] | null = null;
     try {
-      const rows = await queryPatiently<{ id: string }>(
-        this.pool,
-        {
-          name: 'reserve-left-behind',
-          text: `select id from jobledger.left_behind($1::text[], $2::text[], to_timestamp($3::bigint / 1000.0), $4) id`,
-          values: [filter.queues ?? null, filter.types ?? null, before, LOOK_LIMIT],
-        },
-        this.closing.signal,
-      );
+      const { rows } = await this.background.query<{ id: string }>({
+        name: 'reserve-left-behind',
+        text: `select id from jobledger.left_behind($1::text[], $2::text[], to_timestamp($3::bigint / 1000.0), $4) id`,
+        values: [filter.queues ?? null, filter.types ?? null, before, LOOK_LIMIT],
+      });
       ids = rows.map(({ id }) => id);
     } catch {
       // The database is away, or it took too long.
     }
     const now = this.elapsed();
     this.marks.lookedBehind(filter, { tookMs: now - began, ids }, now);
-  }
-
-  /** Ends what nobody waits for. */
-  stop(): void {
-    this.closing.abort();
   }
 
   async release(jobIds: readonly string[]): Promise<void> {

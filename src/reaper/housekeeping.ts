@@ -12,10 +12,13 @@ import type { Leases } from '../leases/leases.js';
 import type { JobRows } from '../projections/jobs/job-rows.js';
 
 export interface HousekeepingDependencies {
+  /** And the answers, on connections that may take their time. */
   readonly rows: JobRows;
   readonly leases: Leases;
   readonly contexts: Contexts;
   readonly answers: Answers;
+  /** Ends those connections. */
+  readonly end: () => Promise<void>;
   /** Reservations and claimers that are of no use any more. */
   readonly forgetHints: () => Promise<unknown>;
   /** Told of each part that failed; it is tried again. */
@@ -30,7 +33,7 @@ const SEED_PAGE = 1_000;
 export class Housekeeping {
   private nextAt = -Infinity;
   private running: Promise<void> | undefined;
-  private readonly stopping = new AbortController();
+  private stopped = false;
 
   constructor(
     private readonly on: HousekeepingDependencies,
@@ -42,23 +45,24 @@ export class Housekeeping {
 
   /** Begins when it is time. @returns its end: no sweep waits for that */
   begin(): Promise<void> {
-    if (this.running === undefined && this.elapsed() >= this.nextAt)
+    if (!this.stopped && this.running === undefined && this.elapsed() >= this.nextAt)
       this.running = this.run().finally(() => (this.running = undefined));
     return this.running ?? Promise.resolve();
   }
 
   /** Breaks off. */
   async stop(): Promise<void> {
-    this.stopping.abort();
+    this.stopped = true;
+    await this.on.end();
     await this.running;
   }
 
   private async run(): Promise<void> {
     const began = this.elapsed();
     for (const part of [() => this.seedLeases(), () => this.forgetAnswers(), () => this.on.forgetHints()]) {
-      if (this.stopping.signal.aborted) return;
+      if (this.stopped) return;
       await part().catch((error: unknown) => {
-        if (!this.stopping.signal.aborted) this.on.onError(error);
+        if (!this.stopped) this.on.onError(error);
       });
     }
     const now = this.elapsed();
@@ -67,11 +71,11 @@ export class Housekeeping {
 
   private async seedLeases(): Promise<void> {
     const { rows, leases, contexts } = this.on;
-    const lost = await rows.withoutLease(statusesTagged('reapable'), SEED_PAGE, this.stopping.signal);
+    const lost = await rows.withoutLease(statusesTagged('reapable'), SEED_PAGE);
     await leases.seed(lost.map((stored) => seedOf(stored, contexts)));
   }
 
   private async forgetAnswers(): Promise<void> {
-    await this.on.answers.purge(this.idempotencyMs, this.stopping.signal);
+    await this.on.answers.purge(this.idempotencyMs);
   }
 }

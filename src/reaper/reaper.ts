@@ -42,7 +42,7 @@ export interface ReaperDependencies extends SweepDependencies {
   readonly contexts: Contexts;
   readonly clock: Clock;
   readonly sweeps: Sweeps;
-  readonly housekeeping: Pick<Housekeeping, 'begin' | 'stop'>;
+  readonly housekeeping: Pick<Housekeeping, 'begin'>;
   /** Whether a newer jobledger writes to the log: then this one keeps no lead, for there may be jobs that it cannot read. */
   readonly isOutdated: () => Promise<boolean>;
   readonly log: ReaperLog;
@@ -91,7 +91,6 @@ export class Reaper {
     this.stopped = true;
     this.wakeUp?.();
     await this.running;
-    await this.on.housekeeping.stop();
     this.running = undefined;
   }
 

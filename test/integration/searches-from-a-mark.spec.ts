@@ -115,14 +115,13 @@ describe('a process whose searches are slow', () => {
     const { pool, clock } = ledger.service;
     reservations = new PostgresReservations(
       pool,
+      pool,
       clock,
       { columns: JOB_COLUMNS, read: readJob, claimable: ({ job }: StoredJob) => claimableOf(job) },
       () => (elapsed += step),
     );
     for (let n = 0; n < 3; n += 1) expect(await find()).toEqual([]);
   });
-  afterAll(() => reservations.stop());
-
   it('finds what comes', async () => {
     const { jobId } = await create(ledger.service, { queue: 'slow' });
     expect(await find()).toEqual([jobId]);
@@ -163,6 +162,7 @@ describe('a process whose searches are slow', () => {
     for (let n = 0; n < 8; n += 1) high.push((await create(ledger.service, { queue: 'slow', priority: 9 })).jobId);
     const other = new PostgresReservations(
       ledger.service.pool,
+      ledger.service.pool,
       ledger.service.clock,
       { columns: JOB_COLUMNS, read: readJob as never, claimable: ({ job }: StoredJob) => claimableOf(job) },
       () => (elapsed += step),
@@ -174,6 +174,5 @@ describe('a process whose searches are slow', () => {
     step = 0;
     expect((await other.reserve(filter, 10)).map(({ jobId }) => jobId)).toEqual(low.map(({ jobId }) => jobId));
     step = 100;
-    other.stop();
   });
 });

@@ -122,8 +122,7 @@ export class SimulatedNode implements Process {
   /** What the reaper does every minute: lease rows that were lost are made again. */
   async keepHouse(): Promise<void> {
     const { rows, leases } = this.sweeping;
-    const { signal } = new AbortController();
-    const lost = await rows.withoutLease(statusesTagged('reapable'), 1_000, signal);
+    const lost = await rows.withoutLease(statusesTagged('reapable'), 1_000);
     await leases.seed(lost.map((stored) => seedOf(stored, this.contexts)));
   }
 

@@ -5,25 +5,28 @@ import { Housekeeping, type HousekeepingDependencies } from '../../src/reaper/ho
 let done: string[];
 let errors: unknown[];
 let elapsed: number;
+/** Ends the connections. */
+let cut: (() => void) | undefined;
 beforeEach(() => {
-  [done, errors, elapsed] = [[], [], 0];
+  [done, errors, elapsed, cut] = [[], [], 0, undefined];
 });
 
-type Part = (signal: AbortSignal) => Promise<unknown>;
+type Part = () => Promise<unknown>;
 const housekeeping = (parts: {
   readonly rows?: Part;
   readonly answers?: Part;
   readonly hints?: Part;
 }): Housekeeping => {
-  const part = (name: 'rows' | 'answers' | 'hints', signal = new AbortController().signal) => {
+  const part = (name: 'rows' | 'answers' | 'hints') => {
     done.push(name);
-    return parts[name]?.(signal) ?? Promise.resolve([]);
+    return parts[name]?.() ?? Promise.resolve([]);
   };
   const on = {
-    rows: { withoutLease: (_statuses: unknown, _limit: unknown, signal: AbortSignal) => part('rows', signal) },
+    rows: { withoutLease: () => part('rows') },
     leases: { seed: () => Promise.resolve() },
-    answers: { purge: (_ms: number, signal: AbortSignal) => part('answers', signal) },
+    answers: { purge: () => part('answers') },
     forgetHints: () => part('hints'),
+    end: () => Promise.resolve(cut?.()),
     onError: (error: unknown) => errors.push(error),
   };
   return new Housekeeping(on as unknown as HousekeepingDependencies, 1_000, () => elapsed);
@@ -63,10 +66,7 @@ describe('housekeeping', () => {
 
   it('is begun once at a time, and breaks off when it is stopped', async () => {
     const house = housekeeping({
-      rows: (signal) =>
-        new Promise((_resolve, reject) =>
-          signal.addEventListener('abort', () => reject(new Error('the connection is closed'))),
-        ),
+      rows: () => new Promise((_resolve, reject) => (cut = () => reject(new Error('Connection terminated')))),
     });
     const running = house.begin();
     elapsed += 100_000;

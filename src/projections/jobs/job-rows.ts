@@ -6,7 +6,6 @@ import type { Job, JobValues } from '../../domain/job.js';
 import { type EventMetadata, jobStream, workStream } from '../../domain/streams.js';
 import { ROW_WAIT_MS } from '../../event-store/beside-table.js';
 import { type RecordedEvent, RowLocked } from '../../event-store/event-store.js';
-import { queryPatiently } from '../../event-store/patient-query.js';
 import { jsonObject } from '../../event-store/json-object.js';
 import { isNewer, NEWEST_FORMAT } from '../formats.js';
 import { inTransaction, StatementFailed, type Statement, type Tx } from '../transaction.js';
@@ -19,7 +18,7 @@ export interface JobRows {
   /** Rows that exist and say what the log says, and may be used for what these rows are for, by id. */
   load(ids: readonly string[]): Promise<ReadonlyMap<string, StoredJob>>;
   /** Jobs in one of the states that have no lease row: operational rows can be lost, their jobs must not be. */
-  withoutLease(statuses: readonly JobStatus[], limit: number, signal: AbortSignal): Promise<readonly StoredJob[]>;
+  withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]>;
   /**
    * Writes the row that the log says; the way back for a row that was lost or edited.
    * @param facts of the attempt in hand that counted
@@ -191,18 +190,13 @@ export class PostgresJobRows implements JobRows {
     return new Map(rows.filter(this.mayUse).map((row) => [row.doc.id, toStoredJob(row)]));
   }
 
-  async withoutLease(
-    statuses: readonly JobStatus[],
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<readonly StoredJob[]> {
-    const query = {
+  async withoutLease(statuses: readonly JobStatus[], limit: number): Promise<readonly StoredJob[]> {
+    const { rows } = await this.pool.query<WitnessedRecord>({
       name: 'jobs-without-lease',
       text: `select ${JOB_COLUMNS} from jobledger.jobs j where j.status = any ($1::text[])
         and not exists (select from jobledger.leases l where l.job_id = j.id) limit $2`,
       values: [statuses, limit],
-    };
-    const rows = await queryPatiently<WitnessedRecord>(this.pool, query, signal);
+    });
     return rows.filter(this.mayUse).map(toStoredJob);
   }
 
