@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { Pool, QueryResultRow } from 'pg';
+import pg, { type Pool, type QueryResultRow } from 'pg';
 import type { Claimable } from '../domain/claimable.js';
 import type { Clock } from './clock.js';
 import type { ClaimFilter, Offer, Reservations, Reserved } from './leases.js';
@@ -16,6 +16,10 @@ export interface JobReading<Record extends QueryResultRow, Row> {
   readonly read: (record: Record) => Row | undefined;
   readonly claimable: (row: Row) => Claimable;
 }
+
+/** The statement took longer than it may (`query_canceled`). */
+const isTimeout = (error: unknown): boolean =>
+  error instanceof Error && error.cause instanceof pg.DatabaseError && error.cause.code === '57014';
 
 export class PostgresReservations<Record extends QueryResultRow, Row> implements Reservations<Row> {
   private readonly marks = new SearchMarks();
@@ -45,10 +49,13 @@ export class PostgresReservations<Record extends QueryResultRow, Row> implements
   }
 
   async reserve(filter: ClaimFilter, limit: number): Promise<readonly Reserved<Row>[]> {
-    const { found, hasMore } = await this.search(filter, limit);
-    const more = hasMore ? (await this.search(filter, limit - found.length)).found : [];
-    void this.lookBehind(filter);
-    return [...found, ...more];
+    try {
+      const { found, hasMore } = await this.search(filter, limit);
+      const more = hasMore ? (await this.search(filter, limit - found.length)).found : [];
+      return [...found, ...more];
+    } finally {
+      void this.lookBehind(filter);
+    }
   }
 
   private async search(filter: ClaimFilter, limit: number) {
@@ -65,7 +72,7 @@ export class PostgresReservations<Record extends QueryResultRow, Row> implements
       const found = await this.hold(filter, limit);
       return { found, hasMore: searched(found) };
     } catch (error) {
-      searched(null);
+      if (isTimeout(error)) searched(null);
       throw error;
     }
   }

@@ -29,9 +29,6 @@ const WRITTEN_WITHIN_MS = 250;
 /** With more strays, or more filters, searches begin at the head again. */
 const MAX_STRAYS = 5_000;
 const MAX_FILTERS = 1_000;
-/** A search that failed after this long, ms, did not end in time, and would not the next time. */
-const HOPELESS_MS = 1_000;
-
 /** What a claim may take, as text: one for the same queues and types. */
 export const filterKey = ({ queues, types }: ClaimFilter): string =>
   JSON.stringify([queues === undefined ? null : [...queues].sort(), types ?? null]);
@@ -59,7 +56,7 @@ export interface Searched {
   readonly tookMs: number;
   /** The most that it was to find. */
   readonly limit: number;
-  /** The candidates that it found, `at` null of a row that makes no sense; null when it failed. */
+  /** The candidates that it found, `at` null of a row that makes no sense; null when it did not end in time. */
   readonly found: readonly Pick<Claimable, 'id' | 'at'>[] | null;
 }
 
@@ -112,8 +109,7 @@ export class SearchMarks {
     return false;
   }
 
-  private isTooSlow(key: string, { found, tookMs }: Searched): boolean {
-    if (found === null) return tookMs > HOPELESS_MS;
+  private isTooSlow(key: string, { tookMs }: Searched): boolean {
     const slow = tookMs < SLOW_MS ? 0 : (this.slow.get(key) ?? 0) + 1;
     if (slow === 0 || slow === SLOW_RUN) this.slow.delete(key);
     else this.slow.set(key, slow);
@@ -134,7 +130,7 @@ export class SearchMarks {
   private move(mark: Mark, searched: Searched, now: number): boolean {
     const { found, tookMs, limit } = searched;
     if (found === null) {
-      if (tookMs <= HOPELESS_MS) return false;
+      // From the head it would not end the next time either: what is below is found by the look.
       advance(mark, searched);
       mark.lookAt = now;
       return false;

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { claimableOf } from '../../src/domain/claimable.js';
+import { createLedgerPool } from '../../src/event-store/postgres/ledger-pool.js';
 import { PostgresReservations } from '../../src/leases/postgres-reservations.js';
 import { JOB_COLUMNS, readJob } from '../../src/projections/jobs/job-rows.js';
 import type { StoredJob } from '../../src/projections/jobs/stored-job.js';
@@ -175,4 +176,29 @@ describe('a process whose searches are slow', () => {
     expect((await other.reserve(filter, 10)).map(({ jobId }) => jobId)).toEqual(low.map(({ jobId }) => jobId));
     step = 100;
   });
+});
+
+it('a process whose searches do not end in time begins them at a mark, others that fail do not', async () => {
+  const { clock } = ledger.service;
+  const { jobId } = await create(ledger.service, { queue: 'long', availableAt: '2026-01-01T00:00:00.000Z' });
+  const fails = new pg.Pool({ connectionString: ledger.url, max: 1 });
+  const failing = createLedgerPool({ connectionString: ledger.url, poolSize: 1, statementTimeoutMs: 100 });
+  const reservations = new PostgresReservations(failing, ledger.service.pool, clock, {
+    ...{ columns: JOB_COLUMNS, read: readJob as never, claimable: ({ job }: StoredJob) => claimableOf(job) },
+  });
+  const reserve = () => reservations.reserve({ queues: ['long'] }, 5);
+  const holder = await fails.connect();
+  // Whoever holds the lock of the searches keeps them from ending.
+  await holder.query('select pg_advisory_lock(7041776901)');
+  for (let n = 0; n < 2; n += 1) await expect(reserve()).rejects.toThrow(/statement timeout/);
+  await holder.query('select pg_advisory_unlock(7041776901)');
+  expect((await reserve()).map((each) => each.jobId)).toEqual([jobId]);
+  await reservations.release([jobId]);
+  await holder.query('select pg_advisory_lock(7041776901)');
+  for (let n = 0; n < 3; n += 1) await expect(reserve()).rejects.toThrow(/statement timeout/);
+  await holder.query('select pg_advisory_unlock(7041776901)');
+  // Found by the look, which was made at once; it was fast, so they begin at the head again.
+  await waitFor('the job to be found', async () => (await reserve()).some((each) => each.jobId === jobId));
+  holder.release();
+  await Promise.all([fails.end(), failing.end()]);
 });
