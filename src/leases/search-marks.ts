@@ -8,8 +8,8 @@
  *
  * What comes in below a mark all the same (a job that is queued again keeps its place) is remembered by its id, a stray,
  * when this process wrote it or let it go. What another process did there is looked for behind the mark, for a tenth of
- * the time at most: a claim may find it that much later, never not at all. A look that is fast finds that nothing holds
- * anything any more: searches begin at the head again.
+ * the time at most: a claim may find it that much later, never not at all. When both are fast, nothing holds anything any more:
+ * searches begin at the head again.
  */
 import type { Claimable } from '../domain/claimable.js';
 import type { ClaimFilter } from './leases.js';
@@ -17,7 +17,7 @@ import type { ClaimFilter } from './leases.js';
 /** A search that takes longer is slow, ms; so many one after the other set a mark. */
 const SLOW_MS = 25;
 const SLOW_RUN = 3;
-/** A look behind a mark that takes less takes the mark away, ms. */
+/** A look behind a mark that takes less takes the mark away, ms, where the search from it was not slow. */
 const FAST_MS = 10;
 /** A look behind a mark is followed by the next after so many times what it took, and at the earliest after this, ms. */
 const LOOK_SHARE = 10;
@@ -41,6 +41,8 @@ interface Mark {
   isPartial: boolean;
   /** Slow searches that found all they were to find, one after the other. */
   slow: number;
+  /** What the last search took, ms. */
+  tookMs: number;
   /** Ids, each with its place. */
   strays: Map<string, number>;
   /** When to look behind it next, by the monotonic clock. */
@@ -119,7 +121,7 @@ export class SearchMarks {
   private set(filter: ClaimFilter, searched: Searched, now: number): void {
     for (const kept of [this.marks, this.slow]) if (kept.size >= MAX_FILTERS) kept.clear();
     const mark: Mark = {
-      ...{ filter, from: -Infinity, isPartial: false, slow: 0 },
+      ...{ filter, from: -Infinity, isPartial: false, slow: 0, tookMs: searched.tookMs },
       ...{ strays: new Map(), lookAt: now, look: null },
     };
     advance(mark, searched);
@@ -129,6 +131,7 @@ export class SearchMarks {
 
   private move(mark: Mark, searched: Searched, now: number): boolean {
     const { found, tookMs, limit } = searched;
+    mark.tookMs = tookMs;
     if (found === null) {
       // From the head it would not end the next time either: what is below is found by the look.
       advance(mark, searched);
@@ -145,7 +148,8 @@ export class SearchMarks {
 
   private isSlowAgain(mark: Mark, tookMs: number): boolean {
     mark.slow = tookMs < SLOW_MS ? 0 : mark.slow + 1;
-    return mark.slow >= SLOW_RUN;
+    // Of a mark that is off it is known that searches from the head are.
+    return mark.slow >= (mark.from === -Infinity ? 1 : SLOW_RUN);
   }
 
   /** Told of each state that this process knows to be in the log. */
@@ -174,7 +178,8 @@ export class SearchMarks {
     mark.lookAt = now + Math.max(LOOK_GAP_MS, tookMs * LOOK_SHARE);
     if (ids === null) return;
     const isAll = ids.length < LOOK_LIMIT;
-    if (isAll && tookMs < FAST_MS) {
+    // Of a mark that is far back a look is fast, and the search is slow.
+    if (isAll && tookMs < FAST_MS && mark.tookMs < SLOW_MS) {
       this.marks.delete(key);
       return;
     }

@@ -83,6 +83,15 @@ describe('a mark', () => {
     expect(searched({ startedAt: T + 200 })).toBe(false);
   });
 
+  it('that is off is set anew by one search that is slow', () => {
+    slowly({ limit: 1, found: at(T - 10) });
+    searched({ limit: 1, found: [] });
+    searched({ limit: 1, tookMs: 24, found: at(T - 9_000) });
+    expect(from()).toBeNull();
+    searched({ limit: 1, found: at(T - 400) });
+    expect(from()).toBe(T - 400);
+  });
+
   it('is set by searches that do not end in time, and then at once', () => {
     searched({ tookMs: 10_000, found: null });
     searched({ tookMs: 10_000, found: null });
@@ -147,7 +156,11 @@ describe('a look behind the mark', () => {
     expect(marks.lookBehind({ queues: ['r'] }, now)).toBeUndefined();
   });
 
-  it('takes the mark away when it is fast and finds all', () => {
+  it('takes the mark away when it is fast and finds all, as is the search', () => {
+    look(9, ['a']);
+    expect(from()).toBe(T - BEHIND);
+    searched({ limit: 1, tookMs: 24, found: at(T + 1) });
+    now += 250;
     look(
       9,
       Array.from({ length: LOOK_LIMIT }, (_, n) => `j${n}`),
