@@ -246,9 +246,10 @@ describe('the reaper on PostgreSQL', () => {
       );
     const lapsedAgo = (jobId: string, agoMs: number, leaseMs: number): Promise<unknown> =>
       service.pool.query(
-        `update jobledger.leases set expires_at = jobledger.now_ms() - $2::int * interval '1 ms',
-           last_beat_at = jobledger.now_ms() - $3::int * interval '1 ms',
-           deadline_at = jobledger.now_ms() - $3::int * interval '1 ms' where job_id = $1`,
+        // The clock is read once: between two readings its millisecond can turn.
+        `update jobledger.leases set expires_at = now.at - $2::int * interval '1 ms',
+           last_beat_at = now.at - $3::int * interval '1 ms', deadline_at = now.at - $3::int * interval '1 ms'
+         from (select jobledger.now_ms() as at offset 0) now where job_id = $1`,
         [jobId, agoMs, agoMs + leaseMs],
       );
     /** Leads until a sweep that began after this is over. */
