@@ -64,6 +64,21 @@ export class LeasesTable implements Leases {
   }
 
   readonly appliers: readonly [string, BesideApplier][] = [
+    // In the order of an append: the end of a lease comes before what is put in its place.
+    [
+      LEASES_END.name,
+      {
+        check: (entries) => {
+          const moved = (entries as BesideEntry<LeaseEnd>[]).filter(
+            ({ row }) => row.beats !== null && this.rows.get(row.jobId)?.beats !== row.beats,
+          );
+          return { as: LEASES, requests: moved.map(({ request }) => request) };
+        },
+        apply: (entries) => {
+          for (const { row } of entries as BesideEntry<LeaseEnd>[]) this.end(row.jobId);
+        },
+      },
+    ],
     [LEASES_PUT.name, { apply: (entries, { at }) => this.put(entries as BesideEntry<LeasePut>[], at) }],
     [
       LEASES_RENEW.name,
@@ -82,20 +97,6 @@ export class LeasesTable implements Leases {
       {
         apply: (entries) => {
           for (const { row } of entries as BesideEntry<LeaseDirective>[]) this.direct(row);
-        },
-      },
-    ],
-    [
-      LEASES_END.name,
-      {
-        check: (entries) => {
-          const moved = (entries as BesideEntry<LeaseEnd>[]).filter(
-            ({ row }) => row.beats !== null && this.rows.get(row.jobId)?.beats !== row.beats,
-          );
-          return { as: LEASES, requests: moved.map(({ request }) => request) };
-        },
-        apply: (entries) => {
-          for (const { row } of entries as BesideEntry<LeaseEnd>[]) this.end(row.jobId);
         },
       },
     ],

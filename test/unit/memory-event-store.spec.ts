@@ -82,6 +82,19 @@ describe('the log in memory', () => {
     ]);
   });
 
+  it('writes beside tables in the order in which they were given, whichever comes first in an append', async () => {
+    const calls: string[] = [];
+    const applierOf = (name: string): BesideApplier => ({ apply: () => calls.push(name) });
+    const other = { ...keyTable, name: 'first' };
+    const tables = new Map(['first', 'keys'].map((name) => [name, applierOf(name)]));
+    const store = new MemoryEventStore({ clock: () => 0, beside: tables });
+    await store.append([
+      { ...request('a'), beside: [beside(keyTable, { key: 'x' })] },
+      { ...request('b'), beside: [beside(other, { key: 'y' })] },
+    ]);
+    expect(calls).toEqual(['first', 'keys']);
+  });
+
   it('refuses a row of a table that it does not have', async () => {
     const store = new MemoryEventStore({ clock: () => 0 });
     const stray = { ...request('a'), beside: [beside(keyTable, { key: 'x' })] };

@@ -74,10 +74,12 @@ export class MemoryEventStore implements EventStore {
   readonly #listeners = new Set<() => void>();
   readonly #clock: () => number;
   readonly #appliers: ReadonlyMap<string, BesideApplier>;
+  readonly #order: readonly string[];
 
   constructor({ clock, beside = new Map() }: MemoryEventStoreOptions) {
     this.#clock = clock;
     this.#appliers = beside;
+    this.#order = [...beside.keys()];
   }
 
   append(requests: readonly AppendRequest[]): Promise<readonly AppendResult[]> {
@@ -158,7 +160,10 @@ export class MemoryEventStore implements EventStore {
     const base = this.#events.length;
     const at = Math.max(Math.trunc(this.#clock()), this.#batches.at(-1)?.at ?? -Infinity);
     const context = { base: String(base), at };
-    const rows = besideRows(units.flat(), base);
+    // In the order in which the tables were given, whichever request comes first: as an append of the database.
+    const rows = [...besideRows(units.flat(), base)].sort(
+      ([a], [b]) => this.#order.indexOf(a) - this.#order.indexOf(b),
+    );
     for (const [table, entries] of rows) {
       const checked = this.#applier(table).check?.(entries, context) ?? [];
       const { as, requests } = 'as' in checked ? checked : { as: table, requests: checked };
