@@ -25,7 +25,6 @@ import { createBackgroundPool } from './event-store/postgres/background-pool.js'
 import { createLedgerPool } from './event-store/postgres/ledger-pool.js';
 import { migrate } from './event-store/postgres/migrate.js';
 import type { PlaceOfLog } from './event-store/postgres/place-of-log.js';
-import type { Clock } from './leases/clock.js';
 import { DatabaseClock } from './leases/database-clock.js';
 import type { ClockLag, ClockLog } from './leases/clock-lag.js';
 import { installationSecret, type SharedSetting, SharedSettings } from './leases/installation.js';
@@ -36,7 +35,6 @@ import type { CatchUpDependencies } from './projections/jobs/catch-up.js';
 import { Damage } from './projections/jobs/damage.js';
 import { JOBS } from './projections/jobs/jobs.js';
 import { JOB_COLUMNS, PostgresJobRows, readJob } from './projections/jobs/job-rows.js';
-import type { StoredJob } from './projections/jobs/stored-job.js';
 import { rowFollower } from './projections/jobs/row-follower.js';
 import { Formats } from './projections/formats.js';
 import { LogWitness, type SeenEvent } from './projections/log-witness.js';
@@ -136,7 +134,7 @@ const placeOfLog = ({ eventStoreDbUrl }: ServiceOptions): PlaceOfLog =>
 interface CommandsDependencies {
   readonly pool: pg.Pool;
   readonly background: pg.Pool;
-  readonly clock: Clock;
+  readonly clock: DatabaseClock;
   readonly store: EventStore;
   readonly contexts: Contexts;
   readonly witness: LogWitness;
@@ -149,18 +147,18 @@ const commandsOf = (options: ServiceOptions, on: CommandsDependencies) => {
   const rows = new PostgresJobRows(pool, placeOfLog(options));
   const leases = new PostgresLeases(pool);
   const reservations = new PostgresReservations(pool, background, clock, {
-    ...{ columns: JOB_COLUMNS, read: readJob, claimable: ({ job }: StoredJob) => claimableOf(job) },
+    columns: JOB_COLUMNS,
+    read: readJob,
+    claimable: ({ job }) => claimableOf(job),
   });
   const answers = new PostgresAnswers(pool);
   const refusals = new Refusals(store);
   const logs = new JobLogs(pool);
   const damage = new Damage(store, pool);
   const states = new JobStates(store, rows, {
-    ...{
-      onDamage: (jobId) => damage.note(jobId),
-      onState: (job) => reservations.note(() => claimableOf(job)),
-      witness,
-    },
+    onDamage: (jobId) => damage.note(jobId),
+    onState: (job) => reservations.note(() => claimableOf(job)),
+    witness,
   });
   const lostLeases = new LostLeases(store, rows, leases, contexts);
   const verification = new Verification({ store, states, rows, lostLeases, answers, refusals });

@@ -16,7 +16,7 @@ import type { ClaimedJob, ClaimRequest } from './claim-request.js';
 import { DamagedJobs } from './damaged-jobs.js';
 import { DeadlineExceeded, Overloaded } from './errors.js';
 import type { JobStates } from './job-states.js';
-import { Offers } from './offers.js';
+import { OfferLooks } from './offers.js';
 import type { Pipeline } from './pipeline.js';
 import { WaitingClaims, type Waiting } from './waiting-claims.js';
 
@@ -28,14 +28,6 @@ const POLL_MS = 500;
 
 /** A claim that lost all its candidates this often goes home with nothing. */
 const MAX_LOSSES = 100;
-/**
- * From so many filters on, one look for all of them says which are worth a search of their own: 1,000 claims of 1,000 filters that
- * waited cost Node and the database 0.35 s a second.
- */
-const LOOK_FROM = 4;
-/** A look for all of them that takes longer is not worth it, ms, for so many times what it took. */
-const SLOW_LOOK_MS = 25;
-const LOOK_SHARE = 20;
 /** Most jobs that a search finds. */
 const MAX_FOUND = 1_000;
 
@@ -51,10 +43,10 @@ export class Claims {
   /** There may be something for claims that were searched for already: all are searched for. */
   private news = false;
   private lookedForAll = -Infinity;
-  private noLookBefore = -Infinity;
   private timer: NodeJS.Timeout | undefined;
   private draining = false;
   private readonly appends: ClaimAppends;
+  private readonly offered: OfferLooks;
 
   constructor(
     private readonly store: EventStore,
@@ -66,6 +58,7 @@ export class Claims {
     private readonly maxWaiting: number,
   ) {
     this.appends = new ClaimAppends(store, pipeline);
+    this.offered = new OfferLooks(reservations);
   }
 
   /** Claims up to `max` jobs; returns as soon as it has one, empty when there was none in time. */
@@ -182,22 +175,12 @@ export class Claims {
 
   private async serveAll(groups: readonly (readonly Waiting[])[], all: boolean): Promise<void> {
     try {
-      const offers = groups.length < LOOK_FROM ? null : await this.offers();
+      const offers = await this.offered.look(groups.length);
       const isOffered = ([first]: readonly Waiting[]): boolean => offers?.has(first!.request.filter) !== false;
       await Promise.all(groups.map((group) => (isOffered(group) ? this.serve(group, all) : this.findNothing(group))));
     } catch (error) {
       for (const waiting of groups.flatMap((group) => soughtOf(group, all))) this.fail(waiting, error);
     }
-  }
-
-  /** Null: it takes long just now, so each searches. */
-  private async offers(): Promise<Offers | null> {
-    const began = performance.now();
-    if (began < this.noLookBefore) return null;
-    const offers = new Offers(await this.reservations.offered());
-    const now = performance.now();
-    if (now - began > SLOW_LOOK_MS) this.noLookBefore = now + (now - began) * LOOK_SHARE;
-    return offers;
   }
 
   private async findNothing(group: readonly Waiting[]): Promise<void> {

@@ -30,6 +30,16 @@ const REST_SHARE = 20;
 /** Leases that are made again in one go. */
 const SEED_PAGE = 1_000;
 
+/** Lease rows that were lost are made again. */
+export const seedLostLeases = async ({
+  rows,
+  leases,
+  contexts,
+}: Pick<HousekeepingDependencies, 'rows' | 'leases' | 'contexts'>): Promise<void> => {
+  const lost = await rows.withoutLease(statusesTagged('reapable'), SEED_PAGE);
+  await leases.seed(lost.map((stored) => seedOf(stored, contexts)));
+};
+
 export class Housekeeping {
   private nextAt = -Infinity;
   private running: Promise<void> | undefined;
@@ -59,7 +69,8 @@ export class Housekeeping {
 
   private async run(): Promise<void> {
     const began = this.elapsed();
-    for (const part of [() => this.seedLeases(), () => this.forgetAnswers(), () => this.on.forgetHints()]) {
+    const { answers, forgetHints } = this.on;
+    for (const part of [() => seedLostLeases(this.on), () => answers.purge(this.idempotencyMs), forgetHints]) {
       if (this.stopped) return;
       await part().catch((error: unknown) => {
         if (!this.stopped) this.on.onError(error);
@@ -67,15 +78,5 @@ export class Housekeeping {
     }
     const now = this.elapsed();
     this.nextAt = now + Math.max(EVERY_MS, (now - began) * REST_SHARE);
-  }
-
-  private async seedLeases(): Promise<void> {
-    const { rows, leases, contexts } = this.on;
-    const lost = await rows.withoutLease(statusesTagged('reapable'), SEED_PAGE);
-    await leases.seed(lost.map((stored) => seedOf(stored, contexts)));
-  }
-
-  private async forgetAnswers(): Promise<void> {
-    await this.on.answers.purge(this.idempotencyMs);
   }
 }

@@ -4,14 +4,9 @@ import pg from 'pg';
 import type { ClaimedJob, ReaperStatus } from '../../src/api/contract.js';
 import { type AppOverrides, startApp, type TestApp } from '../support/app.js';
 import { waitFor } from '../support/e2e/wait.js';
+import { silent } from '../support/ledger.js';
 import { DAY_MS, LedgerCaller, LONG_LEASE, newQueue, STALE } from '../support/ledger-caller.js';
 
-const silent = {
-  swept: () => undefined,
-  failed: () => undefined,
-  housekeepingFailed: () => undefined,
-  jobFailed: () => undefined,
-};
 const EVERYTHING = ['api', 'projections', 'reaper'] as const;
 
 const apps: TestApp[] = [];

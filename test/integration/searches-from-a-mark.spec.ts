@@ -24,6 +24,8 @@ afterAll(async () => {
 const HOUR_AGO = "clock_timestamp() - interval '1 hour'";
 const TWO_HOURS_AGO = "clock_timestamp() - interval '2 hours'";
 
+const JOBS = { columns: JOB_COLUMNS, read: readJob, claimable: ({ job }: StoredJob) => claimableOf(job) };
+
 interface Plan {
   readonly 'Shared Hit Blocks': number;
   readonly 'Shared Read Blocks': number;
@@ -108,21 +110,19 @@ describe('while somebody holds a snapshot', () => {
 describe('a process whose searches are slow', () => {
   let elapsed = 0;
   let step = 100;
-  let reservations: PostgresReservations<never, StoredJob>;
+  const slowReservations = () => {
+    const { pool, clock } = ledger.service;
+    return new PostgresReservations(pool, pool, clock, JOBS, () => (elapsed += step));
+  };
+  let reservations: ReturnType<typeof slowReservations>;
   const filter = { queues: ['slow'] };
   const find = async (limit = 10) => (await reservations.reserve(filter, limit)).map(({ jobId }) => jobId);
   const finds = (id: string) => waitFor(`job ${id} to be found`, async () => (await find()).includes(id));
   beforeAll(async () => {
-    const { pool, clock } = ledger.service;
-    reservations = new PostgresReservations(
-      pool,
-      pool,
-      clock,
-      { columns: JOB_COLUMNS, read: readJob, claimable: ({ job }: StoredJob) => claimableOf(job) },
-      () => (elapsed += step),
-    );
+    reservations = slowReservations();
     for (let n = 0; n < 3; n += 1) expect(await find()).toEqual([]);
   });
+
   it('finds what comes', async () => {
     const { jobId } = await create(ledger.service, { queue: 'slow' });
     expect(await find()).toEqual([jobId]);
@@ -161,13 +161,7 @@ describe('a process whose searches are slow', () => {
     const low = [await create(ledger.service, old), await create(ledger.service, old)];
     const high: string[] = [];
     for (let n = 0; n < 8; n += 1) high.push((await create(ledger.service, { queue: 'slow', priority: 9 })).jobId);
-    const other = new PostgresReservations(
-      ledger.service.pool,
-      ledger.service.pool,
-      ledger.service.clock,
-      { columns: JOB_COLUMNS, read: readJob as never, claimable: ({ job }: StoredJob) => claimableOf(job) },
-      () => (elapsed += step),
-    );
+    const other = slowReservations();
     // Three that are slow and full set a mark past the low ones.
     const seen: string[] = [];
     for (let n = 0; n < 4; n += 1) seen.push(...(await other.reserve(filter, 2)).map(({ jobId }) => jobId));
@@ -178,27 +172,33 @@ describe('a process whose searches are slow', () => {
   });
 });
 
-it('a process whose searches do not end in time begins them at a mark, others that fail do not', async () => {
-  const { clock } = ledger.service;
+it('a process whose searches do not end in time, three times over, begins them at a mark', async () => {
+  const { pool, clock } = ledger.service;
   const { jobId } = await create(ledger.service, { queue: 'long', availableAt: '2026-01-01T00:00:00.000Z' });
   const fails = new pg.Pool({ connectionString: ledger.url, max: 1 });
   const failing = createLedgerPool({ connectionString: ledger.url, poolSize: 1, statementTimeoutMs: 100 });
-  const reservations = new PostgresReservations(failing, ledger.service.pool, clock, {
-    ...{ columns: JOB_COLUMNS, read: readJob as never, claimable: ({ job }: StoredJob) => claimableOf(job) },
-  });
-  const reserve = () => reservations.reserve({ queues: ['long'] }, 5);
+  let looks = false;
+  const background = {
+    query: (statement: pg.QueryConfig) => (looks ? pool.query(statement) : Promise.reject(new Error('it is away'))),
+  };
   const holder = await fails.connect();
-  // Whoever holds the lock of the searches keeps them from ending.
-  await holder.query('select pg_advisory_lock(7041776901)');
-  for (let n = 0; n < 2; n += 1) await expect(reserve()).rejects.toThrow(/statement timeout/);
-  await holder.query('select pg_advisory_unlock(7041776901)');
-  expect((await reserve()).map((each) => each.jobId)).toEqual([jobId]);
-  await reservations.release([jobId]);
-  await holder.query('select pg_advisory_lock(7041776901)');
-  for (let n = 0; n < 3; n += 1) await expect(reserve()).rejects.toThrow(/statement timeout/);
-  await holder.query('select pg_advisory_unlock(7041776901)');
-  // Found by the look, which was made at once; it was fast, so they begin at the head again.
-  await waitFor('the job to be found', async () => (await reserve()).some((each) => each.jobId === jobId));
+  /** Whoever holds the lock of the searches keeps them from ending. */
+  const processAfter = async (timeouts: number) => {
+    const reservations = new PostgresReservations(failing, background as unknown as pg.Pool, clock, JOBS);
+    const find = async () => (await reservations.reserve({ queues: ['long'] }, 5)).map((each) => each.jobId);
+    await holder.query('select pg_advisory_lock(7041776901)');
+    for (let n = 0; n < timeouts; n += 1) await expect(find()).rejects.toThrow(/statement timeout/);
+    await holder.query('select pg_advisory_unlock(7041776901)');
+    return { find, release: () => reservations.release([jobId]) };
+  };
+  const two = await processAfter(2);
+  expect(await two.find()).toEqual([jobId]);
+  await two.release();
+  const three = await processAfter(3);
+  expect(await three.find()).toEqual([]);
+  // Found by a look; it is fast, so they begin at the head again.
+  looks = true;
+  await waitFor('the job to be found', async () => (await three.find()).includes(jobId));
   holder.release();
   await Promise.all([fails.end(), failing.end()]);
 });

@@ -8,15 +8,15 @@ import { Contexts } from '../../src/commands/contexts.js';
 import { Heartbeats } from '../../src/commands/heartbeats.js';
 import type { JobLogs } from '../../src/commands/job-logs.js';
 import { JobStates } from '../../src/commands/job-states.js';
-import { LostLeases, seedOf } from '../../src/commands/lease-seed.js';
+import { LostLeases } from '../../src/commands/lease-seed.js';
 import { Ledger } from '../../src/commands/ledger.js';
 import { Pipeline } from '../../src/commands/pipeline.js';
 import { Refusals } from '../../src/commands/refusals.js';
 import { Verification } from '../../src/commands/verification.js';
-import { statusesTagged } from '../../src/domain/job-chart.js';
 import type { Policy } from '../../src/domain/policy.js';
 import { Unavailable } from '../../src/event-store/event-store.js';
 import { reapWith } from '../../src/reaper/reap.js';
+import { seedLostLeases } from '../../src/reaper/housekeeping.js';
 import { Sweep, type SweepReport } from '../../src/reaper/sweep.js';
 import type { Database } from './database.js';
 import { toError } from './network.js';
@@ -119,11 +119,9 @@ export class SimulatedNode implements Process {
     return new Sweep(this.sweeping, false).run();
   }
 
-  /** What the reaper does every minute: lease rows that were lost are made again. */
-  async keepHouse(): Promise<void> {
-    const { rows, leases } = this.sweeping;
-    const lost = await rows.withoutLease(statusesTagged('reapable'), 1_000);
-    await leases.seed(lost.map((stored) => seedOf(stored, this.contexts)));
+  /** What the reaper does every minute. */
+  keepHouse(): Promise<void> {
+    return seedLostLeases(this.sweeping);
   }
 
   /** A table or the log as this node reaches it: each method is a statement that travels there and back. */

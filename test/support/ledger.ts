@@ -47,7 +47,8 @@ export const spec = (over: Partial<JobSpec> = {}): JobSpec => ({
   ...over,
 });
 
-const silent = {
+/** Of a reaper that nobody listens to. */
+export const silent = {
   swept: () => undefined,
   failed: () => undefined,
   housekeepingFailed: () => undefined,
